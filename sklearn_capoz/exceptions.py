@@ -1,0 +1,34 @@
+"""The package's own errors and warnings, each a kind of one that users already catch."""
+
+__all__ = [
+    "DataFormatError",
+    "NoCorrectSampleError",
+    "PruningStalledWarning",
+    "SmallDataWarning",
+    "SmoothActivationWarning",
+    "UnsupportedNetworkError",
+]
+
+
+class NoCorrectSampleError(ValueError):
+    """C-APoZ was asked for, and the network labels no scoring sample right."""
+
+
+class UnsupportedNetworkError(TypeError):
+    """The network has a structure that the asked operation does not know."""
+
+
+class DataFormatError(ValueError):
+    """A file is not what its name, its header or the caller says it is."""
+
+
+class PruningStalledWarning(UserWarning):
+    """A round of pruning found nothing to remove, and the loop ended before its time."""
+
+
+class SmallDataWarning(UserWarning):
+    """Too few samples for disjoint sets: some of them are used twice."""
+
+
+class SmoothActivationWarning(UserWarning):
+    """A zero-counting criterion was asked of an activation that is never exactly zero."""

@@ -1,0 +1,114 @@
+"""A dense network as plain arrays: what criteria look at, surgery cuts and predictors run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit, softmax
+
+__all__ = ["ACTIVATIONS", "DenseNetwork"]
+
+
+def _relu(z: np.ndarray) -> None:
+    np.maximum(z, 0, out=z)
+
+
+def _tanh(z: np.ndarray) -> None:
+    np.tanh(z, out=z)
+
+
+def _logistic(z: np.ndarray) -> None:
+    expit(z, out=z)
+
+
+def _identity(z: np.ndarray) -> None:
+    pass
+
+
+#: Name, as in MLPClassifier -> function that applies the activation in place.
+ACTIVATIONS = {"relu": _relu, "tanh": _tanh, "logistic": _logistic, "identity": _identity}
+
+
+@dataclass(frozen=True, eq=False)
+class DenseNetwork:
+    """Dense layers one behind the other, as arrays.
+
+    Parameters
+    ----------
+    weights : tuple of ndarray of shape (n_in, n_out)
+        One per layer, input first; MLPClassifier's orientation.
+    biases : tuple of ndarray of shape (n_out,)
+    activations : tuple of str
+        One per hidden layer: a key of `ACTIVATIONS`.
+    output : {"softmax", "logistic"}
+        "logistic" is a single output unit for two classes.
+    """
+
+    weights: tuple[np.ndarray, ...]
+    biases: tuple[np.ndarray, ...]
+    activations: tuple[str, ...]
+    output: str = "softmax"
+
+    @property
+    def n_features(self) -> int:
+        return self.weights[0].shape[0]
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Units of each hidden layer."""
+        return tuple(w.shape[1] for w in self.weights[:-1])
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.weights[0].dtype
+
+    @property
+    def n_parameters(self) -> int:
+        return sum(w.size + b.size for w, b in zip(self.weights, self.biases, strict=True))
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of the stored parameters."""
+        return sum(w.nbytes + b.nbytes for w, b in zip(self.weights, self.biases, strict=True))
+
+    @property
+    def n_multiply_adds(self) -> int:
+        """Multiply-adds for one sample."""
+        return sum(w.size for w in self.weights)
+
+    def forward(self, X: np.ndarray) -> list[np.ndarray]:
+        """Activations of every hidden layer, then the logits."""
+        outputs = []
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            X = X @ weight
+            X += bias
+            if i < len(self.activations):
+                ACTIVATIONS[self.activations[i]](X)
+            outputs.append(X)
+        return outputs
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Class probabilities of shape (n_samples, n_classes) from the logits."""
+        if self.output == "softmax":
+            return softmax(logits, axis=1)
+        positive = expit(logits)
+        return np.hstack([1 - positive, positive])
+
+    def labels(self, logits: np.ndarray) -> np.ndarray:
+        """Index of the most likely class of each sample; the lower index on ties."""
+        if self.output == "softmax":
+            return logits.argmax(axis=1)
+        return (logits[:, 0] > 0).astype(np.intp)
+
+    def cut(self, layer: int, keep: np.ndarray) -> DenseNetwork:
+        """Remove the units of one hidden layer where `keep` is False.
+
+        The unit's column of the incoming weights, its bias and its row of the
+        outgoing weights go; the network itself stays as it was.
+        """
+        weights, biases = list(self.weights), list(self.biases)
+        weights[layer] = np.ascontiguousarray(weights[layer][:, keep])
+        biases[layer] = biases[layer][keep]
+        weights[layer + 1] = np.ascontiguousarray(weights[layer + 1][keep])
+        return DenseNetwork(tuple(weights), tuple(biases), self.activations, self.output)
