@@ -1,0 +1,43 @@
+"""Controls that every criterion has to beat."""
+
+from __future__ import annotations
+
+from ._base import Criterion
+
+
+class Random(Criterion):
+    """Uniform random scores: the control that every criterion has to beat."""
+
+    def score(self, layer):
+        return layer.random_state.uniform(size=layer.activations.shape[1])
+
+
+class Reversed(Criterion):
+    """Another criterion with its sides swapped: a sanity check that should do worst.
+
+    Parameters
+    ----------
+    criterion : Criterion
+        The one to turn round, `CAPoZ()` for example.
+    """
+
+    def __init__(self, criterion):
+        self.criterion = criterion
+
+    def check(self) -> None:
+        self.criterion.check()
+
+    @property
+    def prune_high(self):
+        return not self.criterion.prune_high
+
+    @property
+    def needs_gradients(self):
+        return self.criterion.needs_gradients
+
+    @property
+    def counts_zeros(self):
+        return self.criterion.counts_zeros
+
+    def score(self, layer):
+        return self.criterion.score(layer)

@@ -1,0 +1,44 @@
+"""Criteria that look at activations and the loss's derivatives by them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._base import Criterion
+
+
+class MeanActivation(Criterion):
+    """Mean absolute activation of each unit; low is redundant."""
+
+    prune_high = False
+
+    def score(self, layer):
+        return layer.mean(np.abs(layer.activations))
+
+
+class Gradient(Criterion):
+    """Mean absolute derivative of the loss by each unit's activation; low is redundant."""
+
+    prune_high = False
+    needs_gradients = True
+
+    def score(self, layer):
+        return layer.mean(np.abs(layer.gradients))
+
+
+class Taylor(Criterion):
+    """First-order estimate of what the loss changes if a unit is zeroed; low is redundant.
+
+    The mean over samples of |activation * derivative of the loss by it|.
+
+    References
+    ----------
+    Molchanov et al., Pruning convolutional neural networks for resource
+    efficient inference, 2017, arXiv:1611.06440.
+    """
+
+    prune_high = False
+    needs_gradients = True
+
+    def score(self, layer):
+        return layer.mean(np.abs(layer.activations * layer.gradients))

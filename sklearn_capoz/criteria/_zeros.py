@@ -1,0 +1,150 @@
+"""Criteria that count zeros: APoZ, C-APoZ and what misidentified samples add."""
+
+from __future__ import annotations
+
+from numbers import Real
+
+import numpy as np
+from sklearn.utils._param_validation import Interval
+
+from ..exceptions import NoCorrectSampleError
+from ._base import Criterion, Layer
+
+
+class _ZeroCounting(Criterion):
+    """Shared by the criteria that count how often a unit is zero."""
+
+    counts_zeros = True
+    _parameter_constraints = {"tolerance": [Interval(Real, 0, None, closed="left")]}
+
+    def __init__(self, tolerance=0.0):
+        self.tolerance = tolerance
+
+    def _zero_rate(self, layer: Layer, weight: np.ndarray) -> np.ndarray:
+        """Weighted share of samples on which each unit is zero."""
+        if self.tolerance == 0:
+            zero = layer.activations == 0
+        else:
+            zero = np.abs(layer.activations) <= self.tolerance
+        # A product of floats runs in BLAS; a sum over booleans is many times slower.
+        dtype = layer.activations.dtype
+        return weight.astype(dtype) @ zero.astype(dtype) / weight.sum()
+
+
+class APoZ(_ZeroCounting):
+    r"""Average percentage of zeros of each unit, over all scoring samples.
+
+    :math:`\mathrm{APoZ}_i = \frac{1}{N} \sum_k f(x_i(k))`, f(v) = 1 where v is zero.
+
+    Parameters
+    ----------
+    tolerance : float, default=0.0
+        An activation counts as zero up to this absolute value. 0 suits ReLU.
+
+    References
+    ----------
+    Hu, Peng, Tai and Tang, Network trimming, 2016, arXiv:1607.03250.
+    """
+
+    def score(self, layer):
+        return self._zero_rate(layer, layer.sample_weight)
+
+
+class CAPoZ(_ZeroCounting):
+    r"""Average percentage of zeros over the scoring samples that the network labels right.
+
+    :math:`\mathrm{C\text{-}APoZ}_i = \sum_k f(x_i(k))\, c_k / \sum_k c_k`, with
+    :math:`c_k = 1` where the label of sample k is right.
+
+    Parameters
+    ----------
+    tolerance : float, default=0.0
+        An activation counts as zero up to this absolute value. 0 suits ReLU.
+
+    References
+    ----------
+    Deng, Zhao, Li and Cai, Infrared and Laser Engineering, 2022,
+    DOI 10.3788/IRLA20210252.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_capoz.criteria import CAPoZ, Layer
+    >>> layer = Layer(
+    ...     activations=np.array([[0.0, 1.0], [0.0, 0.0], [2.0, 3.0]]),
+    ...     activation="relu",
+    ...     correct=np.array([True, True, False]),
+    ...     y=np.array([0, 1, 0]),
+    ...     sample_weight=np.ones(3),
+    ...     incoming=np.ones((4, 2)),
+    ...     outgoing=np.ones((2, 2)),
+    ...     random_state=np.random.RandomState(0),
+    ... )
+    >>> CAPoZ().score(layer)
+    array([1. , 0.5])
+    """
+
+    def score(self, layer):
+        return self._zero_rate(layer, _correct_weight(layer))
+
+
+def _correct_weight(layer: Layer) -> np.ndarray:
+    weight = layer.sample_weight * layer.correct
+    if weight.sum() == 0:
+        raise NoCorrectSampleError(
+            f"The network labels none of the {layer.correct.size} scoring samples right, so "
+            "C-APoZ, which looks at those alone, has no value. Train the network longer, check "
+            'that the validation labels belong to the samples, or use criterion="apoz".'
+        )
+    return weight
+
+
+class Contrast(_ZeroCounting):
+    """C-APoZ minus a share of the zero rate on the samples that the network gets wrong.
+
+    The C-APoZ paper asks what misidentified samples could say. A unit that is
+    silent on right samples and active on wrong ones drives mistakes: its score
+    rises above plain C-APoZ's.
+
+    Parameters
+    ----------
+    weight : float, default=0.5
+        Of the zero rate on wrong samples; 0 is C-APoZ.
+    tolerance : float, default=0.0
+        An activation counts as zero up to this absolute value. 0 suits ReLU.
+    """
+
+    _parameter_constraints = {
+        **_ZeroCounting._parameter_constraints,
+        "weight": [Interval(Real, 0, None, closed="left")],
+    }
+
+    def __init__(self, weight=0.5, tolerance=0.0):
+        super().__init__(tolerance)
+        self.weight = weight
+
+    def score(self, layer):
+        right = self._zero_rate(layer, _correct_weight(layer))
+        wrong = layer.sample_weight * ~layer.correct
+        if wrong.sum() == 0:
+            return right
+        return right - self.weight * self._zero_rate(layer, wrong)
+
+
+class ClassCAPoZ(_ZeroCounting):
+    """Lowest C-APoZ over the classes: a unit that one class needs stays.
+
+    Parameters
+    ----------
+    tolerance : float, default=0.0
+        An activation counts as zero up to this absolute value. 0 suits ReLU.
+
+    Notes
+    -----
+    A class without a right sample has no say.
+    """
+
+    def score(self, layer):
+        weight = _correct_weight(layer)
+        per_class = [weight * (layer.y == c) for c in np.unique(layer.y)]
+        return np.min([self._zero_rate(layer, w) for w in per_class if w.sum() > 0], axis=0)

@@ -1,0 +1,218 @@
+"""Schedules: when to score, cut and retrain.
+
+A schedule yields the steps of each iteration. A step names the hidden layers
+that are scored and cut now; the network is retrained after every step.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval, validate_parameter_constraints
+
+__all__ = [
+    "SCHEDULES",
+    "Gradual",
+    "Iterative",
+    "MultiPass",
+    "OneShot",
+    "Step",
+    "Widths",
+    "check_schedule",
+]
+
+
+@dataclass(frozen=True)
+class Step:
+    """Score and cut these hidden layers, then retrain.
+
+    Parameters
+    ----------
+    layers : tuple of int
+        Hidden layers, counted from 0.
+    widths : tuple of int or None
+        Units that each of these layers shall have afterwards; None leaves the
+        number to the threshold rule.
+    """
+
+    layers: tuple[int, ...]
+    widths: tuple[int, ...] | None = None
+
+
+class Schedule(BaseEstimator, ABC):
+    """Base of all schedules."""
+
+    _parameter_constraints: dict = {}
+
+    def check(self) -> None:
+        """Raise InvalidParameterError for parameters outside their range."""
+        validate_parameter_constraints(
+            self._parameter_constraints, self.get_params(deep=False), type(self).__name__
+        )
+
+    @abstractmethod
+    def iterations(self, widths: tuple[int, ...], n_iterations: int) -> Iterator[tuple[Step, ...]]:
+        """Yield the steps of one iteration after the other.
+
+        Parameters
+        ----------
+        widths : tuple of int
+            Units of each hidden layer of the dense network.
+        n_iterations : int
+            How many iterations the user allows.
+        """
+
+
+class MultiPass(Schedule):
+    """Score and cut all hidden layers, retrain the whole network; repeat.
+
+    The schedule of the C-APoZ paper (DOI 10.3788/IRLA20210252).
+
+    Examples
+    --------
+    >>> from sklearn_capoz.schedules import MultiPass
+    >>> list(MultiPass().iterations((30, 20), n_iterations=2))
+    [(Step(layers=(0, 1), widths=None),), (Step(layers=(0, 1), widths=None),)]
+    """
+
+    def iterations(self, widths, n_iterations):
+        for _ in range(n_iterations):
+            yield (Step(tuple(range(len(widths)))),)
+
+
+class Iterative(Schedule):
+    """Score and cut one hidden layer, retrain, go on to the next layer; repeat.
+
+    Examples
+    --------
+    >>> from sklearn_capoz.schedules import Iterative
+    >>> list(Iterative().iterations((30, 20), n_iterations=1))
+    [(Step(layers=(0,), widths=None), Step(layers=(1,), widths=None))]
+    """
+
+    def iterations(self, widths, n_iterations):
+        for _ in range(n_iterations):
+            yield tuple(Step((layer,)) for layer in range(len(widths)))
+
+
+class OneShot(Schedule):
+    """Cut all hidden layers once and retrain once, however many iterations are allowed.
+
+    Examples
+    --------
+    >>> from sklearn_capoz.schedules import OneShot
+    >>> list(OneShot().iterations((30,), n_iterations=5))
+    [(Step(layers=(0,), widths=None),)]
+    """
+
+    def iterations(self, widths, n_iterations):
+        yield from MultiPass().iterations(widths, min(n_iterations, 1))
+
+
+class Gradual(Schedule):
+    r"""Approach a final sparsity along a cubic: much at first, little at the end.
+
+    The share of units that is gone after iteration t of n is
+    :math:`s_t = s_f - s_f (1 - t/n)^3`; the criterion says which units go, and
+    the threshold rule is not asked.
+
+    Parameters
+    ----------
+    sparsity : float, default=0.7
+        Final share :math:`s_f` of every layer's units that is removed.
+
+    References
+    ----------
+    Zhu and Gupta, To prune, or not to prune, 2017, arXiv:1710.01878.
+
+    Examples
+    --------
+    >>> from sklearn_capoz.schedules import Gradual
+    >>> [step.widths for step, in Gradual(0.7).iterations((30,), n_iterations=3)]
+    [(15,), (10,), (9,)]
+    """
+
+    _parameter_constraints = {"sparsity": [Interval(Real, 0, 1, closed="left")]}
+
+    def __init__(self, sparsity=0.7):
+        self.sparsity = sparsity
+
+    def iterations(self, widths, n_iterations):
+        for t in range(1, n_iterations + 1):
+            gone = self.sparsity * (1 - (1 - t / n_iterations) ** 3)
+            yield (Step(tuple(range(len(widths))), tuple(round(w * (1 - gone)) for w in widths)),)
+
+
+class Widths(Schedule):
+    """Go through given widths, for tables at matched size.
+
+    Parameters
+    ----------
+    widths : sequence of int or of tuple of int, default=(22, 17, 13, 11, 9, 7, 5)
+        Units after iteration 1, 2, ...; one number holds for every hidden layer,
+        a tuple has one per layer. The default is the C-APoZ paper's table 4.
+
+    Examples
+    --------
+    >>> from sklearn_capoz.schedules import Widths
+    >>> [step.widths for step, in Widths((9, 5)).iterations((30, 20), n_iterations=7)]
+    [(9, 9), (5, 5)]
+    """
+
+    def __init__(self, widths=(22, 17, 13, 11, 9, 7, 5)):
+        self.widths = widths
+
+    def check(self) -> None:
+        numbers = [n for w in self.widths for n in (w if isinstance(w, tuple) else (w,))]
+        if not numbers or not all(isinstance(n, Integral) and n >= 1 for n in numbers):
+            raise ValueError(f"Widths needs whole numbers of at least 1, got {self.widths!r}.")
+
+    def iterations(self, widths, n_iterations):
+        layers = tuple(range(len(widths)))
+        for width in self.widths[:n_iterations]:
+            each = width if isinstance(width, tuple) else (width,) * len(layers)
+            if len(each) != len(layers):
+                raise ValueError(
+                    f"Widths names {len(each)} layers in {each}, the network has {len(layers)} "
+                    "hidden layers."
+                )
+            yield (Step(layers, each),)
+
+
+#: Name -> schedule, each made with its defaults.
+SCHEDULES = {
+    "multi-pass": MultiPass,
+    "iterative": Iterative,
+    "one-shot": OneShot,
+    "gradual": Gradual,
+}
+
+
+def check_schedule(schedule) -> Schedule:
+    """Return the schedule of that name, or the schedule itself, its parameters checked.
+
+    Raises
+    ------
+    ValueError
+        For a name that is not in `SCHEDULES`, or parameters outside their range.
+    TypeError
+        For an object without an `iterations` method.
+    """
+    if isinstance(schedule, str):
+        if schedule not in SCHEDULES:
+            raise ValueError(
+                f"schedule={schedule!r} is not known; choose one of {sorted(SCHEDULES)}, or pass "
+                "a schedule such as Gradual(sparsity=0.8)."
+            )
+        return SCHEDULES[schedule]()
+    if not hasattr(schedule, "iterations"):
+        raise TypeError(
+            f"schedule={schedule!r} has no `iterations` method; pass one of {sorted(SCHEDULES)} "
+            "or an object of sklearn_capoz.schedules."
+        )
+    schedule.check()
+    return schedule

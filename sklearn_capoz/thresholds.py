@@ -1,0 +1,263 @@
+"""Threshold rules: scores of one layer's units -> which units stay.
+
+Every rule prunes strictly beyond its threshold, on the side that the criterion
+names, and keeps at least `min_units`. Where a count decides and scores are
+equal, the unit with the lower index goes first.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from numbers import Integral, Real
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval, validate_parameter_constraints
+
+__all__ = [
+    "THRESHOLDS",
+    "Count",
+    "FixedValue",
+    "Fraction",
+    "MeanStd",
+    "Percentile",
+    "check_threshold",
+]
+
+
+class Decision(NamedTuple):
+    """What a rule decides: `keep` per unit, and the threshold in the scores' units."""
+
+    keep: np.ndarray
+    threshold: float
+
+
+class ThresholdRule(BaseEstimator, ABC):
+    """Base of all rules: a subclass says which units are beyond the threshold."""
+
+    _parameter_constraints: dict = {}
+
+    @abstractmethod
+    def _decide(self, redundancy: np.ndarray, sign: float) -> tuple[np.ndarray, float]:
+        """Return (prune, threshold) for `redundancy`, the scores times `sign`: the highest go."""
+
+    def decide(self, scores, *, prune_high=True, min_units=1) -> Decision:
+        """Decide which units of a layer stay.
+
+        Parameters
+        ----------
+        scores : array-like of shape (n_units,)
+            One finite score per unit.
+        prune_high : bool, default=True
+            Whether high scores mark redundant units.
+        min_units : int, default=1
+            So many units stay, whatever their scores.
+
+        Returns
+        -------
+        decision : Decision
+            `keep`, a boolean array of shape (n_units,), True stays; and
+            `threshold`, in the scores' units, NaN where the rule counts.
+        """
+        validate_parameter_constraints(
+            self._parameter_constraints, self.get_params(deep=False), type(self).__name__
+        )
+        scores = np.asarray(scores, dtype=np.float64)
+        if not np.isfinite(scores).all():
+            raise ValueError(
+                f"{type(self).__name__} needs finite scores, got {scores}; the network's "
+                "activations or weights have overflowed: train it with a smaller learning rate."
+            )
+        sign = 1.0 if prune_high else -1.0
+        redundancy = sign * scores
+        prune, threshold = self._decide(redundancy, sign)
+        most = max(scores.size - min_units, 0)
+        if prune.sum() > most:
+            prune &= most_redundant(redundancy, most)
+        return Decision(~prune, sign * threshold)
+
+
+def most_redundant(redundancy: np.ndarray, count: int) -> np.ndarray:
+    """Mark the `count` highest values; of equal ones the lower index."""
+    mark = np.zeros(redundancy.size, dtype=bool)
+    mark[np.argsort(-redundancy, kind="stable")[:count]] = True
+    return mark
+
+
+class MeanStd(ThresholdRule):
+    """Prune beyond the mean plus k standard deviations of the layer's scores.
+
+    The rule of the C-APoZ and APoZ papers, with k = 1. By Cantelli's inequality
+    it takes at most half of a layer at k >= 1; equal scores prune nothing.
+
+    Parameters
+    ----------
+    k : float, default=1.0
+        Smaller prunes more.
+
+    Notes
+    -----
+    The standard deviation divides by n (ddof = 0). For a criterion whose low
+    scores are redundant the threshold is mean - k * std.
+
+    References
+    ----------
+    Hu et al., Network Trimming, 2016, arXiv:1607.03250.
+
+    Examples
+    --------
+    >>> from sklearn_capoz.thresholds import MeanStd
+    >>> MeanStd().decide([0.1, 0.2, 0.3, 1.0]).keep
+    array([ True,  True,  True, False])
+    """
+
+    _parameter_constraints = {"k": [Interval(Real, 0, None, closed="left")]}
+
+    def __init__(self, k=1.0):
+        self.k = k
+
+    def _decide(self, redundancy, sign):
+        # Measured from the lowest score: nearly equal scores then keep their
+        # differences exactly, and rounding cannot prune a whole layer.
+        lowest = redundancy.min()
+        height = redundancy - lowest
+        threshold = height.mean() + self.k * height.std()
+        return height > threshold, lowest + threshold
+
+
+class Percentile(ThresholdRule):
+    """Prune beyond the value that leaves P percent of the layer's units on the pruned side.
+
+    Parameters
+    ----------
+    p : float, default=25
+        Share of the units to prune, in percent. Units that tie with the
+        percentile stay, so that fewer may go; `Fraction` counts instead.
+
+    Examples
+    --------
+    >>> from sklearn_capoz.thresholds import Percentile
+    >>> Percentile(50).decide([0.1, 0.2, 0.3, 1.0]).keep
+    array([ True,  True, False, False])
+    """
+
+    _parameter_constraints = {"p": [Interval(Real, 0, 100, closed="both")]}
+
+    def __init__(self, p=25):
+        self.p = p
+
+    def _decide(self, redundancy, sign):
+        threshold = np.percentile(redundancy, 100 - self.p)
+        return redundancy > threshold, threshold
+
+
+class FixedValue(ThresholdRule):
+    """Prune beyond a fixed score.
+
+    Parameters
+    ----------
+    value : float, default=0.9
+        In the criterion's units.
+
+    Examples
+    --------
+    >>> from sklearn_capoz.thresholds import FixedValue
+    >>> FixedValue(0.25).decide([0.1, 0.2, 0.3, 1.0]).keep
+    array([ True,  True, False, False])
+    """
+
+    _parameter_constraints = {"value": [Real]}
+
+    def __init__(self, value=0.9):
+        self.value = value
+
+    def _decide(self, redundancy, sign):
+        return redundancy > sign * self.value, sign * self.value
+
+
+class Fraction(ThresholdRule):
+    """Prune a fraction of the layer's present units, the most redundant first.
+
+    Parameters
+    ----------
+    fraction : float, default=0.25
+        Rounded down to whole units, but at least one unit goes if it is above 0.
+
+    Examples
+    --------
+    >>> from sklearn_capoz.thresholds import Fraction
+    >>> Fraction(0.5).decide([0.3, 0.3, 0.3, 0.3]).keep
+    array([False, False,  True,  True])
+    """
+
+    _parameter_constraints = {"fraction": [Interval(Real, 0, 1, closed="both")]}
+
+    def __init__(self, fraction=0.25):
+        self.fraction = fraction
+
+    def _decide(self, redundancy, sign):
+        # The small addition: 0.29 * 100 is 28.999999999999996.
+        count = int(self.fraction * redundancy.size + 1e-9)
+        if self.fraction > 0:
+            count = max(count, 1)
+        return most_redundant(redundancy, count), np.nan
+
+
+class Count(ThresholdRule):
+    """Prune an exact number of units per layer and iteration.
+
+    Parameters
+    ----------
+    count : int, default=1
+        To name the widths to reach instead, use `sklearn_capoz.schedules.Widths`.
+
+    Examples
+    --------
+    >>> from sklearn_capoz.thresholds import Count
+    >>> Count(1).decide([0.3, 0.9, 0.9]).keep
+    array([ True, False,  True])
+    """
+
+    _parameter_constraints = {"count": [Interval(Integral, 0, None, closed="left")]}
+
+    def __init__(self, count=1):
+        self.count = count
+
+    def _decide(self, redundancy, sign):
+        return most_redundant(redundancy, self.count), np.nan
+
+
+#: Name -> rule, each made with its defaults.
+THRESHOLDS = {
+    "mean+std": MeanStd,
+    "percentile": Percentile,
+    "value": FixedValue,
+    "fraction": Fraction,
+    "count": Count,
+}
+
+
+def check_threshold(threshold) -> ThresholdRule:
+    """Return the rule of that name, or the rule itself.
+
+    Raises
+    ------
+    ValueError
+        For a name that is not in `THRESHOLDS`.
+    TypeError
+        For an object without a `decide` method.
+    """
+    if isinstance(threshold, str):
+        if threshold not in THRESHOLDS:
+            raise ValueError(
+                f"threshold={threshold!r} is not known; choose one of {sorted(THRESHOLDS)}, "
+                "or pass a rule such as MeanStd(k=0.5)."
+            )
+        return THRESHOLDS[threshold]()
+    if not hasattr(threshold, "decide"):
+        raise TypeError(
+            f"threshold={threshold!r} has no `decide` method; pass one of {sorted(THRESHOLDS)} "
+            "or an object of sklearn_capoz.thresholds."
+        )
+    return threshold
