@@ -1,0 +1,83 @@
+"""One network on the CPU, from its first epoch to its last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ._engine_kernels import (
+    ACTIVATION_CODES,
+    SOLVER_CODES,
+    Architecture,
+    Batches,
+    Rule,
+    evaluate,
+    train_epoch,
+)
+
+if TYPE_CHECKING:
+    from ._engine import Rows, Trainee, TrainingSettings
+    from ._network import DenseNetwork
+
+#: Rows per validation batch: enough to keep the matrix product busy, few enough for the cache.
+_VALIDATION_ROWS = 1024
+
+
+def train_one(trainee: Trainee, report: Callable[[int], object], cancelled: Event) -> None:
+    """Train until the trainee has finished or the whole call is cancelled."""
+    architecture = _architecture(trainee.task.network)
+    batches = _batches(trainee.rows, trainee.batch_rows)
+    validation = None
+    if trainee.validation is not None:
+        validation = _batches(trainee.validation, _VALIDATION_ROWS)
+    no_dropout = np.empty((0, int(architecture.widths[1:-1].sum())), dtype=bool)
+    steps_per_epoch = -(-len(batches.y) // batches.size)
+    while not trainee.finished and not cancelled.is_set():
+        loss = train_epoch(
+            trainee.parameters,
+            trainee.moments,
+            trainee.n_steps,
+            architecture,
+            batches,
+            trainee.draw_order(),
+            trainee.draw_dropout(),
+            _rule(trainee.settings, len(trainee.losses)),
+        )
+        trainee.n_steps += steps_per_epoch
+        scores = None
+        if validation is not None:
+            scores = evaluate(trainee.parameters, architecture, validation, no_dropout)
+        if trainee.record(loss, scores):
+            trainee.best = (trainee.parameters.copy(), trainee.moments.copy(), trainee.n_steps)
+        report(1)
+
+
+def _architecture(network: DenseNetwork) -> Architecture:
+    widths = [network.n_features, *(bias.size for bias in network.biases)]
+    codes = [ACTIVATION_CODES[name] for name in network.activations]
+    return Architecture(
+        np.array(widths, np.int64), np.array(codes, np.int64), network.output == "softmax"
+    )
+
+
+def _batches(rows: Rows, size: int) -> Batches:
+    return Batches(rows.X, rows.y, rows.weight, rows.soft, rows.soft_entropy, size)
+
+
+def _rule(settings: TrainingSettings, epoch: int) -> Rule:
+    return Rule(
+        SOLVER_CODES[settings.solver],
+        float(settings.learning_rate_at(epoch)),
+        float(settings.alpha),
+        float(settings.momentum),
+        bool(settings.nesterovs_momentum),
+        float(settings.beta_1),
+        float(settings.beta_2),
+        float(settings.epsilon),
+        float(settings.dropout),
+        float(settings.distillation),
+        float(settings.temperature),
+    )

@@ -1,0 +1,376 @@
+"""One epoch of one dense network as compiled loops: forward, gradients by hand, optimiser step.
+
+Small networks spend their time between the operations, not in them: in numpy an update of
+the paper's network costs some fifty calls. Here an epoch is one call that holds no lock, and
+networks side by side are such calls in several threads.
+
+Parameters, gradient and moments are vectors (all weights, then all biases), and `widths` holds
+the units of every layer, input first. The loops keep the dtype of the parameters, so scalars
+are cast to it before they meet an array.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+__all__ = [
+    "ACTIVATION_CODES",
+    "SOLVER_CODES",
+    "Architecture",
+    "Batches",
+    "Rule",
+    "evaluate",
+    "train_epoch",
+]
+
+ACTIVATION_CODES = {"identity": 0, "relu": 1, "tanh": 2, "logistic": 3}
+SOLVER_CODES = {"sgd": 0, "adam": 1}
+
+#: The error model of numpy leaves out the test for division by zero, which blocks vector code;
+#: "contract" lets multiply and add be one instruction.
+_COMPILE = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+
+
+class Architecture(NamedTuple):
+    """Widths of all layers, a code for each hidden activation, and the kind of output."""
+
+    widths: np.ndarray
+    activations: np.ndarray
+    softmax: bool
+
+
+class Batches(NamedTuple):
+    """Training rows: what they are, what they weigh and what the teacher says of them."""
+
+    X: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+    soft: np.ndarray  # teacher's softened probabilities (n, n_out), or (0, n_out) without
+    soft_entropy: np.ndarray  # their negative entropy, per row
+    size: int
+
+
+class Rule(NamedTuple):
+    """How a gradient becomes a step."""
+
+    solver: int
+    learning_rate: float
+    alpha: float
+    momentum: float
+    nesterovs_momentum: bool
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    dropout: float
+    distillation: float
+    temperature: float
+
+
+@njit(**_COMPILE)
+def _block(vector, start, n_rows, n_columns):
+    """Matrix view of a part of a vector."""
+    return vector[start : start + n_rows * n_columns].reshape((n_rows, n_columns))
+
+
+@njit(**_COMPILE)
+def _activate(Z, code):
+    one = Z.dtype.type(1)
+    flat = Z.reshape(Z.size)
+    if code == 1:
+        for i in range(flat.size):
+            flat[i] = max(flat[i], Z.dtype.type(0))
+    elif code == 2:
+        for i in range(flat.size):
+            flat[i] = np.tanh(flat[i])
+    elif code == 3:
+        for i in range(flat.size):
+            flat[i] = one / (one + np.exp(-flat[i]))
+
+
+@njit(**_COMPILE)
+def _derive(A, delta, code):
+    """Multiply `delta` by the derivative of the activation, from the activation's value."""
+    one = A.dtype.type(1)
+    a, d = A.reshape(A.size), delta.reshape(delta.size)
+    if code == 1:
+        for i in range(a.size):
+            d[i] = d[i] if a[i] > 0 else A.dtype.type(0)
+    elif code == 2:
+        for i in range(a.size):
+            d[i] *= one - a[i] * a[i]
+    elif code == 3:
+        for i in range(a.size):
+            d[i] *= a[i] * (one - a[i])
+
+
+@njit(**_COMPILE)
+def _scale(A, keep, scale):
+    """Inverted dropout, of activations and of their gradients alike."""
+    factor = A.dtype.type(scale)
+    for i in range(A.shape[0]):
+        for j in range(A.shape[1]):
+            A[i, j] = A[i, j] * factor if keep[i, j] else A.dtype.type(0)
+
+
+@njit(**_COMPILE)
+def _forward(parameters, architecture, X, outputs, capacity, keep, dropout):
+    """Fill `outputs` with every layer's activations and return the logits, a view of it.
+
+    `outputs` has room for `capacity` rows of each layer, one layer behind the other.
+    """
+    widths, n_rows = architecture.widths, X.shape[0]
+    depth = widths.size - 1
+    bias_at = np.sum(widths[:-1] * widths[1:])
+    weight_at = output_at = unit_at = 0
+    inputs = X
+    for layer in range(depth):
+        n_in, n_out = widths[layer], widths[layer + 1]
+        Z = _block(outputs, output_at, n_rows, n_out)
+        np.dot(inputs, _block(parameters, weight_at, n_in, n_out), Z)
+        bias = parameters[bias_at : bias_at + n_out]
+        for i in range(n_rows):
+            for j in range(n_out):
+                Z[i, j] += bias[j]
+        if layer < depth - 1:
+            _activate(Z, architecture.activations[layer])
+            if keep.shape[0] > 0:
+                _scale(Z, keep[:, unit_at : unit_at + n_out], 1 / (1 - dropout))
+        weight_at += n_in * n_out
+        bias_at += n_out
+        output_at += capacity * n_out
+        unit_at += n_out
+        inputs = Z
+    return inputs
+
+
+@njit(**_COMPILE)
+def _softmax_loss(logits, y, weight, soft, soft_entropy, distillation, temperature):
+    """Turn logits into the gradient of the summed loss and return that loss."""
+    kind = logits.dtype.type
+    n_classes = logits.shape[1]
+    z = np.empty_like(logits[0])
+    total = 0.0
+    for i in range(logits.shape[0]):
+        row = logits[i]
+        z[:] = row
+        hard = kind(weight[i] * (1 - distillation))
+        top = np.max(z)
+        norm = kind(0)
+        for j in range(n_classes):
+            row[j] = np.exp(z[j] - top)
+            norm += row[j]
+        total += hard * (top + np.log(norm) - z[y[i]])
+        for j in range(n_classes):
+            row[j] = hard * (row[j] / norm)
+        row[y[i]] -= hard
+        if distillation > 0:
+            total += _soften(
+                row, z, top, soft[i], soft_entropy[i], weight[i] * distillation, temperature
+            )
+    return total
+
+
+@njit(**_COMPILE)
+def _soften(gradient, z, top, soft, soft_entropy, weight, temperature):
+    """Add the teacher's share, weight * T^2 * KL(soft || softmax(z / T)), of one sample."""
+    kind = z.dtype.type
+    T = kind(temperature)
+    norm = kind(0)
+    cross = kind(0)
+    for j in range(z.size):
+        norm += np.exp((z[j] - top) / T)
+        cross += soft[j] * ((z[j] - top) / T)
+    factor = kind(weight * temperature)
+    for j in range(z.size):
+        gradient[j] += factor * (np.exp((z[j] - top) / T) / norm - soft[j])
+    return weight * temperature**2 * (soft_entropy - cross + np.log(norm))
+
+
+@njit(**_COMPILE)
+def _softplus(z, one):
+    """log(1 + exp(z)) without overflow; `one` carries the dtype."""
+    return max(z, one - one) + np.log1p(np.exp(-abs(z)))
+
+
+@njit(**_COMPILE)
+def _logistic_loss(logits, y, weight, soft, soft_entropy, distillation, temperature):
+    """`_softmax_loss` for a single output unit: two classes with logits 0 and z."""
+    kind = logits.dtype.type
+    one, T = kind(1), kind(temperature)
+    total = 0.0
+    for i in range(logits.shape[0]):
+        z = logits[i, 0]
+        target = kind(y[i])
+        hard = kind(weight[i] * (1 - distillation))
+        total += hard * (_softplus(z, one) - target * z)
+        gradient = hard * (one / (one + np.exp(-z)) - target)
+        if distillation > 0:
+            s = z / T
+            share = kind(weight[i] * distillation * temperature)
+            total += share * T * (soft_entropy[i] + _softplus(s, one) - soft[i, 0] * s)
+            gradient += share * (one / (one + np.exp(-s)) - soft[i, 0])
+        logits[i, 0] = gradient
+    return total
+
+
+@njit(**_COMPILE)
+def _backward(parameters, gradient, architecture, X, outputs, deltas, capacity, keep, dropout):
+    """Fill `gradient`; the last layer of `outputs` already holds the gradient of the logits."""
+    widths, n_rows = architecture.widths, X.shape[0]
+    depth = widths.size - 1
+    weight_at = np.sum(widths[:-1] * widths[1:])
+    bias_at = parameters.size
+    output_at = capacity * np.sum(widths[1:])
+    unit_at = np.sum(widths[1:])
+    delta = _block(outputs, output_at - capacity * widths[depth], n_rows, widths[depth])
+    for layer in range(depth - 1, -1, -1):
+        n_in, n_out = widths[layer], widths[layer + 1]
+        weight_at -= n_in * n_out
+        bias_at -= n_out
+        output_at -= capacity * n_out
+        unit_at -= n_out
+        bias = gradient[bias_at : bias_at + n_out]
+        bias[:] = 0
+        for i in range(n_rows):
+            for j in range(n_out):
+                bias[j] += delta[i, j]
+        weights = _block(gradient, weight_at, n_in, n_out)
+        if layer == 0:
+            np.dot(X.T, delta, weights)
+            break
+        A = _block(outputs, output_at - capacity * n_in, n_rows, n_in)
+        np.dot(A.T, delta, weights)
+        below = _block(deltas, output_at - capacity * n_in, n_rows, n_in)
+        np.dot(delta, _block(parameters, weight_at, n_in, n_out).T, below)
+        if keep.shape[0] > 0:
+            kept = keep[:, unit_at - n_in : unit_at]
+            _scale(A, kept, 1 - dropout)  # the activation before dropout, where it was kept
+            _scale(below, kept, 1 / (1 - dropout))
+        _derive(A, below, architecture.activations[layer - 1])
+        delta = below
+
+
+@njit(**_COMPILE)
+def _adam_step(parameters, gradient, first, second, scale, alpha, rule, n_steps):
+    """MLPClassifier's Adam: epsilon is added before the bias correction of the second moment."""
+    kind = parameters.dtype.type
+    one, beta_1, beta_2 = kind(1), kind(rule.beta_1), kind(rule.beta_2)
+    epsilon, inverse, decay = kind(rule.epsilon), kind(scale), kind(alpha)
+    size = kind(rule.learning_rate * np.sqrt(1 - rule.beta_2**n_steps) / (1 - rule.beta_1**n_steps))
+    for i in range(parameters.size):
+        g = (gradient[i] + decay * parameters[i]) * inverse
+        first[i] = beta_1 * first[i] + (one - beta_1) * g
+        second[i] = beta_2 * second[i] + (one - beta_2) * (g * g)
+        parameters[i] -= size * first[i] / (np.sqrt(second[i]) + epsilon)
+
+
+@njit(**_COMPILE)
+def _sgd_step(parameters, gradient, velocity, scale, alpha, rule):
+    """Momentum as torch keeps it: the velocity does not hold the learning rate."""
+    kind = parameters.dtype.type
+    rate, momentum = kind(rule.learning_rate), kind(rule.momentum)
+    inverse, decay = kind(scale), kind(alpha)
+    for i in range(parameters.size):
+        g = (gradient[i] + decay * parameters[i]) * inverse
+        velocity[i] = momentum * velocity[i] + g
+        if rule.nesterovs_momentum:
+            parameters[i] -= rate * (g + momentum * velocity[i])
+        else:
+            parameters[i] -= rate * velocity[i]
+
+
+@njit(**_COMPILE)
+def _step(parameters, gradient, moments, n_weights, total_weight, rule, n_steps):
+    """One step of the solver; only weights, not biases, are pulled to zero by alpha."""
+    for start, stop, alpha in (
+        (0, n_weights, rule.alpha),
+        (n_weights, parameters.size, 0.0),
+    ):
+        p, g, first = parameters[start:stop], gradient[start:stop], moments[0, start:stop]
+        if rule.solver == 1:
+            _adam_step(p, g, first, moments[1, start:stop], 1 / total_weight, alpha, rule, n_steps)
+        else:
+            _sgd_step(p, g, first, 1 / total_weight, alpha, rule)
+
+
+@njit(**_COMPILE)
+def train_epoch(parameters, moments, n_steps, architecture, batches, order, keep, rule):
+    """Run through all rows once, in the given order; return the mean loss.
+
+    `keep` (n_rows, hidden units) says which activations dropout lets through, row by row of
+    the run, and has no rows without dropout. `parameters` and `moments` change in place.
+    """
+    widths = architecture.widths
+    n_rows, n_features = batches.X.shape
+    capacity = min(batches.size, n_rows)
+    n_weights = np.sum(widths[:-1] * widths[1:])
+    gradient = np.empty_like(parameters)
+    outputs = np.empty(capacity * np.sum(widths[1:]), parameters.dtype)
+    deltas = np.empty_like(outputs)
+    X = np.empty((capacity, n_features), parameters.dtype)
+    loss = 0.0
+    for start in range(0, n_rows, capacity):
+        stop = min(start + capacity, n_rows)
+        rows = order[start:stop]
+        n = rows.size
+        for i in range(n):
+            X[i] = batches.X[rows[i]]
+        y, weight, entropy = batches.y[rows], batches.weight[rows], batches.soft_entropy
+        soft = batches.soft
+        if rule.distillation > 0:
+            soft, entropy = soft[rows], entropy[rows]
+        kept = keep[start:stop]
+        logits = _forward(parameters, architecture, X[:n], outputs, capacity, kept, rule.dropout)
+        if architecture.softmax:
+            summed = _softmax_loss(
+                logits, y, weight, soft, entropy, rule.distillation, rule.temperature
+            )
+        else:
+            summed = _logistic_loss(
+                logits, y, weight, soft, entropy, rule.distillation, rule.temperature
+            )
+        weights = parameters[:n_weights]
+        total_weight = np.sum(weight)
+        penalty = 0.5 * rule.alpha * np.dot(weights, weights)
+        loss += n * (summed + penalty) / total_weight
+        _backward(
+            parameters,
+            gradient,
+            architecture,
+            X[:n],
+            outputs,
+            deltas,
+            capacity,
+            kept,
+            rule.dropout,
+        )
+        n_steps += 1
+        _step(parameters, gradient, moments, n_weights, total_weight, rule, n_steps)
+    return loss / n_rows
+
+
+@njit(**_COMPILE)
+def evaluate(parameters, architecture, batches, no_dropout):
+    """Weighted mean cross-entropy and accuracy; the lower index wins ties."""
+    n_rows = batches.X.shape[0]
+    capacity = min(batches.size, n_rows)
+    outputs = np.empty(capacity * np.sum(architecture.widths[1:]), parameters.dtype)
+    loss = right = 0.0
+    for start in range(0, n_rows, capacity):
+        stop = min(start + capacity, n_rows)
+        y, weight = batches.y[start:stop], batches.weight[start:stop]
+        logits = _forward(
+            parameters, architecture, batches.X[start:stop], outputs, capacity, no_dropout, 0.0
+        )
+        for i in range(stop - start):
+            label = np.argmax(logits[i]) if architecture.softmax else int(logits[i, 0] > 0)
+            right += weight[i] * (label == y[i])
+        if architecture.softmax:
+            loss += _softmax_loss(logits, y, weight, batches.soft, batches.soft_entropy, 0.0, 1.0)
+        else:
+            loss += _logistic_loss(logits, y, weight, batches.soft, batches.soft_entropy, 0.0, 1.0)
+    total_weight = np.sum(batches.weight)
+    return loss / total_weight, right / total_weight
