@@ -1,0 +1,177 @@
+"""What all transformers that know wavelengths share: their parameters, input rules and threads."""
+
+from concurrent.futures import ThreadPoolExecutor
+from inspect import cleandoc
+from numbers import Integral, Real
+
+import numpy as np
+from joblib import effective_n_jobs
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ._wavelengths import band_axis
+
+# A block of rows and its results stay in the second-level cache.
+_BLOCK_BYTES = 1 << 19
+
+BAND_PARAMETERS = {
+    "wavelengths": ["array-like", StrOptions({"index"}), None],
+    "unit": [StrOptions({"nm", "um"}), None],
+    "bad_bands": ["array-like", None],
+}
+
+_SHARED_DOC = {
+    "<wavelengths>": """
+        wavelengths : array-like of shape (n_bands,), "index" or None, default=None
+            Wavelength of every column of X, in nm or um, in any order. None reads them from the
+            column names of a DataFrame, such as ``2205.3`` or ``"R2205"``, and is an error for a
+            plain array. "index" takes the band numbers 0, 1, 2, ... as positions, for data whose
+            wavelengths are not known.
+        """,
+    "<common>": """
+        unit : {"nm", "um"} or None, default=None
+            Unit of the wavelengths. None infers it: at most 30 is um, at least 200 is nm, and
+            anything else is an error.
+        bad_bands : array-like or None, default=None
+            Bands to leave out: a boolean mask, True for bad (an ENVI ``bbl`` list is the
+            opposite), or band numbers counted from 0.
+        duplicates : {"error", "average"}, default="error"
+            What to do with bands at exactly the same wavelength.
+        scale : float or None, default=None
+            Number that stands for a reflectance of 1, such as 10000; X is divided by it. Integer X
+            needs it.
+        n_jobs : int or None, default=None
+            Threads that share the rows. None is 1, -1 is every core. No global thread setting is
+            changed.
+        """,
+}
+
+
+def shared_doc(cls):
+    """Fill the parameters that all transformers share into a class docstring."""
+    text = cleandoc(cls.__doc__)
+    for marker, paragraph in _SHARED_DOC.items():
+        text = text.replace(marker, cleandoc(paragraph))
+    cls.__doc__ = text
+    return cls
+
+
+class SpectralTransformer(TransformerMixin, BaseEstimator):
+    """Base of the transformers: one block of reflectance rows in, one block of columns out.
+
+    A subclass calls `_fit_axis` in `fit`, and has `_n_columns` and `_transform_block`.
+    """
+
+    _parameter_constraints = {
+        **BAND_PARAMETERS,
+        "duplicates": [StrOptions({"error", "average"})],
+        "scale": [Interval(Real, 0, None, closed="neither"), None],
+        "n_jobs": [Integral, None],
+    }
+
+    def _fit_axis(self, X, ranges=None):
+        """Check parameters and X, and settle where its bands lie."""
+        self._validate_params()
+        checked = self._check(X, reset=True)
+        self._axis = band_axis(
+            X,
+            checked.shape[1],
+            wavelengths=self.wavelengths,
+            unit=self.unit,
+            bad_bands=self.bad_bands,
+            duplicates=self.duplicates,
+            ranges=ranges,
+        )
+        return checked
+
+    def transform(self, X):
+        """Transform spectra, in blocks of rows that `n_jobs` threads share.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_bands), reflectance
+            Spectra. NaN, infinite and (for a masked array) masked values are left out per row.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features_out)
+            float32 for float32 and for integers of up to 16 bits, else float64.
+        """
+        check_is_fitted(self)
+        X = self._check(X, reset=False)
+        out = np.empty((len(X), self._n_columns), dtype=_working_dtype(X.dtype))
+
+        def work(rows):
+            reflectance = self._axis.gather(X[rows], out.dtype, self.scale)
+            self._transform_block(reflectance, out[rows])
+
+        width = max(X.shape[1], self._n_columns)
+        run_blocks(work, len(X), width * out.itemsize, self.n_jobs)
+        return out
+
+    def get_feature_names_out(self, input_features=None):
+        """Names of the output columns.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Only checked against the names and number of columns seen in `fit`.
+
+        Returns
+        -------
+        ndarray of str
+        """
+        check_is_fitted(self)
+        check_input_features(self, input_features)
+        return np.asarray(self._names(), dtype=object)
+
+    def _check(self, X, *, reset):
+        if isinstance(X, np.ma.MaskedArray):
+            X = X.astype(_working_dtype(X.dtype)).filled(np.nan)
+        X = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False)
+        if X.dtype.kind in "iub" and self.scale is None:
+            raise ValueError(
+                f"X holds integers ({X.dtype}); reflectance lies between 0 and 1. Pass scale= the "
+                "number that stands for a reflectance of 1, such as scale=10000."
+            )
+        return X
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def check_input_features(estimator, input_features):
+    """Refuse names that are not those of `fit`, as scikit-learn's own transformers do."""
+    if input_features is None:
+        return
+    given = np.asarray(input_features, dtype=object)
+    seen = getattr(estimator, "feature_names_in_", None)
+    if seen is not None and not np.array_equal(seen, given):
+        raise ValueError("input_features is not equal to feature_names_in_")
+    if len(given) != estimator.n_features_in_:
+        raise ValueError(
+            "input_features should have length equal to number of features "
+            f"({estimator.n_features_in_}), got {len(given)}"
+        )
+
+
+def run_blocks(work, n_rows, bytes_per_row, n_jobs):
+    """Call `work(rows)` for slices that cover all rows, on `n_jobs` threads."""
+    size = max(1, _BLOCK_BYTES // max(1, bytes_per_row))
+    blocks = [slice(start, start + size) for start in range(0, n_rows, size)]
+    workers = min(effective_n_jobs(n_jobs), len(blocks))
+    if workers <= 1:
+        for rows in blocks:
+            work(rows)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        for _ in pool.map(work, blocks):
+            pass
+
+
+def _working_dtype(dtype):
+    return np.dtype(np.float32 if np.result_type(dtype, np.float32) == np.float32 else np.float64)

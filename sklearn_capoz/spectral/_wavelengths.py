@@ -1,0 +1,226 @@
+"""Where the bands lie: wavelengths in nm, ascending, each once, with the way back to the input.
+
+Every transformer of this package asks the same questions first: which unit, in which order, are
+two bands at one wavelength, which bands are bad. They are answered here, once, in `fit`.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+
+# Imaging spectrometers see 0.2 to 30 um. A list between the two limits could be either unit.
+_LARGEST_UM = 30.0
+_SMALLEST_NM = 200.0
+
+_NUMBER = re.compile(r"(?<![\w.])?(\d+(?:\.\d+)?)\s*(nm|um|µm|μm|micrometers?|nanometers?)?", re.I)
+
+
+@dataclass(frozen=True)
+class BandAxis:
+    """The used bands of a sensor in ascending order, and how input columns map onto them."""
+
+    wavelengths: np.ndarray  # (n_bands,), nm, strictly ascending
+    columns: np.ndarray  # (n_columns,), used input columns, sorted by wavelength
+    groups: np.ndarray  # (n_bands,), where each wavelength's columns begin in `columns`
+
+    @cached_property
+    def has_duplicates(self):
+        return len(self.groups) < len(self.columns)
+
+    @cached_property
+    def positions(self):
+        """Places in `wavelengths` in the order in which the input first brings them."""
+        return np.argsort(self.columns[self.groups])
+
+    @cached_property
+    def kept(self):
+        """Input column of every position: the first at its wavelength."""
+        return self.columns[self.groups][self.positions]
+
+    @cached_property
+    def in_order(self):
+        """Whether the input already brings the wavelengths in ascending order."""
+        return np.array_equal(self.positions, np.arange(len(self.wavelengths)))
+
+    def gather(self, X, dtype, scale=None):
+        """Rows of X as reflectance on `wavelengths`: sorted, averaged where asked, scaled."""
+        first, last = self.columns[0], self.columns[-1]
+        consecutive = np.array_equal(self.columns, np.arange(first, last + 1))
+        bands = X[:, first : last + 1] if consecutive else X[:, self.columns]
+        # A read-only array would make numba compile every kernel a second time.
+        bands = np.require(bands, dtype=dtype, requirements=["C", "W"])
+        if self.has_duplicates:
+            bands = self._average(bands)
+        if scale is not None:
+            bands = bands / dtype.type(scale)
+        return bands
+
+    def _average(self, bands):
+        valid = np.isfinite(bands)
+        total = np.add.reduceat(np.where(valid, bands, 0), self.groups, axis=1)
+        count = np.add.reduceat(valid, self.groups, axis=1, dtype=bands.dtype)
+        return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+
+    def nearest(self, wanted):
+        """Place of the band nearest to each wavelength; farther than one spacing is an error."""
+        wanted = np.atleast_1d(np.asarray(wanted, dtype=float))
+        distance = np.abs(wanted[:, None] - self.wavelengths)
+        place = distance.argmin(axis=1)
+        spacing = np.median(np.diff(self.wavelengths)) if len(self.wavelengths) > 1 else 0.0
+        far = distance.min(axis=1) > spacing
+        if far.any():
+            raise ValueError(
+                f"No band lies near {_listed(wanted[far])} nm: the bands reach from "
+                f"{self.wavelengths[0]:g} to {self.wavelengths[-1]:g} nm with a median spacing of "
+                f"{spacing:g} nm. Ask for wavelengths that this sensor has."
+            )
+        return place
+
+
+def band_axis(X, n_bands, *, wavelengths, unit, bad_bands, duplicates, ranges=None):
+    """Settle wavelengths, order, duplicates and bad bands for data with `n_bands` columns."""
+    nm = wavelengths_nm(X, n_bands, wavelengths, unit)
+    used = ~bad_band_mask(bad_bands, n_bands)
+    if ranges is not None:
+        used &= in_ranges(nm, ranges)
+    if not used.any():
+        raise ValueError(
+            f"No band is left of {n_bands}: bad_bands and ranges together leave out every one."
+        )
+    columns = np.flatnonzero(used)
+    columns = columns[np.argsort(nm[columns], kind="stable")]
+    ascending, groups = np.unique(nm[columns], return_index=True)
+    if len(ascending) < len(columns) and duplicates == "error":
+        twice = ascending[np.diff(np.append(groups, len(columns))) > 1]
+        raise ValueError(
+            f"Several bands have the wavelength {_listed(twice)} nm. Pass duplicates='average' to "
+            "use their mean, or list all but one of them in bad_bands."
+        )
+    return BandAxis(ascending, columns, groups)
+
+
+def wavelengths_nm(X, n_bands, wavelengths=None, unit=None):
+    """Wavelengths of the columns of X in nm, in the order of the columns."""
+    if isinstance(wavelengths, str):  # the caller has checked that it says "index"
+        return np.arange(n_bands, dtype=float)
+    if wavelengths is None:
+        values, unit = _from_column_names(X, unit)
+    else:
+        values = np.asarray(wavelengths, dtype=float)
+    if values.ndim != 1 or len(values) != n_bands:
+        raise ValueError(
+            f"wavelengths must hold one value for each of the {n_bands} bands of X, "
+            f"got an array of shape {values.shape}."
+        )
+    if not (np.isfinite(values).all() and (values > 0).all()):
+        raise ValueError("wavelengths must be positive and finite; leave bad bands to bad_bands.")
+    return values * 1000.0 if _unit_of(values, unit) == "um" else values.copy()
+
+
+def bad_band_mask(bad_bands, n_bands):
+    """Boolean mask, True for the bands to leave out, from a mask or from band numbers."""
+    mask = np.zeros(n_bands, dtype=bool)
+    if bad_bands is None:
+        return mask
+    given = np.asarray(bad_bands)
+    if given.dtype == bool:
+        if given.shape != (n_bands,):
+            raise ValueError(
+                f"bad_bands as a mask needs one entry for each of the {n_bands} bands, "
+                f"got shape {given.shape}."
+            )
+        return given.copy()
+    if given.size == 0:
+        return mask
+    if given.ndim != 1 or given.dtype.kind not in "iu":
+        raise ValueError("bad_bands must be a boolean mask or a list of band numbers from 0.")
+    if given.min() < -n_bands or given.max() >= n_bands:
+        raise ValueError(
+            f"bad_bands names band {given.max() if given.max() >= n_bands else given.min()}, "
+            f"but X has the bands 0 to {n_bands - 1}."
+        )
+    mask[given] = True
+    return mask
+
+
+def check_ranges(ranges, name="ranges"):
+    """Ranges as ascending (low, high) pairs in nm that do not overlap."""
+    pairs = np.asarray(ranges, dtype=float)
+    if pairs.ndim != 2 or pairs.shape[1] != 2 or not len(pairs):
+        raise ValueError(f"{name} must be a list of (low, high) pairs in nm, got {ranges!r}.")
+    if not (pairs[:, 0] < pairs[:, 1]).all():
+        raise ValueError(f"Every pair of {name} must be (low, high) with low < high: {ranges!r}.")
+    pairs = pairs[np.argsort(pairs[:, 0])]
+    for (_, high), (low, _) in pairwise(pairs):
+        if low <= high:
+            raise ValueError(
+                f"Two of {name} overlap: one ends at {high:g} nm, one begins at {low:g} nm."
+            )
+    return pairs
+
+
+def in_ranges(nm, ranges):
+    """Whether each wavelength lies in one of the ranges, both ends included."""
+    low, high = np.asarray(ranges, dtype=float).T
+    return ((nm[:, None] >= low) & (nm[:, None] <= high)).any(axis=1)
+
+
+def distinct_labels(nm):
+    """Wavelengths as text with as few decimals as keep them apart: "2205", or "1879.6"."""
+    for decimals in range(7):
+        labels = [f"{value:.{decimals}f}" for value in nm]
+        if len(set(labels)) == len(labels):
+            return labels
+    return [f"{value:.6f}" for value in nm]
+
+
+def _unit_of(values, unit):
+    if unit is not None:
+        return unit
+    if values.max() <= _LARGEST_UM:
+        return "um"
+    if values.min() >= _SMALLEST_NM:
+        return "nm"
+    raise ValueError(
+        f"Wavelengths from {values.min():g} to {values.max():g} are neither clearly micrometres "
+        f"(at most {_LARGEST_UM:g}) nor clearly nanometres (at least {_SMALLEST_NM:g}). "
+        "Pass unit='nm' or unit='um', or wavelengths='index' if they are band numbers."
+    )
+
+
+def _from_column_names(X, unit):
+    names = getattr(X, "columns", None)
+    if names is None:
+        raise ValueError(
+            "The wavelengths of the bands are not known. Pass wavelengths= with one value per "
+            "band, in nm or um; or give X as a DataFrame whose column names hold them; or pass "
+            "wavelengths='index' to use the band numbers 0, 1, 2, ... as positions."
+        )
+    parsed = [_parse_name(name) for name in names]
+    units = {found for _, found in parsed}
+    if len(units) > 1:
+        raise ValueError(f"The column names mix units: {sorted(map(str, units))}.")
+    return np.array([value for value, _ in parsed]), unit or units.pop()
+
+
+def _parse_name(name):
+    """Wavelength and unit (or None) of one column name such as 2205.3, "R2205" or "2.205 um"."""
+    if isinstance(name, int | float | np.number):
+        return float(name), None
+    found = _NUMBER.findall(str(name))
+    with_unit = [pair for pair in found if pair[1]]
+    if len(with_unit) == 1 or len(found) == 1:
+        value, unit = (with_unit or found)[0]
+        return float(value), {"n": "nm", "": None}.get(unit[:1].lower(), "um")
+    raise ValueError(
+        f"No single wavelength can be read from the column name {name!r}. "
+        "Pass wavelengths= with one value per band, or name the columns by wavelength."
+    )
+
+
+def _listed(values, most=5):
+    text = ", ".join(f"{value:g}" for value in values[:most])
+    return text + (", ..." if len(values) > most else "")
