@@ -1,17 +1,24 @@
 """Spectra to learn from: an embedded table, made spectra and scenes, and public data sets."""
 
-from sklearn_capoz.datasets._scene import make_mineral_scene
-from sklearn_capoz.datasets._synthetic import make_mineral_spectra
-from sklearn_capoz.datasets._usgs_minerals import (
-    CUPRITE_MINERALS,
-    CUPRITE_WAVELENGTHS,
-    load_usgs_minerals,
-)
+from ._airborne import fetch_indian_pines, fetch_jasper_ridge
+from ._cuprite import fetch_cuprite_labels, fetch_cuprite_pixels, fetch_usgs_splib
+from ._envi import read_envi_library
+from ._mnist import fetch_mnist
+from ._scene import make_mineral_scene
+from ._synthetic import make_mineral_spectra
+from ._usgs_minerals import CUPRITE_MINERALS, CUPRITE_WAVELENGTHS, load_usgs_minerals
 
 __all__ = [
     "CUPRITE_MINERALS",
     "CUPRITE_WAVELENGTHS",
+    "fetch_cuprite_labels",
+    "fetch_cuprite_pixels",
+    "fetch_indian_pines",
+    "fetch_jasper_ridge",
+    "fetch_mnist",
+    "fetch_usgs_splib",
     "load_usgs_minerals",
     "make_mineral_scene",
     "make_mineral_spectra",
+    "read_envi_library",
 ]

@@ -7,12 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
-from sklearn_capoz.datasets._synthetic import (
-    ILLUMINATION,
-    check_noise,
-    endmembers,
-)
-from sklearn_capoz.datasets._usgs_minerals import CUPRITE_MINERALS, describe
+from ._files import describe
+from ._synthetic import ILLUMINATION, check_noise, endmembers
+from ._usgs_minerals import CUPRITE_MINERALS
 
 __all__ = ["make_mineral_scene"]
 

@@ -7,11 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from sklearn.utils import check_random_state
 
-from sklearn_capoz.datasets._usgs_minerals import (
-    CUPRITE_MINERALS,
-    CUPRITE_WAVELENGTHS,
-    load_usgs_minerals,
-)
+from ._usgs_minerals import CUPRITE_MINERALS, CUPRITE_WAVELENGTHS, load_usgs_minerals
 
 __all__ = [
     "ILLUMINATION",

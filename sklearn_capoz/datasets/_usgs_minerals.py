@@ -6,9 +6,10 @@ from importlib.resources import files
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import Bunch
 
-__all__ = ["CUPRITE_MINERALS", "CUPRITE_WAVELENGTHS", "describe", "load_usgs_minerals"]
+from ._files import describe, tabular
+
+__all__ = ["CUPRITE_MINERALS", "CUPRITE_WAVELENGTHS", "load_usgs_minerals"]
 
 #: The seven minerals of the C-APoZ paper (doi:10.3788/IRLA20210252), in its order.
 CUPRITE_MINERALS = (
@@ -24,11 +25,6 @@ CUPRITE_MINERALS = (
 #: The paper's 50 AVIRIS bands, at their nominal centres: 1990, 2000, ..., 2480 nm.
 CUPRITE_WAVELENGTHS = np.arange(1990.0, 2481.0, 10.0)
 CUPRITE_WAVELENGTHS.flags.writeable = False
-
-
-def describe(name: str) -> str:
-    """Read a data set's description, data/<name>.rst."""
-    return (files(__package__) / "data" / f"{name}.rst").read_text(encoding="utf-8")
 
 
 def load_usgs_minerals(*, return_X_y: bool = False, as_frame: bool = False):
@@ -78,19 +74,16 @@ def load_usgs_minerals(*, return_X_y: bool = False, as_frame: bool = False):
     """
     with (files(__package__) / "data" / "usgs_minerals.csv").open(encoding="utf-8") as file:
         table = pd.read_csv(file)
-    frame = table.drop(columns=["mineral", "record"]).astype(float)
+    reflectance = table.drop(columns=["mineral", "record"]).astype(float)
     target_names, target = np.unique(table["mineral"].to_numpy(str), return_inverse=True)
-    series = pd.Series(target, name="target")
-    data, labels = (frame, series) if as_frame else (frame.to_numpy(), target)
-    if return_X_y:
-        return data, labels
-    return Bunch(
-        data=data,
-        target=labels,
+    return tabular(
+        reflectance.to_numpy(),
+        target,
+        list(reflectance.columns),
+        return_X_y=return_X_y,
+        as_frame=as_frame,
         target_names=target_names,
         spectrum_names=table["record"].to_numpy(str),
-        wavelengths=frame.columns.to_numpy(float),
-        feature_names=list(frame.columns),
-        frame=pd.concat([frame, series], axis=1) if as_frame else None,
+        wavelengths=reflectance.columns.to_numpy(float),
         DESCR=describe("usgs_minerals"),
     )
