@@ -1,0 +1,25 @@
+"""Pictures: what was pruned, what it cost, and what the map looks like now.
+
+Each display stores numbers, `plot` draws them, a `from_...` class method computes
+them first. matplotlib is imported when something is drawn.
+"""
+
+from ._importance import ImportanceDisplay
+from ._mineral_map import MineralMapDisplay
+from ._path import PruningPathDisplay
+from ._sensitivity import SensitivityDisplay
+from ._spectrum import SpectrumDisplay
+from ._style import class_colors
+from ._trade_off import TradeOffDisplay
+from ._unit_map import UnitMapDisplay
+
+__all__ = [
+    "ImportanceDisplay",
+    "MineralMapDisplay",
+    "PruningPathDisplay",
+    "SensitivityDisplay",
+    "SpectrumDisplay",
+    "TradeOffDisplay",
+    "UnitMapDisplay",
+    "class_colors",
+]

@@ -1,0 +1,156 @@
+"""What a criterion buys: accuracy against size, beside the controls."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ._fitted import check_choice, check_pruned
+from ._path import SIZE_LABELS
+from ._style import axes_or_new, legend_outside, series_style
+
+__all__ = ["TradeOffDisplay"]
+
+_CONTROL = {"color": "#777777", "linestyle": ":", "markerfacecolor": "white"}
+
+
+class TradeOffDisplay:
+    """Accuracy against size for several criteria and the controls.
+
+    Up and to the left is better. A criterion is worth its name where its curve lies
+    above the controls by more than the spread of the repeats.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A row per network; columns `criterion` (the curve's name), `accuracy` (0 to 1)
+        and the one named by `size`. With a column `iteration`, rows of one criterion
+        and iteration are repeats and drawn as mean and standard deviation; without it,
+        rows of one criterion and size are.
+    size : {"n_units", "n_parameters", "n_bytes", "unit_ratio", "parameter_ratio", \
+            "bytes_ratio"}, default="n_parameters"
+    controls : sequence of str, default=()
+        Criteria that are controls: drawn in grey, dotted, with hollow markers.
+
+    Attributes
+    ----------
+    summary : DataFrame
+        Per criterion and operating point: size, mean and std of accuracy, n_repeats.
+    lines_ : dict of str to matplotlib ErrorbarContainer
+        Per criterion.
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn_capoz.displays import TradeOffDisplay
+    >>> table = pd.DataFrame({
+    ...     "criterion": ["C-APoZ", "C-APoZ", "random", "random"],
+    ...     "n_parameters": [90, 90, 90, 90], "accuracy": [0.9, 0.8, 0.8, 0.6]})
+    >>> TradeOffDisplay(table, controls=["random"]).summary["mean"].round(2).tolist()
+    [0.85, 0.7]
+    """
+
+    def __init__(self, table, *, size="n_parameters", controls=()):
+        check_choice("size", size, SIZE_LABELS)
+        missing = [name for name in ("criterion", "accuracy", size) if name not in table]
+        if missing:
+            raise ValueError(f"table lacks the columns {missing}; it has {list(table)}.")
+        self.table = pd.DataFrame(table)
+        self.size = size
+        self.controls = tuple(controls)
+        for control in self.controls:
+            check_choice("every one of controls", control, self.table["criterion"].tolist())
+        point = "iteration" if "iteration" in self.table else size
+        groups = self.table.groupby(["criterion", point], sort=False)
+        self.summary = pd.DataFrame(
+            {
+                size: groups[size].mean(),
+                "mean": groups["accuracy"].mean(),
+                "std": groups["accuracy"].std(),
+                "n_repeats": groups.size(),
+            }
+        ).reset_index(level="criterion")
+        self.summary = self.summary.reset_index(drop=True)
+
+    @classmethod
+    def from_estimators(
+        cls, estimators, *, size="n_parameters", controls=(), ax=None, **kwargs
+    ):  # fmt: skip
+        """Draw the histories of fitted pruners.
+
+        The accuracies are those of each pruner's own validation samples, which also
+        chose its iteration: for a claim, measure on test samples and pass a table.
+
+        Parameters
+        ----------
+        estimators : dict of str to fitted pruner, or to a list of them (repeats)
+            Per name of a curve.
+        size : str, default="n_parameters"
+            As in the class.
+        controls : sequence of str, default=()
+        ax : matplotlib Axes, default=None
+        **kwargs : dict
+            Passed to `matplotlib.axes.Axes.errorbar`.
+
+        Returns
+        -------
+        TradeOffDisplay
+        """
+        tables = []
+        for name, fitted in estimators.items():
+            for estimator in fitted if isinstance(fitted, list | tuple) else [fitted]:
+                check_pruned(estimator, cls.__name__, "history_")
+                history = estimator.history_.rename(columns={"accuracy_after": "accuracy"})
+                tables.append(history[["iteration", size, "accuracy"]].assign(criterion=name))
+        return cls(pd.concat(tables), size=size, controls=controls).plot(ax, **kwargs)
+
+    def plot(self, ax=None, **kwargs):
+        """Draw one curve per criterion, the size on a logarithmic axis.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            None makes a new figure.
+        **kwargs : dict
+            Passed to `matplotlib.axes.Axes.errorbar`.
+
+        Returns
+        -------
+        self
+        """
+        ax = axes_or_new(ax, figsize=(8, 4.5))
+        self.lines_ = {}
+        for i, (name, rows) in enumerate(self.summary.groupby("criterion", sort=False)):
+            style = series_style(i) | (_CONTROL if name in self.controls else {})
+            if len(rows) == 1:
+                style["linestyle"] = "none"
+            size, mean, std = rows.sort_values(self.size)[[self.size, "mean", "std"]].to_numpy().T
+            self.lines_[name] = ax.errorbar(
+                size,
+                100 * mean,
+                yerr=100 * np.nan_to_num(std) if (rows["n_repeats"] > 1).any() else None,
+                **{"label": name, "markersize": 5, "capsize": 2, "elinewidth": 0.8}
+                | style
+                | kwargs,
+            )
+        _number_log_axis(ax)
+        ax.set(xlabel=SIZE_LABELS[self.size], ylabel="accuracy / %")
+        repeats = self.summary["n_repeats"]
+        if (repeats > 1).any():
+            ax.set_title(f"mean ± standard deviation, up to {repeats.max()} repeats", fontsize=9)
+        legend_outside(ax, [self.lines_[name] for name in self.lines_])
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+def _number_log_axis(ax):
+    """Plain numbers on a logarithmic axis, also where it spans less than a decade."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    ax.set_xscale("log")
+    low, high = ax.get_xlim()
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7) if high < 30 * low else (1, 2, 5)))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,74 @@
+import subprocess
+import sys
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from sklearn_capoz.displays import PruningPathDisplay, class_colors
+from sklearn_capoz.displays._style import axes_grid, perceived, series_style
+
+
+def test_importing_the_package_leaves_matplotlib_alone():
+    code = (
+        "import sys, sklearn_capoz.displays as d; d.class_colors(9); "
+        "assert 'matplotlib' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_without_matplotlib_the_error_says_what_to_install(monkeypatch, history):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match=r"pip install 'sklearn-capoz\[plot\]'"):
+        PruningPathDisplay(history).plot()
+
+
+def test_class_colors_are_the_same_for_fewer_and_more_classes():
+    many = class_colors(25)
+    assert many.shape == (25, 3)
+    assert many.dtype == np.uint8
+    np.testing.assert_array_equal(class_colors(7), many[:7])
+    assert class_colors(0).shape == (0, 3)
+    with pytest.raises(ValueError, match="n_classes must be 0 or more, got -1"):
+        class_colors(-1)
+
+
+def test_callers_cannot_spoil_the_palette():
+    class_colors(3)[:] = 0
+    np.testing.assert_array_equal(class_colors(3)[0], [0, 114, 178])
+
+
+@pytest.mark.parametrize("n_classes", [7, 16, 25])
+def test_no_two_classes_look_alike_in_any_kind_of_colour_vision(n_classes):
+    seen = perceived(class_colors(n_classes))
+    distances = np.linalg.norm(seen[:, :, None] - seen[:, None], axis=-1)
+    apart = distances[:, ~np.eye(n_classes, dtype=bool)]
+    # For scale: in full colour vision, tab20's closest pair is 0.047 apart.
+    assert apart.min() > 0.06
+
+
+def test_perceived_greys_have_no_hue():
+    lab = perceived([[0, 0, 0], [128, 128, 128], [255, 255, 255]])
+    np.testing.assert_allclose(lab[..., 1:], 0, atol=1e-3)
+    np.testing.assert_allclose(lab[:, [0, 2], 0], [[0, 1]] * 4, atol=1e-3)
+
+
+def test_series_differ_in_colour_marker_or_line():
+    styles = [tuple(series_style(i).values()) for i in range(60)]
+    assert len(set(styles)) == 60
+
+
+def test_axes_grid_divides_one_axes_and_takes_many():
+    _, (left, right) = plt.subplots(1, 2)
+    inside = axes_grid(left, 3, 2, (1, 1))
+    bounds = left.get_position()
+    assert all(bounds.x0 - 1e-9 <= axes.get_position().x0 < bounds.x1 for axes in inside)
+    assert axes_grid([left, right], 2, 2, (1, 1)).tolist() == [left, right]
+    with pytest.raises(ValueError, match="3 panels need as many Axes, got 2"):
+        axes_grid([left, right], 3, 2, (1, 1))
+
+
+def test_axes_outside_a_grid_cannot_be_divided():
+    lone = plt.figure().add_axes((0, 0, 1, 1))
+    with pytest.raises(ValueError, match=r"make it with plt\.subplots, or pass one Axes per panel"):
+        axes_grid(lone, 3, 3, (1, 1))
