@@ -1,3 +1,7 @@
 """Prune small neural networks for imaging spectroscopy, the scikit-learn way."""
 
+from .classifier import PrunedMLPClassifier
+
 __version__ = "0.1.0"
+
+__all__ = ["PrunedMLPClassifier"]

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval, validate_parameter_constraints
+
+from ._sklearn import Interval, validate_parameter_constraints
+from ._validation import check_part
 
 __all__ = [
     "SCHEDULES",
@@ -168,7 +170,7 @@ class Widths(Schedule):
 
     def check(self) -> None:
         numbers = [n for w in self.widths for n in (w if isinstance(w, tuple) else (w,))]
-        if not numbers or not all(isinstance(n, Integral) and n >= 1 for n in numbers):
+        if not numbers or not all(isinstance(n, Integral) and int(n) >= 1 for n in numbers):
             raise ValueError(f"Widths needs whole numbers of at least 1, got {self.widths!r}.")
 
     def iterations(self, widths, n_iterations):
@@ -200,19 +202,6 @@ def check_schedule(schedule) -> Schedule:
     ValueError
         For a name that is not in `SCHEDULES`, or parameters outside their range.
     TypeError
-        For an object without an `iterations` method.
+        For an object that is no `Schedule`.
     """
-    if isinstance(schedule, str):
-        if schedule not in SCHEDULES:
-            raise ValueError(
-                f"schedule={schedule!r} is not known; choose one of {sorted(SCHEDULES)}, or pass "
-                "a schedule such as Gradual(sparsity=0.8)."
-            )
-        return SCHEDULES[schedule]()
-    if not hasattr(schedule, "iterations"):
-        raise TypeError(
-            f"schedule={schedule!r} has no `iterations` method; pass one of {sorted(SCHEDULES)} "
-            "or an object of sklearn_capoz.schedules."
-        )
-    schedule.check()
-    return schedule
+    return check_part(schedule, "schedule", SCHEDULES, Schedule)

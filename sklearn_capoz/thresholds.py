@@ -13,7 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval, validate_parameter_constraints
+
+from ._sklearn import Interval, validate_parameter_constraints
+from ._validation import check_part
 
 __all__ = [
     "THRESHOLDS",
@@ -38,6 +40,12 @@ class ThresholdRule(BaseEstimator, ABC):
 
     _parameter_constraints: dict = {}
 
+    def check(self) -> None:
+        """Raise InvalidParameterError for parameters outside their range."""
+        validate_parameter_constraints(
+            self._parameter_constraints, self.get_params(deep=False), type(self).__name__
+        )
+
     @abstractmethod
     def _decide(self, redundancy: np.ndarray, sign: float) -> tuple[np.ndarray, float]:
         """Return (prune, threshold) for `redundancy`, the scores times `sign`: the highest go."""
@@ -60,9 +68,7 @@ class ThresholdRule(BaseEstimator, ABC):
             `keep`, a boolean array of shape (n_units,), True stays; and
             `threshold`, in the scores' units, NaN where the rule counts.
         """
-        validate_parameter_constraints(
-            self._parameter_constraints, self.get_params(deep=False), type(self).__name__
-        )
+        self.check()
         scores = np.asarray(scores, dtype=np.float64)
         if not np.isfinite(scores).all():
             raise ValueError(
@@ -239,25 +245,13 @@ THRESHOLDS = {
 
 
 def check_threshold(threshold) -> ThresholdRule:
-    """Return the rule of that name, or the rule itself.
+    """Return the rule of that name, or the rule itself, its parameters checked.
 
     Raises
     ------
     ValueError
-        For a name that is not in `THRESHOLDS`.
+        For a name that is not in `THRESHOLDS`, or parameters outside their range.
     TypeError
-        For an object without a `decide` method.
+        For an object that is no `ThresholdRule`.
     """
-    if isinstance(threshold, str):
-        if threshold not in THRESHOLDS:
-            raise ValueError(
-                f"threshold={threshold!r} is not known; choose one of {sorted(THRESHOLDS)}, "
-                "or pass a rule such as MeanStd(k=0.5)."
-            )
-        return THRESHOLDS[threshold]()
-    if not hasattr(threshold, "decide"):
-        raise TypeError(
-            f"threshold={threshold!r} has no `decide` method; pass one of {sorted(THRESHOLDS)} "
-            "or an object of sklearn_capoz.thresholds."
-        )
-    return threshold
+    return check_part(threshold, "threshold", THRESHOLDS, ThresholdRule)

@@ -6,6 +6,9 @@ scoring samples fills, and returns a score per unit in its published units.
 `Criterion` in a file of this folder and enter its name in `CRITERIA`.
 """
 
+from collections.abc import Callable
+
+from .._validation import check_part
 from ._base import Criterion, Layer
 from ._controls import Random, Reversed
 from ._redundancy import Correlation, Reconstruction
@@ -34,7 +37,7 @@ __all__ = [
 ]
 
 #: Name -> function that makes the criterion with its defaults.
-CRITERIA = {
+CRITERIA: dict[str, Callable[[], Criterion]] = {
     "c-apoz": CAPoZ,
     "apoz": APoZ,
     "contrast": Contrast,
@@ -59,19 +62,6 @@ def check_criterion(criterion) -> Criterion:
     ValueError
         For a name that is not in `CRITERIA`, or parameters outside their range.
     TypeError
-        For an object without a `score` method.
+        For an object that is no `Criterion`.
     """
-    if isinstance(criterion, str):
-        if criterion not in CRITERIA:
-            raise ValueError(
-                f"criterion={criterion!r} is not known; choose one of {sorted(CRITERIA)}, or pass "
-                "a criterion such as CAPoZ(tolerance=1e-6)."
-            )
-        return CRITERIA[criterion]()
-    if not (hasattr(criterion, "score") and hasattr(criterion, "prune_high")):
-        raise TypeError(
-            f"criterion={criterion!r} lacks a `score` method or a `prune_high` attribute; pass "
-            f"one of {sorted(CRITERIA)} or a subclass of sklearn_capoz.criteria.Criterion."
-        )
-    criterion.check()
-    return criterion
+    return check_part(criterion, "criterion", CRITERIA, Criterion)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import validate_parameter_constraints
+
+from .._sklearn import validate_parameter_constraints
 
 
 @dataclass(frozen=True, eq=False)

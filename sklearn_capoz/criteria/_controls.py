@@ -28,15 +28,15 @@ class Reversed(Criterion):
         self.criterion.check()
 
     @property
-    def prune_high(self):
+    def prune_high(self):  # type: ignore[override]
         return not self.criterion.prune_high
 
     @property
-    def needs_gradients(self):
+    def needs_gradients(self):  # type: ignore[override]
         return self.criterion.needs_gradients
 
     @property
-    def counts_zeros(self):
+    def counts_zeros(self):  # type: ignore[override]
         return self.criterion.counts_zeros
 
     def score(self, layer):

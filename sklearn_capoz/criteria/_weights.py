@@ -5,8 +5,8 @@ from __future__ import annotations
 from numbers import Integral
 
 import numpy as np
-from sklearn.utils._param_validation import Options
 
+from .._sklearn import Options
 from ._base import Criterion
 
 

@@ -9,6 +9,7 @@ they are refused here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -124,7 +125,7 @@ def trace_chain(module: nn.Module) -> Chain:
         )
     hidden = tuple(
         _hidden_layer(links[a : b + 1], module)
-        for a, b in zip(linear[:-1], linear[1:], strict=True)
+        for a, b in pairwise(linear)
     )
     return Chain(graph, links, hidden)
 

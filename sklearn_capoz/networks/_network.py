@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,14 @@ def _identity(z: np.ndarray) -> None:
 
 #: Name, as in MLPClassifier -> function that applies the activation in place.
 ACTIVATIONS = {"relu": _relu, "tanh": _tanh, "logistic": _logistic, "identity": _identity}
+
+#: Name -> derivative of the activation, from its value.
+DERIVATIVES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "relu": lambda a: (a > 0).astype(a.dtype),
+    "tanh": lambda a: 1 - a**2,
+    "logistic": lambda a: a * (1 - a),
+    "identity": np.ones_like,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +109,21 @@ class DenseNetwork:
         if self.output == "softmax":
             return logits.argmax(axis=1)
         return (logits[:, 0] > 0).astype(np.intp)
+
+    def backward(
+        self, hidden: list[np.ndarray], logits: np.ndarray, y: np.ndarray
+    ) -> list[np.ndarray]:
+        """Return each sample's derivatives of the cross-entropy by every hidden activation."""
+        if self.output == "softmax":
+            delta = softmax(logits, axis=1)
+            delta[np.arange(len(y)), y] -= 1
+        else:
+            delta = expit(logits) - y[:, None]
+        gradients: list[np.ndarray] = []
+        for i in range(len(hidden) - 1, -1, -1):
+            gradients.insert(0, delta @ self.weights[i + 1].T)
+            delta = gradients[0] * DERIVATIVES[self.activations[i]](hidden[i])
+        return gradients
 
     def cut(self, layer: int, keep: np.ndarray) -> DenseNetwork:
         """Remove the units of one hidden layer where `keep` is False.

@@ -1,0 +1,74 @@
+"""What both estimators learn from a pruning run, and the bar that shows its progress."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import numpy as np
+
+from .criteria import Criterion, check_criterion
+from .pruning import IterationRecord, PruningPlan, choose_iteration, history_table
+from .schedules import Schedule, check_schedule
+from .thresholds import ThresholdRule, check_threshold
+
+__all__ = ["PruningResultsMixin"]
+
+
+class PruningResultsMixin:
+    """Turns the pruning parameters into a plan, and the records into learned attributes."""
+
+    criterion: str | Criterion
+    threshold: str | ThresholdRule
+    schedule: str | Schedule
+    n_iterations: int
+    keep: str
+    tolerance: float
+    min_units: int
+    compensation: str | None
+    verbose: bool | int
+
+    def _plan(self) -> PruningPlan:
+        return PruningPlan(
+            criterion=check_criterion(self.criterion),
+            threshold=check_threshold(self.threshold),
+            schedule=check_schedule(self.schedule),
+            n_iterations=self.n_iterations,
+            min_units=self.min_units,
+            compensation=self.compensation,
+        )
+
+    def _store_records(self, records: list[IterationRecord], plan: PruningPlan) -> IterationRecord:
+        """Set the learned attributes; return the record of the iteration that is kept."""
+        best = choose_iteration(records, self.keep, self.tolerance)
+        chosen = records[best]
+        self.history_ = history_table(records)
+        self.importances_ = [list(record.importances) for record in records]
+        self.support_ = list(chosen.support)
+        self.best_iteration_ = best
+        self.compression_rate_ = float(self.history_["parameter_ratio"].iloc[best])
+        self.criterion_ = plan.criterion
+        return chosen
+
+    @contextmanager
+    def _progress(self):
+        """Yield what is called after each iteration: a tqdm bar when verbose, else nothing."""
+        if not self.verbose:
+            yield None
+            return
+        from tqdm.auto import tqdm
+
+        with tqdm(total=self.n_iterations + 1, desc=f"{self.criterion}", unit="iteration") as bar:
+
+            def show(record: IterationRecord) -> None:
+                units = "-".join(str(width) for width in record.model.widths)
+                bar.set_postfix_str(f"units {units}, accuracy {record.accuracy_after:.4f}")
+                bar.update()
+
+            yield show
+
+
+def spawn_random_states(
+    random_state: np.random.RandomState, count: int
+) -> list[np.random.RandomState]:
+    """Independent generators, so that what one part draws does not change another's draws."""
+    return [np.random.RandomState(seed) for seed in random_state.randint(2**31 - 1, size=count)]

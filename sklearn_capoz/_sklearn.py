@@ -1,0 +1,21 @@
+"""The one door for what scikit-learn keeps private: a release that moves it breaks one file."""
+
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads as effective_n_threads
+from sklearn.utils._param_validation import (
+    Interval,
+    InvalidParameterError,
+    Options,
+    StrOptions,
+    validate_parameter_constraints,
+)
+from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+
+__all__ = [
+    "Interval",
+    "InvalidParameterError",
+    "Options",
+    "StrOptions",
+    "check_sample_weight",
+    "effective_n_threads",
+    "validate_parameter_constraints",
+]

@@ -1,0 +1,62 @@
+"""Checks of parameters that several parts share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from numbers import Integral, Real
+
+import numpy as np
+
+from ._sklearn import Interval, InvalidParameterError, StrOptions
+
+__all__ = ["PRUNING_CONSTRAINTS", "both_or_none", "check_part", "encode_labels"]
+
+#: Constraints of the pruning parameters, the same for both estimators.
+PRUNING_CONSTRAINTS: dict = {
+    # Parts may be objects: `check_part` says more about them than a constraint could.
+    "criterion": "no_validation",
+    "threshold": "no_validation",
+    "schedule": "no_validation",
+    "n_iterations": [Interval(Integral, 0, None, closed="left")],
+    "keep": [StrOptions({"last", "best", "smallest"})],
+    "tolerance": [Interval(Real, 0, 1, closed="both")],
+    "min_units": [Interval(Integral, 1, None, closed="left")],
+    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+    "retrain_max_iter": [Interval(Integral, 0, None, closed="left")],
+    "retrain_learning_rate": [StrOptions({"constant", "cosine"})],
+    "compensation": [StrOptions({"bias", "least-squares"}), None],
+    "distillation": [Interval(Real, 0, 1, closed="right"), None],
+    "temperature": [Interval(Real, 0, None, closed="neither")],
+    "verbose": ["verbose"],
+    "random_state": ["random_state"],
+}
+
+
+def check_part(part, parameter: str, registry: Mapping[str, Callable], base: type):
+    """Return the part of that name from `registry`, or the part itself, its parameters checked."""
+    if isinstance(part, str) and part in registry:
+        return registry[part]()
+    if isinstance(part, base):
+        part.check()  # type: ignore[attr-defined]
+        return part
+    message = (
+        f"{parameter}={part!r} is not known; choose one of {sorted(registry)}, or pass an object "
+        f"of the class {base.__module__}.{base.__name__}."
+    )
+    raise (InvalidParameterError if isinstance(part, str) else TypeError)(message)
+
+
+def both_or_none(**arguments) -> bool:
+    """Return whether both arguments are given; raise if only one is."""
+    given = [name for name, value in arguments.items() if value is not None]
+    if len(given) == 1:
+        raise ValueError(f"{' and '.join(arguments)} belong together; only {given[0]} was given.")
+    return bool(given)
+
+
+def encode_labels(y, classes: np.ndarray, name: str) -> np.ndarray:
+    """Codes of labels among the known `classes`, which are sorted."""
+    unknown = np.setdiff1d(y, classes)
+    if unknown.size:
+        raise ValueError(f"{name} holds labels that y does not: {unknown[:10].tolist()}.")
+    return np.searchsorted(classes, y)

@@ -1,0 +1,146 @@
+"""A dense network that can be pruned: arrays, their optimiser and how they are retrained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .._samples import PruningData, Samples
+from ..compensation import fold
+from ..criteria import Layer
+from ._engine import TrainingSettings, TrainingTask, train
+from ._network import DenseNetwork
+from ._optimizer import OptimizerState
+
+__all__ = ["DenseModel"]
+
+
+@dataclass(frozen=True, eq=False)
+class DenseModel:
+    """A dense network under pruning.
+
+    Parameters
+    ----------
+    network : DenseNetwork
+    optimizer : OptimizerState or None
+        Goes on in retraining, cut with the weights.
+    settings : TrainingSettings
+        Of the retraining; `max_iter=0` prunes without retraining.
+    device : str
+    random_state : RandomState
+        Draws the order of the rows in retraining.
+    teacher : ndarray of shape (n_train, n_outputs) or None
+        Logits of the dense network on the training samples, for distillation.
+    loss_curve : tuple of float
+        Training loss in each epoch of the last training.
+    """
+
+    network: DenseNetwork
+    optimizer: OptimizerState | None
+    settings: TrainingSettings
+    device: str
+    random_state: np.random.RandomState
+    teacher: np.ndarray | None = None
+    loss_curve: tuple[float, ...] = ()
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        return self.network.widths
+
+    @property
+    def n_parameters(self) -> int:
+        return self.network.n_parameters
+
+    @property
+    def n_bytes(self) -> int:
+        return self.network.n_bytes
+
+    def logits(self, X: np.ndarray) -> np.ndarray:
+        return self.network.forward(X)[-1]
+
+    def predicted_codes(self, X: np.ndarray) -> np.ndarray:
+        return self.network.labels(self.logits(X))
+
+    def layers(
+        self, samples: Samples, gradients: bool, random_state: np.random.RandomState
+    ) -> list[Layer]:
+        """View every hidden layer, after one forward pass (and one backward, if asked for)."""
+        network = self.network
+        *hidden, logits = network.forward(samples.X)
+        correct = network.labels(logits) == samples.y
+        by_unit = network.backward(hidden, logits, samples.y) if gradients else [None] * len(hidden)
+        return [
+            Layer(
+                activations=hidden[i],
+                activation=network.activations[i],
+                correct=correct,
+                y=samples.y,
+                sample_weight=samples.weight,
+                incoming=network.weights[i],
+                outgoing=network.weights[i + 1],
+                random_state=random_state,
+                gradients=by_unit[i],
+            )
+            for i in range(len(hidden))
+        ]
+
+    def cut(
+        self, layer: int, keep: np.ndarray, compensation: str | None, samples: Samples
+    ) -> DenseModel:
+        """Remove units of one hidden layer, and let the next layer make up for them."""
+        network = self.network.cut(layer, keep)
+        if compensation is not None:
+            weights, biases = list(network.weights), list(network.biases)
+            weights[layer + 1], biases[layer + 1] = fold(
+                self.network.forward(samples.X)[layer],
+                keep,
+                self.network.weights[layer + 1],
+                self.network.biases[layer + 1],
+                samples.weight,
+                compensation,
+            )
+            network = replace(network, weights=tuple(weights), biases=tuple(biases))
+        optimizer = None if self.optimizer is None else self.optimizer.cut(layer, keep)
+        return replace(self, network=network, optimizer=optimizer)
+
+    @classmethod
+    def retrain_together(
+        cls, models: Sequence[DenseModel], data: Sequence[PruningData]
+    ) -> list[tuple[DenseModel, int]]:
+        """Train networks side by side; they share the settings of the first."""
+        settings = models[0].settings
+        if settings.max_iter == 0:
+            return [(model, 0) for model in models]
+        tasks = [model._task(part) for model, part in zip(models, data, strict=True)]
+        results = train(tasks, settings, device=models[0].device)
+        return [
+            (
+                replace(
+                    model,
+                    network=result.network,
+                    optimizer=result.optimizer,
+                    loss_curve=result.loss_curve,
+                ),
+                result.n_epochs,
+            )
+            for model, result in zip(models, results, strict=True)
+        ]
+
+    def _task(self, data: PruningData) -> TrainingTask:
+        # Early stopping watches the samples that units are scored on, never
+        # those that the iteration is chosen on.
+        watched = data.score if self.settings.early_stopping else None
+        return TrainingTask(
+            self.network,
+            data.train.X,
+            data.train.y,
+            sample_weight=data.train.weight,
+            X_val=None if watched is None else watched.X,
+            y_val=None if watched is None else watched.y,
+            sample_weight_val=None if watched is None else watched.weight,
+            teacher=self.teacher,
+            optimizer=self.optimizer,
+            random_state=self.random_state,
+        )
