@@ -133,8 +133,10 @@ class SpectrumDisplay:
             if y.shape != (len(X),):
                 raise ValueError(f"y must hold one label per spectrum, {len(X)}; got {y.shape}.")
             names = np.unique(y)
-            curves = np.stack([np.nanmean(X[y == name], axis=0) for name in names])
-            spread = np.stack([np.nanstd(X[y == name], axis=0) for name in names])
+            # Masked, since the mean of nothing but NaN is a gap and no reason to warn.
+            groups = [np.ma.masked_invalid(X[y == name]) for name in names]
+            curves = np.stack([group.mean(axis=0).filled(np.nan) for group in groups])
+            spread = np.stack([group.std(axis=0).filled(np.nan) for group in groups])
         display = cls(
             wavelengths,
             curves,
@@ -165,6 +167,8 @@ class SpectrumDisplay:
         self.lines_, self.continuum_lines_, self.marks_ = [], [], []
         for i, spectrum in enumerate(self.spectra + offset * np.arange(len(self.spectra))[:, None]):
             style = series_style(i) | {"markevery": 10, "markersize": 4}
+            if len(self.spectra) == 1:
+                style["marker"] = ""
             if self.names is not None:
                 style["label"] = self.names[i]
             (line,) = ax.plot(self.wavelengths, spectrum, **style | kwargs)
@@ -196,11 +200,12 @@ class SpectrumDisplay:
         self._shade_features(ax)
         shift = f", curves {offset:g} apart" if offset else ""
         ax.set(xlabel="wavelength / nm", ylabel=f"reflectance (0 to 1{shift})")
-        if self.spread is not None:
-            ax.set_title("class mean ± standard deviation", fontsize="medium", loc="left")
         handles = list(self.lines_) if self.names is not None else []
-        if handles or self.continuum_lines_:
-            legend_outside(ax, handles + self._explanations())
+        if offset > 0:
+            handles.reverse()  # the legend from top to bottom, as the curves
+        handles += self._explanations()
+        if handles:
+            legend_outside(ax, handles)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
@@ -209,20 +214,21 @@ class SpectrumDisplay:
             ax.axvspan(low, high, color=NEUTRAL, alpha=0.25, linewidth=0)
             ax.text(
                 (low + high) / 2,
-                0.02,
+                1.01,
                 name,
                 transform=ax.get_xaxis_transform(),
-                rotation=90,
-                ha="center",
-                va="bottom",
-                fontsize="x-small",
+                rotation=30,
+                fontsize="small",
             )
 
     def _explanations(self):
         """Legend entries, in grey, for what all curves have in common."""
         from matplotlib.lines import Line2D
+        from matplotlib.patches import Patch
 
-        entries = []
+        entries: list = []
+        if self.spread is not None:
+            entries.append(Patch(facecolor="grey", alpha=0.3, label="± standard deviation"))
         if self.continuum_lines_:
             entries.append(Line2D([], [], color="grey", linestyle=":", label="continuum (hull)"))
         if self.features:

@@ -66,7 +66,7 @@ class UnitMapDisplay:
         pixels = pixels[:, np.isfinite(pixels).all(axis=0)]
         if not pixels.shape[1]:
             raise ValueError("maps hold no pixel with data: every pixel is NaN for some unit.")
-        self.dead = ~pixels.any(axis=1)
+        self.dead = np.asarray(~pixels.any(axis=1))
         self.duplicate_of = _duplicates(pixels, self.units, duplicate_correlation)
 
     @classmethod
@@ -161,7 +161,7 @@ class UnitMapDisplay:
 def _duplicates(pixels, units, limit):
     """For each unit the earliest one it is correlated with by `limit` or more, or -1."""
     centred = pixels - pixels.mean(axis=1, keepdims=True, dtype=np.float64)
-    norms = np.sqrt((centred**2).sum(axis=1))
+    norms = np.linalg.norm(centred, axis=1)
     # A constant unit follows no other: divided by infinity it correlates with none.
     norms[norms <= 1e-12 * max(1.0, float(norms.max()))] = np.inf
     centred /= norms[:, None]

@@ -32,7 +32,7 @@ def test_classes_become_mean_and_spread():
     np.testing.assert_allclose(display.spread[1], X[:2].std(axis=0))
     np.testing.assert_array_equal(display.spread[0], 0)
     texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
-    assert texts == ["calcite", "mica", "continuum (hull)"]
+    assert texts == ["calcite", "mica", "± standard deviation", "continuum (hull)"]
 
 
 def test_a_minimum_at_the_edge_is_no_feature():
@@ -51,6 +51,15 @@ def test_offset_parts_the_curves_and_is_stated():
     assert display.continuum is None
 
 
+def test_a_band_without_data_is_a_gap():
+    X = np.stack([absorption(2200), absorption(2200)])
+    X[:, 0] = np.nan
+    X[0, 1] = np.nan
+    display = SpectrumDisplay.from_spectra(WAVELENGTHS, X, ["mica", "mica"])
+    assert np.isnan(display.spectra[0, :2]).tolist() == [True, False]
+    assert np.isnan(display.continuum[0, :2]).tolist() == [True, False]
+
+
 def test_given_axes():
     _, ax = plt.subplots()
     display = SpectrumDisplay(WAVELENGTHS, absorption(2200)).plot(ax, linewidth=3)
@@ -64,7 +73,8 @@ def test_a_legend_of_25_minerals_stays_readable(assert_apart):
     display = SpectrumDisplay.from_spectra(WAVELENGTHS, X, names, offset=0.1)
     legend = display.ax_.get_legend()
     texts = legend.get_texts()
-    assert len(texts) == 26
+    assert len(texts) == 27
+    assert texts[0].get_text() == "mineral with a long name 24"
     assert_apart(texts)
     assert_apart([legend, display.ax_.patch])
 
@@ -78,6 +88,11 @@ def test_a_legend_of_25_minerals_stays_readable(assert_apart):
 def test_errors(given, message):
     with pytest.raises(ValueError, match=message):
         SpectrumDisplay(WAVELENGTHS, **({"spectra": absorption(2200)} | given))
+
+
+def test_wavelengths_must_ascend():
+    with pytest.raises(ValueError, match="wavelengths must ascend, in nm"):
+        SpectrumDisplay(WAVELENGTHS[::-1], absorption(2200))
 
 
 def test_labels_must_match():
