@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 from threading import Event
 
 import numpy as np
@@ -163,7 +164,7 @@ def initial_network(
     n_outputs = n_classes if output == "softmax" else 1
     widths = [n_features, *hidden_layer_sizes, n_outputs]
     weights, biases = [], []
-    for n_in, n_out in zip(widths[:-1], widths[1:], strict=True):
+    for n_in, n_out in pairwise(widths):
         bound = math.sqrt((2 if activation == "logistic" else 6) / (n_in + n_out))
         weights.append(random.uniform(-bound, bound, (n_in, n_out)).astype(dtype, copy=False))
         biases.append(random.uniform(-bound, bound, n_out).astype(dtype, copy=False))
@@ -273,11 +274,19 @@ def _check(task: TrainingTask, settings: TrainingSettings) -> None:
         raise ValueError(
             f"distillation={settings.distillation} needs the teacher's logits: give teacher."
         )
-    if task.optimizer is not None and len(task.optimizer.moments) != N_MOMENTS[settings.solver]:
+    if task.optimizer is None:
+        return
+    if len(task.optimizer.moments) != N_MOMENTS[settings.solver]:
         raise ValueError(
             f"solver={settings.solver!r} keeps {N_MOMENTS[settings.solver]} moments, the given "
             f"optimizer state has {len(task.optimizer.moments)}: it belongs to another solver."
         )
+    for moment in task.optimizer.moments:
+        if moment.widths != task.network.widths or moment.n_features != task.network.n_features:
+            raise ValueError(
+                f"The network has hidden widths {task.network.widths}, its optimizer state "
+                f"{moment.widths}: moments of another shape. Cut both with the same `keep`."
+            )
 
 
 def _rows(

@@ -11,7 +11,7 @@ are cast to it before they meet an array.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -31,7 +31,12 @@ SOLVER_CODES = {"sgd": 0, "adam": 1}
 
 #: The error model of numpy leaves out the test for division by zero, which blocks vector code;
 #: "contract" lets multiply and add be one instruction.
-_COMPILE = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+_COMPILE: dict[str, Any] = {
+    "cache": True,
+    "nogil": True,
+    "error_model": "numpy",
+    "fastmath": {"contract"},
+}
 
 
 class Architecture(NamedTuple):
