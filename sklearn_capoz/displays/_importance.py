@@ -86,13 +86,19 @@ class ImportanceDisplay:
         check_pruned(estimator, cls.__name__, "history_", "importances_", "criterion_")
         iteration = _index("iteration", iteration, len(estimator.importances_))
         layer = _index("layer", layer, len(estimator.importances_[iteration]))
+        if not len(estimator.importances_[iteration][layer]):
+            raise ValueError(
+                f"Layer {layer} has no scores at iteration {iteration}: the network labelled no "
+                "scoring sample right. Ask for an earlier iteration."
+            )
         units, pruned = _follow_units(estimator, iteration, layer)
         return cls(
             estimator.importances_[iteration][layer],
             pruned,
             threshold=estimator.history_[f"threshold_{layer}"].iloc[iteration],
             units=units,
-            criterion=estimator.criterion_.name,
+            # A user's own criterion need not have a name.
+            criterion=getattr(estimator.criterion_, "name", str(estimator.criterion_)),
             title=f"Hidden layer {layer}, iteration {iteration}: "
             f"{pruned.sum()} of {len(units)} units pruned",
         ).plot(ax, **kwargs)

@@ -6,6 +6,7 @@ import pytest
 from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import MLPClassifier
 
+from sklearn_capoz.criteria import WeightNorm
 from sklearn_capoz.displays import ImportanceDisplay
 
 
@@ -68,6 +69,17 @@ def test_plot_draws_into_given_axes_with_given_bars(pruner):
 def test_out_of_range(pruner, asked, message):
     with pytest.raises(ValueError, match=message):
         ImportanceDisplay.from_estimator(pruner, **asked)
+
+
+def test_an_iteration_without_scores(pruner):
+    pruner.importances_[2] = [np.empty(0)]
+    with pytest.raises(ValueError, match=r"Layer 0 has no scores at iteration 2: .* earlier"):
+        ImportanceDisplay.from_estimator(pruner, iteration=2)
+
+
+def test_a_criterion_without_a_name_is_shown_as_it_is(pruner):
+    pruner.criterion_ = WeightNorm(order=2)
+    assert ImportanceDisplay.from_estimator(pruner).ax_.get_ylabel() == "WeightNorm(order=2)"
 
 
 def test_unequal_lengths():

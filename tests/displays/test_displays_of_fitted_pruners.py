@@ -1,0 +1,58 @@
+"""The displays of what the estimators really learn."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from sklearn_capoz import PrunedMLPClassifier
+from sklearn_capoz.datasets import make_mineral_spectra
+from sklearn_capoz.displays import ImportanceDisplay, PruningPathDisplay, TradeOffDisplay
+from sklearn_capoz.exceptions import PruningStalledWarning
+
+
+@pytest.fixture(scope="module")
+def spectra():
+    X, y = make_mineral_spectra(350, random_state=0)
+    return X / X.mean(axis=1, keepdims=True), y
+
+
+@pytest.fixture(scope="module", params=["multi-pass", "iterative", "gradual"])
+def fitted(request, spectra):
+    model = PrunedMLPClassifier(
+        (12, 8), n_iterations=3, schedule=request.param, max_iter=30, random_state=0
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PruningStalledWarning)
+        return model.fit(*spectra)
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+def test_the_last_iterations_units_are_those_of_the_support(fitted, layer):
+    last = len(fitted.history_) - 1
+    display = ImportanceDisplay.from_estimator(fitted, iteration=last, layer=layer)
+    np.testing.assert_array_equal(display.units, np.flatnonzero(fitted.support_[layer]))
+
+
+def test_units_beyond_the_threshold_are_those_marked(spectra):
+    model = PrunedMLPClassifier((20,), n_iterations=1, max_iter=30, random_state=0).fit(*spectra)
+    display = ImportanceDisplay.from_estimator(model)
+    np.testing.assert_array_equal(display.pruned, display.scores > display.threshold)
+    assert display.pruned.any()
+
+
+@pytest.mark.parametrize("criterion", ["l1", "l2"])
+def test_where_low_scores_are_redundant(spectra, criterion):
+    model = PrunedMLPClassifier(
+        (20,), criterion=criterion, n_iterations=1, max_iter=30, random_state=0
+    ).fit(*spectra)
+    display = ImportanceDisplay.from_estimator(model)
+    np.testing.assert_array_equal(display.pruned, display.scores < display.threshold)
+    assert display.pruned.any()
+
+
+def test_paths(fitted):
+    path = PruningPathDisplay.from_estimator(fitted, size="n_bytes")
+    assert path.best_iteration == fitted.best_iteration_
+    both = TradeOffDisplay.from_estimators({"a": fitted, "b": [fitted, fitted]})
+    assert len(both.summary) == 2 * len(fitted.history_)
