@@ -1,0 +1,322 @@
+"""`predict_scene`: a class map of a whole scene, block by block, on threads or on a cluster."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from numbers import Integral, Real
+from os import PathLike
+from pathlib import Path
+
+import joblib
+import numpy as np
+from sklearn.utils import check_scalar
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_capoz.displays import class_colors
+from sklearn_capoz.exceptions import DataFormatError
+from sklearn_capoz.spectral._wavelengths import bad_band_mask
+
+from ._scene_bands import match_bands, model_wavelengths, scene_wavelengths
+from ._scene_check import check_content
+from ._scene_formats import Legend, check_output, publish, write_layers
+from ._scene_pixels import NO_DATA, PixelClassifier, scene_layers
+from ._scene_run import current_client, on_cluster, on_threads, run_blocks
+from ._scene_source import Source
+from ._scene_sources import open_source
+from ._scene_work import MemoryStore, Store, WorkFolder
+
+__all__ = ["SceneMap", "predict_scene"]
+
+#: Bytes of reflectance per block: small enough for the caches and for a cluster's messages, large
+#: enough that Python's share is nothing.
+BLOCK_BYTES = 8_000_000
+
+REJECTED_COLOR = (128, 128, 128)
+
+
+@dataclass(frozen=True, eq=False)
+class SceneMap:
+    """What `predict_scene` found.
+
+    Parameters
+    ----------
+    class_names : tuple of str
+        Name of every code: "no data" is 0, then the classes in the order of `classes_`, then
+        "rejected".
+    class_colors : tuple of (red, green, blue), 0 to 255
+    counts : ndarray of shape (n_codes,), int
+        Pixels of every code.
+    codes : ndarray of shape (n_rows, n_columns), uint8 or uint16, or None
+        The map; None if it was written to a file.
+    probability : ndarray of shape (n_rows, n_columns, n_classes), float32, or None
+        NaN where there is no data.
+    features : ndarray of shape (n_rows, n_columns, n_features), float32, or None
+    files : tuple of Path
+        What was written, the map first.
+    """
+
+    class_names: tuple[str, ...]
+    class_colors: tuple[tuple[int, int, int], ...]
+    counts: np.ndarray
+    codes: np.ndarray | None = None
+    probability: np.ndarray | None = None
+    features: np.ndarray | None = None
+    files: tuple[Path, ...] = ()
+
+
+def predict_scene(
+    estimator,
+    source,
+    *,
+    output=None,
+    proba: bool = False,
+    features=None,
+    reject_below: float | None = None,
+    nodata: float | None = None,
+    scale: float | None = None,
+    wavelengths=None,
+    bad_bands=None,
+    max_band_gap: float = 20.0,
+    block_rows: int | None = None,
+    n_jobs: int | None = None,
+    client=None,
+    resume: bool = False,
+    verbose: bool = False,
+) -> SceneMap:
+    """Classify every pixel of a scene of any size.
+
+    The scene is read, classified and written a few rows at a time, so memory does not grow with
+    it. Its bands are matched to the model's by wavelength. A file appears under its name only
+    when it is whole; until then the results are in a folder ``<output>.partial``, from which an
+    interrupted run can go on.
+
+    Parameters
+    ----------
+    estimator : fitted classifier
+        Any with `predict` and `classes_`, as a rule a Pipeline that begins with reflectance. If
+        it, or its first step, has `wavelengths_` (nm), the scene's bands are matched to them.
+    source : path, ndarray, DataArray or dask array
+        An ENVI header or data file (bip, bil, bsq), a GeoTIFF, or a cube of shape
+        (n_rows, n_columns, n_bands), which may be a memmap; the dimensions of an
+        `xarray.DataArray` are told by their names.
+    output : path, default=None
+        ``.tif`` writes a GeoTIFF with colour table, and class names in its ``.aux.xml``;
+        ``.hdr`` writes an ENVI classification. Coordinates are kept. None returns arrays.
+    proba : bool, default=False
+        Also give the probability of each class, in a file ``<output>_probability``.
+    features : fitted transformer, "model" or None, default=None
+        Also give its output, such as that of `AbsorptionFeatures`, in a file
+        ``<output>_features``. It takes the bands that the model takes; "model" is the first
+        step of the pipeline.
+    reject_below : float in (0, 1], default=None
+        Pixels whose most likely class has a smaller probability are "rejected".
+    nodata : float, default=None
+        The stored number that says "not measured". None takes the file's. NaN and infinite
+        values always say so. A pixel has no data if any number that it needs is missing.
+    scale : float, default=None
+        The stored number that stands for reflectance 1. None takes the file's, and 1 for
+        floating-point numbers without one.
+    wavelengths : array-like of shape (n_bands,), nm or um, default=None
+        The scene's band centres. None takes the file's.
+    bad_bands : array-like, default=None
+        Bands to leave out: a boolean mask, True for bad, or band numbers from 0. None takes the
+        file's bad-band list.
+    max_band_gap : float, nm, default=20.0
+        Largest distance from a band of the model to the nearest good band of the scene. In
+        between, reflectance is interpolated linearly; beyond the scene's last band, within this
+        distance, that band is taken.
+    block_rows : int, default=None
+        Rows per block. None gives blocks of about 8 MB, and at least one row.
+    n_jobs : int, default=None
+        Threads. None is 1, -1 is every core. The result does not depend on it.
+    client : dask.distributed.Client, default=None
+        Where to run the blocks instead. Workers read files themselves, so they must see the same
+        path. A dask array goes to the active client, if there is one.
+    resume : bool, default=False
+        Go on where an interrupted run with the same model, source, settings and output
+        stopped; the result is the same to the byte. If there is none, start.
+    verbose : bool, default=False
+        Show a progress bar.
+
+    Returns
+    -------
+    SceneMap
+
+    Raises
+    ------
+    DataFormatError
+        If a file is not what its header says, or no pixel has data.
+    ValueError
+        If the bands do not match, a parameter is out of range, or `resume` finds another run.
+    OSError
+        If the result cannot be written; finished blocks are kept.
+
+    Notes
+    -----
+    At most 2 n_jobs blocks are held at a time. BLAS runs on one thread per block, and as before
+    when the call ends. Pixels without data have code 0 and NaN in the other layers.
+
+    Examples
+    --------
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from sklearn_capoz.datasets import make_mineral_scene
+    >>> from sklearn_capoz.deploy import predict_scene
+    >>> scene = make_mineral_scene((12, 10), minerals=["Alunite", "Calcite"], random_state=0)
+    >>> X, y = scene.cube.reshape(-1, 50), scene.target_names[scene.labels.ravel()]
+    >>> found = predict_scene(GaussianNB().fit(X, y), scene.cube, reject_below=0.6)
+    >>> found.class_names
+    ('no data', 'Alunite', 'Calcite', 'rejected')
+    >>> found.codes.shape, int(found.counts.sum())
+    ((12, 10), 120)
+    """
+    _check_estimator(estimator, proba=proba, reject_below=reject_below)
+    path = None if output is None else check_output(output)
+    if resume and path is None:
+        raise ValueError("resume=True needs an output: without one nothing is kept to resume.")
+    check_scalar(max_band_gap, "max_band_gap", Real, min_val=0)
+    opened = open_source(source)
+    classify = _classifier(
+        estimator, opened, proba=proba, features=features, reject_below=reject_below,
+        nodata=nodata, scale=scale, wavelengths=wavelengths, bad_bands=bad_bands,
+        max_band_gap=max_band_gap,
+    )  # fmt: skip
+    if isinstance(source, (str, PathLike)):
+        check_content(opened, classify.scale, check_range=scale is None)
+    rows = _block_rows(opened, len(classify.match.bands), block_rows)
+    legend = _legend(estimator.classes_, rejects=reject_below is not None)
+    client = current_client(opened) if client is None else client
+    workers = (
+        on_threads(opened, classify, n_jobs)
+        if client is None
+        else on_cluster(opened, classify, client)
+    )
+    shape = opened.shape[:2]
+    if path is None:
+        with workers as submit_and_ahead:
+            memory = MemoryStore(classify.layers, shape, rows)
+            run_blocks(memory, submit_and_ahead, verbose)
+        return SceneMap(
+            legend.names,
+            legend.colors,
+            _count(memory, len(legend.names)),
+            codes=memory.arrays["classes"][..., 0],
+            probability=memory.arrays.get("probability"),
+            features=memory.arrays.get("features"),
+        )
+    with workers as submit_and_ahead:
+        request = _request(classify, opened)
+        work = WorkFolder(path, classify.layers, shape, rows, request, resume=resume)
+        try:
+            with closing(work):
+                run_blocks(work, submit_and_ahead, verbose)
+                counts = _count(work, len(legend.names))
+                files = publish(write_layers(work, path, legend, opened.georeference), path)
+        except DataFormatError:
+            work.remove()  # a scene that cannot be mapped leaves nothing to go on with
+            raise
+    work.remove()
+    return SceneMap(legend.names, legend.colors, counts, files=files)
+
+
+def _check_estimator(estimator, *, proba: bool, reject_below: float | None) -> None:
+    for name in ("predict", "predict_proba"):
+        if not hasattr(estimator, name) and (
+            name == "predict" or proba or reject_below is not None
+        ):
+            raise TypeError(
+                f"{type(estimator).__name__} has no {name}: predict_scene needs a classifier, and "
+                "predict_proba for proba=True and reject_below."
+            )
+    check_is_fitted(estimator)
+    if not hasattr(estimator, "classes_"):
+        raise TypeError(f"{type(estimator).__name__} has no classes_: it is no classifier.")
+    if reject_below is not None:
+        check_scalar(reject_below, "reject_below", Real, min_val=0, max_val=1)
+
+
+def _classifier(
+    estimator, source: Source, *, proba, features, reject_below, nodata, scale, wavelengths,
+    bad_bands, max_band_gap,
+) -> PixelClassifier:  # fmt: skip
+    """Settle what the caller, the file and the model say about bands and numbers."""
+    n_bands = source.shape[2]
+    if wavelengths is not None:
+        wavelengths = scene_wavelengths(wavelengths, n_bands)
+    else:
+        wavelengths = source.wavelengths
+    if bad_bands is not None:
+        good = ~bad_band_mask(bad_bands, n_bands)
+    else:
+        good = np.ones(n_bands, dtype=bool) if source.good is None else source.good
+    scale = source.scale if scale is None else scale
+    if scale is None and source.dtype.kind in "iu":
+        raise ValueError(
+            f"the scene holds integers ({source.dtype}) and does not say which stands for "
+            "reflectance 1: pass scale=, such as scale=10000 (scale=1 if the model was trained on "
+            "such integers)."
+        )
+    scale = 1.0 if scale is None else float(scale)
+    if not (np.isfinite(scale) and scale > 0):
+        raise ValueError(f"scale must be a number above 0, got {scale!r}.")
+    if isinstance(features, str) and features == "model":
+        features = estimator[0] if hasattr(estimator, "steps") else features
+    if features is not None and not hasattr(features, "get_feature_names_out"):
+        raise TypeError(
+            "features must be a fitted transformer with get_feature_names_out, or 'model' for the "
+            f"first step of a Pipeline; got {features!r}."
+        )
+    match = match_bands(
+        wavelengths, good, estimator.n_features_in_, model_wavelengths(estimator), max_band_gap
+    )
+    return PixelClassifier(
+        estimator=estimator,
+        match=match,
+        layers=scene_layers(estimator, proba=proba, features=features),
+        features=features,
+        scale=scale,
+        nodata=source.nodata if nodata is None else float(nodata),
+        reject_below=reject_below,
+    )
+
+
+def _block_rows(source: Source, n_bands: int, block_rows: int | None) -> int:
+    if block_rows is not None:
+        check_scalar(block_rows, "block_rows", Integral, min_val=1)
+        return int(block_rows)
+    itemsize = max(4, source.dtype.itemsize)
+    return max(1, BLOCK_BYTES // (source.shape[1] * n_bands * itemsize))
+
+
+def _legend(classes, *, rejects: bool) -> Legend:
+    colors = [(int(r), int(g), int(b)) for r, g, b in class_colors(len(classes))]
+    names = ["no data", *map(str, classes)]
+    if rejects:
+        return Legend((*names, "rejected"), ((0, 0, 0), *colors, REJECTED_COLOR))
+    return Legend(tuple(names), ((0, 0, 0), *colors))
+
+
+def _request(classify: PixelClassifier, source: Source) -> dict[str, str]:
+    """Fingerprint what must be the same for a run to be continued."""
+    match = classify.match
+    settings = [match.bands, match.lower, match.upper, match.weight, classify.layers]
+    settings += [classify.scale, classify.nodata, classify.reject_below]
+    return {
+        "model": joblib.hash([classify.estimator, classify.features]),
+        "scene": source.identity,
+        "settings": joblib.hash(settings),
+    }
+
+
+def _count(store: Store, n_codes: int) -> np.ndarray:
+    """Count the pixels of every code; a scene without data is an error."""
+    counts = np.zeros(n_codes, dtype=np.int64)
+    for _, strip in store.strips(store.layers[0], n_rows=store.block_rows):
+        counts += np.bincount(strip.ravel(), minlength=n_codes)
+    if counts[NO_DATA] == counts.sum():
+        raise DataFormatError(
+            "no pixel of the scene has data in all the bands that the model needs: every one "
+            "holds NaN, infinity or the no-data value somewhere. If single bands are to blame, "
+            "name them in bad_bands=; if the no-data value is, pass nodata=."
+        )
+    return counts

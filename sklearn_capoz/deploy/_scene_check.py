@@ -1,0 +1,116 @@
+"""Does a file hold what its header says? A look at a few rows before any work starts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from sklearn_capoz.exceptions import DataFormatError
+
+from ._scene_bands import as_stored
+from ._scene_envi import INTERLEAVES, EnviSource
+from ._scene_source import Source
+
+__all__ = ["check_content"]
+
+#: Pairs of rows that are looked at, and columns of each.
+N_PAIRS, N_COLUMNS = 4, 512
+
+#: Reflectance is 0 to 1; a scene whose median lies outside this range is something else.
+PLAUSIBLE = (1e-5, 5.0)
+
+
+def check_content(source: Source, scale: float, *, check_range: bool) -> None:
+    """Compare a few rows with what the header says.
+
+    Parameters
+    ----------
+    source : Source
+        Read from a file.
+    scale : float
+        Stored numbers are reflectance times this.
+    check_range : bool
+        Whether the numbers must be reflectance; not where the caller chose the scale.
+
+    Raises
+    ------
+    DataFormatError
+        If another interleave or byte order makes a scene of what is noise as declared, or the
+        numbers are no reflectance.
+    """
+    pairs = _sample(source)
+    if isinstance(source, EnviSource):
+        _check_layout(source, pairs)
+    values = np.abs(pairs[np.isfinite(pairs) & (pairs != 0)]) / scale
+    if check_range and values.size and not PLAUSIBLE[0] <= np.median(values) <= PLAUSIBLE[1]:
+        raise DataFormatError(
+            f"the scene's median is {np.median(values):.3g}, and reflectance is 0 to 1: its data "
+            "type, byte order or reflectance scale factor is wrong. Pass scale= the stored number "
+            "that stands for reflectance 1 (scale=1 if the model was trained on such numbers)."
+        )
+
+
+def _check_layout(source: EnviSource, pairs: np.ndarray) -> None:
+    """Find out whether another order of the same bytes is the scene.
+
+    In the right order a scene is smooth along rows, columns and bands alike, and its pixels
+    share a spectral shape. A wrong interleave breaks one direction, a wrong byte order all.
+    """
+    shape_share, roughness = _coherence(pairs)
+    if roughness < 0.1 and shape_share > 0.1:
+        return
+    others = {f"interleave = {i}": replace(source, interleave=i) for i in INTERLEAVES}
+    del others[f"interleave = {source.interleave}"]
+    swapped = source.dtype.newbyteorder("S")
+    if source.dtype.itemsize > 1:
+        big = swapped.str.startswith(">")
+        others[f"byte order = {int(big)}"] = replace(source, dtype=swapped)
+    for name, other in others.items():
+        other_share, other_roughness = _coherence(_sample(other))
+        # The thresholds leave noise and scenes of a few pixels alone: nothing is certain there.
+        coherent = other_share > 0.1 and other_roughness < 0.5
+        if coherent and other_share / other_roughness > 3 * shape_share / roughness:
+            raise DataFormatError(
+                f"{source.path} looks like '{name}', and {source.header_path.name} says "
+                f"interleave = {source.interleave}, byte order = "
+                f"{int(source.dtype.newbyteorder('=') != source.dtype)}. Correct the header; if "
+                "it is right, pass the cube as a numpy.memmap."
+            )
+
+
+def _sample(source: Source) -> np.ndarray:
+    """Pairs of neighbouring rows, (n_pairs, 2, n_columns, n_bands), NaN where data is missing."""
+    n_rows, _, n_bands = source.shape
+    bands = np.arange(n_bands) if source.good is None else np.flatnonzero(source.good)
+    starts = np.unique(np.linspace(0, max(0, n_rows - 2), N_PAIRS).astype(int))
+    pairs = []
+    for start in starts.tolist():
+        block = source.read(start, min(start + 2, n_rows), bands)[:, :N_COLUMNS]
+        with np.errstate(all="ignore"):  # signalling NaN in misread numbers
+            values = block.astype(np.float64)
+        nodata = as_stored(source.nodata, source.dtype)
+        pairs.append(np.where((values == nodata) | ~np.isfinite(values), np.nan, values))
+    return np.stack(pairs)
+
+
+def _coherence(pairs: np.ndarray) -> tuple[float, float]:
+    """Share of the variance in the mean spectrum, and roughness along the roughest direction.
+
+    Roughness is the mean squared step between neighbours over twice the variance: 0 for a
+    smooth scene, 1 for noise.
+    """
+    with np.errstate(all="ignore"):
+        present = np.where(np.isnan(pairs), 0.0, 1.0)
+        count = present.sum()
+        values = np.nan_to_num(pairs, nan=0.0, posinf=np.inf, neginf=-np.inf)
+        mean = values.sum() / count
+        variance = (present * (values - mean) ** 2).sum() / count
+        spectrum = values.sum(axis=(0, 1, 2)) / present.sum(axis=(0, 1, 2))
+        share = np.nanvar(spectrum) / variance
+        steps = [np.diff(pairs, axis=axis) ** 2 for axis in (1, 2, 3)]
+        rough = max(s[np.isfinite(s)].mean() if np.isfinite(s).any() else 0.0 for s in steps)
+        roughness = rough / (2 * variance)
+    if not (np.isfinite(share) and np.isfinite(roughness)):
+        return 0.0, 1.0
+    return float(share), max(float(roughness), 1e-12)

@@ -1,0 +1,265 @@
+"""ENVI files: the header is checked against the file before a byte of data is read."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from sklearn_capoz.exceptions import DataFormatError
+
+from ._scene_bands import scene_wavelengths
+from ._scene_raster import raster_georeference
+from ._scene_source import Georeference, Source, file_identity, take_bands
+
+__all__ = ["EnviSource", "import_envi", "open_envi", "read_header"]
+
+#: A header of 10,000 bands with names, centres and widths has about 1 MB and 40,000 lines.
+MAX_HEADER_BYTES, MAX_HEADER_LINES = 4_000_000, 50_000
+
+INTERLEAVES = ("bip", "bil", "bsq")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class EnviSource(Source):
+    """An ENVI file of any interleave, read without mapping it.
+
+    A mapped file counts as the process's memory and kills it when the file shrinks; plain
+    reads stay within the block and say what is wrong.
+    """
+
+    path: Path
+    header_path: Path
+    interleave: str
+    offset: int
+
+    def read(self, start, stop, bands):
+        n_rows, n_columns, n_bands = self.shape
+        with open(self.path, "rb") as file:
+            if self.interleave == "bsq":
+                plane = n_rows * n_columns
+                block = np.empty((len(bands), stop - start, n_columns), dtype=self.dtype)
+                for part, band in zip(block, bands.tolist(), strict=True):
+                    part[...] = self._numbers(file, band * plane + start * n_columns, part.shape)
+                return block.transpose(1, 2, 0)
+            first = start * n_columns * n_bands
+            if self.interleave == "bil":
+                block = self._numbers(file, first, (stop - start, n_bands, n_columns))
+                return take_bands(block.transpose(0, 2, 1), bands)
+            return take_bands(self._numbers(file, first, (stop - start, n_columns, n_bands)), bands)
+
+    def _numbers(self, file: BinaryIO, first: int, shape: tuple[int, ...]) -> np.ndarray:
+        """Read `shape` numbers, beginning with the `first` one of the file."""
+        file.seek(self.offset + first * self.dtype.itemsize)
+        count = int(np.prod(shape))
+        numbers = np.fromfile(file, dtype=self.dtype, count=count)
+        if len(numbers) < count:
+            raise DataFormatError(f"{self.path} became shorter while it was read.")
+        return numbers.reshape(shape)
+
+
+def import_envi():
+    """Import the ENVI part of the `spectral` package."""
+    try:
+        from spectral.io import envi
+    except ImportError as error:
+        raise ImportError("ENVI files need spectral: pip install 'sklearn-capoz[scene]'") from error
+    return envi
+
+
+def read_header(path: Path) -> dict:
+    """Read an ENVI header: lower-case names -> text, or list of texts.
+
+    Raises
+    ------
+    DataFormatError
+        If the file is no ENVI header.
+    """
+    envi = import_envi()
+    # Before anything is parsed: a data file given by mistake may have any size.
+    if (size := path.stat().st_size) > MAX_HEADER_BYTES:
+        raise DataFormatError(f"{path} is no ENVI header: it has {size:,} bytes.")
+    content = path.read_bytes()
+    if not content.lstrip().startswith(b"ENVI"):
+        raise DataFormatError(f"{path} is no ENVI header: its first line must be 'ENVI'.")
+    if content.count(b"\n") + content.count(b"\r") > 2 * MAX_HEADER_LINES:
+        raise DataFormatError(f"{path} is no ENVI header: it has too many lines.")
+    try:
+        with warnings.catch_warnings():
+            # Names in capitals are as good as others.
+            warnings.simplefilter("ignore")
+            header = envi.read_envi_header(str(path))
+    except (envi.EnviException, UnicodeDecodeError) as error:
+        raise DataFormatError(f"the ENVI header {path} cannot be read: {error}") from error
+    return {name.lower(): value for name, value in header.items()}
+
+
+def open_envi(path: Path) -> EnviSource:
+    """Find header and data file, and check one against the other."""
+    header_path, data_path = _find_pair(path)
+    fields = _Fields(read_header(header_path), header_path)
+    if "library" in fields.text("file type", "").lower():
+        raise DataFormatError(f"{header_path} describes a spectral library, not a scene.")
+    if fields.text("file compression", "0") not in ("0", ""):
+        raise DataFormatError(f"{header_path}: compressed ENVI files are not read; unpack it.")
+    if any(v not in ("0", "") for v in fields.texts("major frame offsets", "minor frame offsets")):
+        raise DataFormatError(f"{header_path}: frame offsets are not read.")
+    shape = (fields.count("lines"), fields.count("samples"), fields.count("bands"))
+    dtype, interleave = fields.dtype(), fields.text("interleave").lower()
+    if interleave not in INTERLEAVES:
+        raise DataFormatError(
+            f"{header_path}: interleave must be bip, bil or bsq, got {interleave!r}."
+        )
+    data_path = data_path or _find_data(header_path, interleave)
+    offset = fields.count("header offset", 0)
+    needed = offset + shape[0] * shape[1] * shape[2] * dtype.itemsize
+    if (size := data_path.stat().st_size) != needed:
+        raise DataFormatError(
+            f"{data_path} has {size:,} bytes; {header_path.name} describes {needed:,} "
+            f"({shape[0]} lines x {shape[1]} samples x {shape[2]} bands of {dtype.name}, header "
+            f"offset {offset}). The file is {'cut' if size < needed else 'longer'}, or lines, "
+            "samples, bands or data type are wrong."
+        )
+    return EnviSource(
+        shape=shape,
+        dtype=dtype,
+        identity=f"{file_identity(data_path)} {file_identity(header_path)}",
+        wavelengths=fields.wavelengths(shape[2]),
+        good=fields.good_bands(shape[2]),
+        scale=fields.number("reflectance scale factor"),
+        nodata=fields.number("data ignore value"),
+        georeference=_georeference(data_path, fields.header),
+        path=data_path.resolve(),
+        header_path=header_path.resolve(),
+        interleave=interleave,
+        offset=offset,
+    )
+
+
+class _Fields:
+    """A header's entries, each turned into what it should be or into an error that names it."""
+
+    def __init__(self, header: dict, path: Path):
+        self.header, self.path = header, path
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self.header.get(name, default)
+        if not isinstance(value, str):
+            raise DataFormatError(f"{self.path} must state '{name}'; it holds {value!r}.")
+        return value.strip()
+
+    def texts(self, *names: str) -> list[str]:
+        values: list[str] = []
+        for name in names:
+            value = self.header.get(name, [])
+            values += [value] if isinstance(value, str) else value
+        return values
+
+    def count(self, name: str, default: int | None = None) -> int:
+        if default is not None and name not in self.header:
+            return default
+        text = self.text(name)
+        least = 1 if default is None else default
+        # isdecimal admits no sign, no underscore; 18 digits are a petabyte a thousand times over.
+        if not (text.isascii() and text.isdecimal() and len(text) <= 18 and int(text) >= least):
+            raise DataFormatError(
+                f"{self.path}: '{name}' must be a whole number from {least}, got {text[:40]!r}."
+            )
+        return int(text)
+
+    def number(self, name: str) -> float | None:
+        if name not in self.header:
+            return None
+        return self._floats(name, [self.text(name)])[0]
+
+    def dtype(self) -> np.dtype:
+        names = import_envi().envi_to_dtype
+        code, order = self.text("data type"), self.text("byte order")
+        if code not in names or np.dtype(names[code]).kind not in "iuf":
+            known = ", ".join(c for c in names if np.dtype(names[c]).kind in "iuf")
+            raise DataFormatError(
+                f"{self.path}: 'data type' must be one of {known} (real numbers), got {code!r}."
+            )
+        if order not in ("0", "1"):
+            raise DataFormatError(f"{self.path}: 'byte order' must be 0 or 1, got {order!r}.")
+        return np.dtype(names[code]).newbyteorder("<>"[int(order)])
+
+    def wavelengths(self, n_bands: int) -> np.ndarray | None:
+        values = self._per_band("wavelength", n_bands)
+        if values is None:
+            return None
+        unit = self.text("wavelength units", "")
+        if unit.lower() in ("index", "wavenumber", "ghz", "mhz"):
+            raise DataFormatError(f"{self.path}: wavelengths must be in nm or um, not {unit}.")
+        try:
+            return scene_wavelengths(values, n_bands, unit)
+        except ValueError as error:
+            raise DataFormatError(f"{self.path}: {error}") from error
+
+    def good_bands(self, n_bands: int) -> np.ndarray | None:
+        values = self._per_band("bbl", n_bands)
+        if values is not None and not all(v in (0, 1) for v in values):
+            raise DataFormatError(f"{self.path}: 'bbl' must hold 0 (bad) or 1 (good) per band.")
+        return None if values is None else np.array(values, dtype=bool)
+
+    def _per_band(self, name: str, n_bands: int) -> list[float] | None:
+        if name not in self.header:
+            return None
+        texts = [t for t in self.texts(name) if t]
+        if len(texts) != n_bands:
+            raise DataFormatError(
+                f"{self.path}: '{name}' lists {len(texts)} values for {n_bands} bands."
+            )
+        return self._floats(name, texts)
+
+    def _floats(self, name: str, texts: list[str]) -> list[float]:
+        try:
+            return [float(t) for t in texts]
+        except ValueError:
+            raise DataFormatError(f"{self.path}: '{name}' must be numeric: {texts!r:.80}") from None
+
+
+def _find_pair(path: Path) -> tuple[Path, Path | None]:
+    """Header and, if the data file was named, that file."""
+    if path.suffix.lower() == ".hdr":
+        return path, None
+    for header in (path.with_suffix(".hdr"), Path(f"{path}.hdr"), path.with_suffix(".HDR")):
+        if header.is_file():
+            return header, path
+    raise DataFormatError(
+        f"{path} has no ENVI header beside it ({path.with_suffix('.hdr').name}), and its suffix "
+        "is not that of a GeoTIFF."
+    )
+
+
+def _find_data(header_path: Path, interleave: str) -> Path:
+    base = header_path.with_suffix("")
+    suffixes = [interleave, *import_envi().KNOWN_EXTS]
+    names = [base.name, *(f"{base.name}.{s}" for t in suffixes for s in (t, t.upper()))]
+    for name in names:
+        if (found := base.with_name(name)).is_file():
+            return found
+    raise FileNotFoundError(
+        f"no data file beside {header_path}: looked for {base.name} and "
+        f"{base.name}.{{{', '.join(suffixes)}}}."
+    )
+
+
+def _georeference(data_path: Path, header: dict) -> Georeference:
+    """Let GDAL read 'map info' and 'coordinate system string'; without it there is no GeoTIFF."""
+    if "map info" not in header:
+        return Georeference()
+    try:
+        import rasterio
+    except ImportError:
+        return Georeference()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+            with rasterio.open(data_path, driver="ENVI") as dataset:
+                return raster_georeference(dataset)
+    except rasterio.errors.RasterioError as error:
+        raise DataFormatError(f"'map info' of {data_path} cannot be read: {error}") from error
