@@ -1,0 +1,134 @@
+"""The compiled form of a dense network: what `predict` and `predict_proba` run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from .._sklearn import effective_n_threads
+from ..networks import DenseNetwork
+
+__all__ = ["Predictor"]
+
+#: Rows up to which numpy is as fast, and the compiled code need not be loaded.
+_FEW_ROWS = 128
+#: Multiply-adds from which a second thread pays: about a millisecond of work.
+_MANY_MULTIPLY_ADDS = 50_000_000
+#: Bytes of input that a thread takes at a time; it bounds every copy.
+_CHUNK_BYTES = 1_000_000
+#: Bytes of a block of rows with its hidden layers: it stays in the second-level cache.
+_BLOCK_BYTES = 250_000
+
+
+class Predictor:
+    """A dense network compiled for prediction.
+
+    Labels and probabilities of any number of rows, computed in the network's own dtype, with
+    the output and about 2 MB per thread as memory. The rows are split over Python threads, one
+    per core that scikit-learn would use (`OMP_NUM_THREADS` counts), but stay in one where the
+    caller is itself not the main thread: whoever made that thread already works side by side.
+    BLAS has no part in it, and no global setting is touched.
+
+    Parameters
+    ----------
+    network : DenseNetwork
+    """
+
+    def __init__(self, network: DenseNetwork):
+        self.network = network
+        self._is_smooth = not {"relu", "identity"}.issuperset(network.activations)
+        self._packed: tuple[np.ndarray, np.ndarray, int] | None = None
+
+    def labels(self, X: np.ndarray) -> np.ndarray:
+        """Index of the most likely class of each row of X (n_samples, n_features)."""
+        if len(X) <= _FEW_ROWS:
+            return self.network.labels(self._logits_of_few(X))
+        labels = np.empty(len(X), dtype=np.intp)
+        self._for_each_chunk(X, self._write_labels, labels)
+        return labels
+
+    def probabilities(self, X: np.ndarray) -> np.ndarray:
+        """Class probabilities (n_samples, n_classes) of the rows of X."""
+        if len(X) <= _FEW_ROWS:
+            return np.ascontiguousarray(_probabilities(self.network, self._logits_of_few(X)))
+        n_classes = max(2, self.network.weights[-1].shape[1])
+        probabilities = np.empty((len(X), n_classes), dtype=self.network.dtype)
+        self._for_each_chunk(X, self._write_probabilities, probabilities)
+        return probabilities
+
+    def _for_each_chunk(self, X: np.ndarray, write: Callable, output: np.ndarray) -> None:
+        """Call write(rows of X, rows of output) until all rows are done."""
+        step = max(1, _CHUNK_BYTES // (X.shape[1] * self.network.dtype.itemsize))
+        starts = range(0, len(X), step)
+
+        def run(part: range) -> None:
+            for start in part:
+                write(X[start : start + step], output[start : start + step])
+
+        n_threads = 1
+        if len(X) * self.network.n_multiply_adds >= _MANY_MULTIPLY_ADDS:
+            n_threads = min(_n_threads(), len(starts))
+        if n_threads == 1:
+            run(starts)
+        else:
+            with ThreadPoolExecutor(n_threads) as pool:
+                # Interleaved, so that all threads stay on neighbouring pages of a mapped file.
+                list(pool.map(run, (starts[i::n_threads] for i in range(n_threads))))
+
+    def _write_labels(self, chunk: np.ndarray, labels: np.ndarray) -> None:
+        labels[:] = self.network.labels(self._logits(chunk))
+
+    def _write_probabilities(self, chunk: np.ndarray, probabilities: np.ndarray) -> None:
+        probabilities[:] = _probabilities(self.network, self._logits(chunk))
+
+    def _logits_of_few(self, X: np.ndarray) -> np.ndarray:
+        return self.network.forward(X.astype(self.network.dtype, copy=False))[-1]
+
+    def _logits(self, chunk: np.ndarray) -> np.ndarray:
+        # A read-only array would make numba compile the kernel a second time.
+        chunk = np.require(chunk, dtype=self.network.dtype, requirements=["C", "W"])
+        if self._is_smooth:  # numpy's tanh and exp are the faster ones
+            return self.network.forward(chunk)[-1]
+        from ._kernels import forward
+
+        if self._packed is None:
+            self._packed = self._pack()
+        logits = np.empty((len(chunk), self.network.weights[-1].shape[1]), chunk.dtype)
+        forward(chunk, *self._packed, logits)
+        return logits
+
+    def _pack(self) -> tuple[np.ndarray, np.ndarray, int]:
+        """Parameters, table of layers and rows of a block, as the kernel takes them."""
+        from ._kernels import ROWS, pack
+
+        network = self.network
+        relu = [*(name == "relu" for name in network.activations), False]
+        values_per_row = network.n_features + 2 * max(w.shape[1] for w in network.weights)
+        n_tiles = _BLOCK_BYTES // (values_per_row * network.dtype.itemsize * ROWS)
+        return *pack(network.weights, network.biases, relu), max(1, n_tiles) * ROWS
+
+    def __reduce__(self):
+        return Predictor, (self.network,)  # the packing is made for one machine
+
+
+def _n_threads() -> int:
+    if threading.current_thread() is not threading.main_thread():
+        return 1
+    return effective_n_threads()
+
+
+def _probabilities(network: DenseNetwork, logits: np.ndarray) -> np.ndarray:
+    """Class probabilities from the logits.
+
+    Class by class over all rows, as numpy is nine times slower along rows of a few classes.
+    """
+    if network.output == "logistic":
+        return network.probabilities(logits)
+    scores = np.ascontiguousarray(logits.T)
+    scores -= scores.max(axis=0)
+    np.exp(scores, out=scores)
+    scores /= scores.sum(axis=0)
+    return scores.T

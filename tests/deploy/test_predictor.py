@@ -1,0 +1,192 @@
+"""The compiled form computes what the plain arrays compute, whatever the shape of the input."""
+
+import pickle
+import threading
+import tracemalloc
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sklearn_capoz.deploy import _predictor
+from sklearn_capoz.deploy._predictor import Predictor
+from sklearn_capoz.networks import ACTIVATIONS, DenseNetwork
+
+
+def make_network(widths, dtype=np.float32, activation="relu", seed=0):
+    """Random dense network; one output unit makes it a logistic one."""
+    rng = np.random.RandomState(seed)
+    pairs = list(pairwise(widths))
+    return DenseNetwork(
+        tuple(rng.randn(*pair).astype(dtype) for pair in pairs),
+        tuple(rng.randn(width).astype(dtype) for width in widths[1:]),
+        (activation,) * (len(pairs) - 1),
+        "logistic" if widths[-1] == 1 else "softmax",
+    )
+
+
+def samples(n, width, dtype=np.float32, seed=1):
+    return np.random.RandomState(seed).randn(n, width).astype(dtype)
+
+
+def assert_same(predictor, X):
+    """Compare with the plain forward pass in double precision."""
+    network = predictor.network
+    exact = DenseNetwork(
+        tuple(w.astype(float) for w in network.weights),
+        tuple(b.astype(float) for b in network.biases),
+        network.activations,
+        network.output,
+    )
+    logits = exact.forward(X.astype(float))[-1]
+    tolerance = 1e-4 if network.dtype == np.float32 else 1e-12
+    found = predictor.probabilities(X)
+    assert found.dtype == network.dtype
+    np.testing.assert_allclose(found, exact.probabilities(logits), rtol=0, atol=tolerance)
+    # A label may differ only where two classes are equally likely.
+    labels, expected = predictor.labels(X), exact.labels(logits)
+    assert labels.dtype == np.intp
+    probabilities, rows = exact.probabilities(logits), np.arange(len(X))
+    gap = probabilities[rows, expected] - probabilities[rows, labels]
+    assert np.all(np.abs(gap) <= tolerance)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    widths=st.lists(st.integers(1, 40), min_size=2, max_size=4),
+    n=st.integers(0, 400),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    activation=st.sampled_from(sorted(ACTIVATIONS)),
+    few=st.sampled_from([0, 128]),
+)
+def test_any_network_on_any_number_of_rows(widths, n, dtype, activation, few):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_predictor, "_FEW_ROWS", few)
+        predictor = Predictor(make_network(widths, dtype, activation))
+        assert_same(predictor, samples(n, widths[0], dtype))
+
+
+@pytest.mark.parametrize("n", [127, 128, 129, 384, 385, 5003])
+def test_tiles_blocks_and_chunks_have_no_seams(n):
+    assert_same(Predictor(make_network((50, 30, 7))), samples(n, 50))
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda X: np.asfortranarray(X),
+        lambda X: np.repeat(X, 2, axis=1)[:, ::2],
+        lambda X: np.repeat(X, 2, axis=0)[::2],
+        lambda X: X[::-1][::-1],
+        lambda X: X.astype(np.float64),
+    ],
+    ids=["fortran", "columns", "rows", "reversed", "float64"],
+)
+def test_the_memory_layout_changes_nothing(view):
+    predictor, X = Predictor(make_network((11, 9, 4))), samples(3000, 11)
+    np.testing.assert_array_equal(predictor.probabilities(view(X)), predictor.probabilities(X))
+    np.testing.assert_array_equal(predictor.labels(view(X)), predictor.labels(X))
+
+
+def test_read_only_rows_are_read():
+    predictor, X = Predictor(make_network((11, 9, 4))), samples(3000, 11)
+    expected = predictor.labels(X)
+    X.flags.writeable = False
+    np.testing.assert_array_equal(predictor.labels(X), expected)
+
+
+def test_a_row_has_the_same_result_wherever_it_stands():
+    predictor, X = Predictor(make_network((50, 30, 7))), samples(5000, 50)
+    order = np.random.RandomState(2).permutation(len(X))
+    whole = predictor.probabilities(X)
+    np.testing.assert_array_equal(predictor.probabilities(X[order]), whole[order])
+    np.testing.assert_array_equal(predictor.probabilities(X[1000:1777]), whole[1000:1777])
+
+
+@pytest.mark.parametrize("output_width", [1, 5])
+def test_threads_share_the_rows(monkeypatch, output_width):
+    network = make_network((50, 30, output_width))
+    X = samples(40_000, 50)
+    monkeypatch.setattr(_predictor, "_n_threads", lambda: 1)
+    alone = Predictor(network).probabilities(X), Predictor(network).labels(X)
+    monkeypatch.setattr(_predictor, "_n_threads", lambda: 3)
+    seen = set()
+    write = Predictor._write_labels
+
+    def spy(self, chunk, labels):
+        seen.add(threading.get_ident())
+        write(self, chunk, labels)
+
+    monkeypatch.setattr(Predictor, "_write_labels", spy)
+    np.testing.assert_array_equal(Predictor(network).probabilities(X), alone[0])
+    np.testing.assert_array_equal(Predictor(network).labels(X), alone[1])
+    assert threading.get_ident() not in seen
+    assert 1 <= len(seen) <= 3
+
+
+def test_no_threads_within_a_thread(monkeypatch):
+    monkeypatch.setattr(_predictor, "effective_n_threads", lambda: 4)
+    assert _predictor._n_threads() == 4
+    inside = []
+    thread = threading.Thread(target=lambda: inside.append(_predictor._n_threads()))
+    thread.start()
+    thread.join()
+    assert inside == [1]
+
+
+def test_one_predictor_serves_several_threads():
+    predictor, X = Predictor(make_network((50, 30, 7))), samples(4000, 50)
+    expected = Predictor(predictor.network).labels(X)
+    found = [None] * 8
+
+    def run(i):
+        found[i] = predictor.labels(X)
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for labels in found:
+        np.testing.assert_array_equal(labels, expected)
+
+
+def test_memory_is_the_output_and_a_little(monkeypatch):
+    monkeypatch.setattr(_predictor, "_n_threads", lambda: 2)
+    predictor = Predictor(make_network((50, 30, 7)))
+    X = samples(400_000, 50)
+    predictor.labels(X[:1000])  # compile
+    tracemalloc.start()
+    try:
+        labels = predictor.labels(X)
+        peak = tracemalloc.get_traced_memory()[1]
+        assert peak < labels.nbytes + 4_000_000
+        tracemalloc.reset_peak()
+        probabilities = predictor.probabilities(np.asfortranarray(X[:100_000]))
+        peak = tracemalloc.get_traced_memory()[1]
+        assert peak < X[:100_000].nbytes + labels.nbytes + probabilities.nbytes + 8_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_pickle_holds_the_network_and_not_this_machines_packing():
+    predictor, X = Predictor(make_network((11, 9, 4))), samples(300, 11)
+    expected = predictor.labels(X)
+    size = len(pickle.dumps(predictor))
+    assert size == len(pickle.dumps(Predictor(predictor.network)))
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(predictor)).labels(X), expected)
+
+
+def test_large_scores_do_not_overflow():
+    network = DenseNetwork((np.array([[1e4, -1e4]], np.float32),), (np.zeros(2, np.float32),), ())
+    for n in (3, 300):
+        found = Predictor(network).probabilities(np.ones((n, 1), np.float32))
+        np.testing.assert_array_equal(found, np.tile([1.0, 0.0], (n, 1)))
+
+
+def test_ties_go_to_the_lower_class():
+    network = DenseNetwork((np.ones((2, 3), np.float32),), (np.zeros(3, np.float32),), ())
+    for n in (3, 300):
+        assert not Predictor(network).labels(np.ones((n, 2), np.float32)).any()
