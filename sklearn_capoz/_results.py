@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
+from sklearn.utils.validation import validate_data
 
+from ._samples import PruningData, Samples, make_samples
+from ._validation import both_or_none, encode_labels
 from .criteria import Criterion, check_criterion
 from .pruning import IterationRecord, PruningPlan, choose_iteration, history_table
 from .schedules import Schedule, check_schedule
@@ -26,6 +30,11 @@ class PruningResultsMixin:
     min_units: int
     compensation: str | None
     verbose: bool | int
+    retrain_max_iter: int
+    retrain_learning_rate: str
+    distillation: float | None
+    temperature: float
+    classes_: np.ndarray
 
     def _plan(self) -> PruningPlan:
         return PruningPlan(
@@ -48,6 +57,27 @@ class PruningResultsMixin:
         self.compression_rate_ = float(self.history_["parameter_ratio"].iloc[best])
         self.criterion_ = plan.criterion
         return chosen
+
+    def _check_validation(self, X_val, y_val) -> Samples | None:
+        """Check the user's own validation data, if there is any."""
+        if not both_or_none(X_val=X_val, y_val=y_val):
+            return None
+        X_val, y_val = validate_data(
+            self, X_val, y_val, dtype=(np.float64, np.float32), reset=False
+        )
+        return make_samples(X_val, encode_labels(y_val, self.classes_, "y_val"))
+
+    def _for_retraining(self, model, data: PruningData):
+        """Give a trained network the settings of retraining, and itself as its teacher."""
+        teacher = None if self.distillation is None else model.logits(data.train.X)
+        settings = replace(
+            model.settings,
+            max_iter=self.retrain_max_iter,
+            learning_rate=self.retrain_learning_rate,
+            distillation=self.distillation or 0.0,
+            temperature=self.temperature,
+        )
+        return replace(model, settings=settings, teacher=teacher)
 
     @contextmanager
     def _progress(self):

@@ -11,12 +11,14 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
+from ._prediction import NetworkPredictionMixin
 from ._results import PruningResultsMixin, spawn_random_states
 from ._samples import PruningData, Samples, make_samples, split_samples
 from ._sklearn import Interval, InvalidParameterError, StrOptions
-from ._validation import PRUNING_CONSTRAINTS, both_or_none, encode_labels
+from ._validation import PRUNING_CONSTRAINTS
+from .deploy._predictor import Predictor
 from .networks import (
     ACTIVATIONS,
     DenseModel,
@@ -33,7 +35,9 @@ from .pruning import accuracy, prune
 __all__ = ["PrunedMLPClassifier"]
 
 
-class PrunedMLPClassifier(PruningResultsMixin, ClassifierMixin, BaseEstimator):
+class PrunedMLPClassifier(
+    PruningResultsMixin, NetworkPredictionMixin, ClassifierMixin, BaseEstimator
+):
     r"""Multi-layer perceptron classifier that removes its redundant units.
 
     The network is trained; then, iteration by iteration, each hidden unit is
@@ -272,8 +276,7 @@ class PrunedMLPClassifier(PruningResultsMixin, ClassifierMixin, BaseEstimator):
         -------
         self : PrunedMLPClassifier
         """
-        self._validate_params()
-        self._check_widths()
+        self._check_parameters()
         plan = self._plan()
         split_random, training_random, scoring_random = spawn_random_states(
             check_random_state(self.random_state), 3
@@ -281,8 +284,8 @@ class PrunedMLPClassifier(PruningResultsMixin, ClassifierMixin, BaseEstimator):
         samples = self._check_samples(X, y, sample_weight)
         validation = self._check_validation(X_val, y_val)
         data = split_samples(samples, validation, self.validation_fraction, split_random)
-        data = replace(data, train=self._with_class_weight(data.train))
         start = perf_counter()
+        data = self._weigh_classes(data, self.classes_)
         model = self._for_retraining(self._train_dense(data, training_random), data)
         with self._progress() as progress:
             records = prune(
@@ -297,53 +300,8 @@ class PrunedMLPClassifier(PruningResultsMixin, ClassifierMixin, BaseEstimator):
         self._store_model(self._store_records(records, plan).model)
         return self
 
-    def predict(self, X):
-        """Predict the label of each sample.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-        """
-        X = self._check_X(X)
-        return self.classes_[self.network_.labels(self.network_.forward(X)[-1])]
-
-    def predict_proba(self, X):
-        """Predict the probability of each class.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-        """
-        X = self._check_X(X)
-        return self.network_.probabilities(self.network_.forward(X)[-1])
-
-    def predict_log_proba(self, X):
-        """Logarithm of `predict_proba`.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        log_probabilities : ndarray of shape (n_samples, n_classes)
-        """
-        return np.log(self.predict_proba(X))
-
-    def _check_X(self, X):
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
-        return X.astype(self.network_.dtype, copy=False)
-
-    def _check_widths(self) -> None:
+    def _check_parameters(self) -> None:
+        self._validate_params()
         widths = np.atleast_1d(self.hidden_layer_sizes)
         if widths.ndim != 1 or not widths.size or widths.dtype.kind not in "iu" or widths.min() < 1:
             raise InvalidParameterError(
@@ -354,19 +312,15 @@ class PrunedMLPClassifier(PruningResultsMixin, ClassifierMixin, BaseEstimator):
     def _check_samples(self, X, y, sample_weight) -> Samples:
         X, y = validate_data(self, X, y, dtype=(np.float64, np.float32))
         check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        return make_samples(X, codes, sample_weight)
-
-    def _check_validation(self, X_val, y_val) -> Samples | None:
-        if not both_or_none(X_val=X_val, y_val=y_val):
-            return None
-        X_val, y_val = validate_data(
-            self, X_val, y_val, dtype=(np.float64, np.float32), reset=False
-        )
-        return make_samples(X_val, encode_labels(y_val, self.classes_, "y_val"))
+        samples = make_samples(X, y, sample_weight)
+        self.classes_, codes = np.unique(samples.y, return_inverse=True)
+        return replace(samples, y=codes)
 
     def _train_dense(self, data: PruningData, random_state: np.random.RandomState):
-        """Train `n_restarts` networks side by side; return the best on the scoring samples."""
+        """Train `n_restarts` networks side by side; return the best on the scoring samples.
+
+        The pruning that follows, here or in CAPoZPruner, takes the network from there.
+        """
         settings = self._training_settings()
         models: list = []
         for generator in spawn_random_states(random_state, self.n_restarts):
@@ -388,18 +342,6 @@ class PrunedMLPClassifier(PruningResultsMixin, ClassifierMixin, BaseEstimator):
         self.loss_curve_ = list(model.loss_curve)
         return model
 
-    def _for_retraining(self, model, data: PruningData):
-        """Give a trained network the settings of retraining, and itself as its teacher."""
-        teacher = None if self.distillation is None else model.logits(data.train.X)
-        settings = replace(
-            model.settings,
-            max_iter=self.retrain_max_iter,
-            learning_rate=self.retrain_learning_rate,
-            distillation=self.distillation or 0.0,
-            temperature=self.temperature,
-        )
-        return replace(model, settings=settings, teacher=teacher)
-
     def _training_settings(self) -> TrainingSettings:
         return TrainingSettings(
             solver=self.solver,
@@ -412,6 +354,13 @@ class PrunedMLPClassifier(PruningResultsMixin, ClassifierMixin, BaseEstimator):
             early_stopping=self.early_stopping,
             dropout=self.dropout,
         )
+
+    def _as_model(self, random_state: np.random.RandomState):
+        """View the fitted network as a prunable model."""
+        settings = self._training_settings()
+        if self.callbacks is None:
+            return DenseModel(self.network_, None, settings, self.device, random_state)
+        return SkorchModel(self.net_, settings, random_state)
 
     def _net(self, network: DenseNetwork, settings: TrainingSettings, **trained) -> MLPNet:
         callbacks = deepcopy(self.callbacks)
@@ -426,22 +375,25 @@ class PrunedMLPClassifier(PruningResultsMixin, ClassifierMixin, BaseEstimator):
             self.network_ = network_from_module(model.net.module_)
             # So that a clone of the net has the pruned widths too.
             self.net_.module__hidden_layer_sizes = self.network_.widths
-            return
-        self.network_ = model.network
-        self.net_ = self._net(
-            model.network,
-            self._training_settings(),
-            optimizer=model.optimizer,
-            loss_curve=model.loss_curve,
-        )
+        else:
+            self.network_ = model.network
+            self.net_ = self._net(
+                model.network,
+                self._training_settings(),
+                optimizer=model.optimizer,
+                loss_curve=model.loss_curve,
+            )
+        self._predictor = Predictor(self.network_)
 
-    def _with_class_weight(self, samples: Samples) -> Samples:
+    def _weigh_classes(self, data: PruningData, classes: np.ndarray) -> PruningData:
         """Fold `class_weight` into the weights of the training samples."""
         if self.class_weight is None:
-            return samples
+            return data
+        samples = data.train
         present = np.unique(samples.y)
-        weight = np.ones(len(self.classes_))
+        weight = np.ones(len(classes))
         weight[present] = compute_class_weight(
-            self.class_weight, classes=self.classes_[present], y=self.classes_[samples.y]
+            self.class_weight, classes=classes[present], y=classes[samples.y]
         )
-        return replace(samples, weight=samples.weight * weight[samples.y])
+        train = replace(samples, weight=samples.weight * weight[samples.y])
+        return replace(data, train=train)

@@ -21,7 +21,7 @@ from ._engine import TrainingSettings
 from ._skorch import rebuild_optimizer
 from ._skorch_training import train_with_skorch
 
-__all__ = ["SkorchModel"]
+__all__ = ["SkorchModel", "SkorchPredictor"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,6 +169,26 @@ class SkorchModel:
             tiny = torch.finfo(output.dtype).tiny
             return recorder.values, output.clamp_min(tiny).log()
         return recorder.values, output.log_softmax(dim=1)
+
+
+class SkorchPredictor:
+    """Labels and probabilities of a net whose activations the compiled form does not know.
+
+    Parameters
+    ----------
+    net : NeuralNetClassifier
+    """
+
+    def __init__(self, net: NeuralNetClassifier):
+        self.net = net
+
+    def labels(self, X: np.ndarray) -> np.ndarray:
+        return self.probabilities(X).argmax(axis=1)
+
+    def probabilities(self, X: np.ndarray) -> np.ndarray:
+        dtype = next(self.net.module_.parameters()).dtype
+        with torch.random.fork_rng():  # skorch's DataLoader draws a seed
+            return self.net.predict_proba(torch.as_tensor(X, dtype=dtype))
 
 
 class _Recorder(fx.Interpreter):
