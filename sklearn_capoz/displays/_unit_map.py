@@ -77,8 +77,7 @@ class UnitMapDisplay:
 
         Parameters
         ----------
-        estimator : fitted estimator or DenseNetwork
-            Anything that holds a dense network.
+        estimator : PrunedMLPClassifier, CAPoZPruner, MLPClassifier or skorch net, fitted
         cube : ndarray of shape (n_rows, n_columns, n_features)
             The scene as the network sees it: absorption features, scaled as in
             training. A pixel with a NaN is left out.
@@ -110,8 +109,10 @@ class UnitMapDisplay:
             )
         width = network.widths[layer]
         units = np.arange(width) if units is None else np.asarray(units)
-        if units.size and not (units.min() >= 0 and units.max() < width):
-            raise ValueError(f"units must lie in 0 to {width - 1}, got {units.tolist()}.")
+        if not units.size or units.min() < 0 or units.max() >= width:
+            raise ValueError(
+                f"units must be one or more indices from 0 to {width - 1}, got {units.tolist()}."
+            )
         valid = np.isfinite(cube).all(axis=2)
         maps = np.full((len(units), *valid.shape), np.nan, dtype=network.dtype)
         pixels = cube[valid].astype(network.dtype, copy=False)
@@ -145,6 +146,8 @@ class UnitMapDisplay:
             panel.set(xticks=[], yticks=[])
             panel.set_title(self._caption(i, peak), fontsize="small")
         self.figure_ = self.axes_[0].figure
+        if ax is None:
+            self.figure_.set_figwidth(self.figure_.get_figwidth() + 1)  # for the colour bar
         self.colorbar_ = self.figure_.colorbar(
             self.images_[0], ax=list(self.axes_), shrink=0.8, label="output / unit's maximum"
         )

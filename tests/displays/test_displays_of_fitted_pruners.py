@@ -4,10 +4,16 @@ import warnings
 
 import numpy as np
 import pytest
+from sklearn.neural_network import MLPClassifier
 
-from sklearn_capoz import PrunedMLPClassifier
+from sklearn_capoz import CAPoZPruner, PrunedMLPClassifier
 from sklearn_capoz.datasets import make_mineral_spectra
-from sklearn_capoz.displays import ImportanceDisplay, PruningPathDisplay, TradeOffDisplay
+from sklearn_capoz.displays import (
+    ImportanceDisplay,
+    PruningPathDisplay,
+    TradeOffDisplay,
+    UnitMapDisplay,
+)
 from sklearn_capoz.exceptions import PruningStalledWarning
 
 
@@ -49,6 +55,16 @@ def test_where_low_scores_are_redundant(spectra, criterion):
     display = ImportanceDisplay.from_estimator(model)
     np.testing.assert_array_equal(display.pruned, display.scores < display.threshold)
     assert display.pruned.any()
+
+
+def test_a_pruner_around_scikit_learns_network(spectra):
+    X, y = spectra
+    dense = MLPClassifier((12,), tol=1, n_iter_no_change=2, random_state=0)
+    pruner = CAPoZPruner(dense, threshold="fraction", n_iterations=2, random_state=0).fit(X, y)
+    display = ImportanceDisplay.from_estimator(pruner, iteration=2)
+    np.testing.assert_array_equal(display.units, np.flatnonzero(pruner.support_[0]))
+    maps = UnitMapDisplay.from_estimator(pruner, X.reshape(35, 10, -1))
+    assert maps.maps.shape == (len(pruner.estimator_.intercepts_[0]), 35, 10)
 
 
 def test_paths(fitted):

@@ -4,7 +4,6 @@ import pytest
 from sklearn.neural_network import MLPClassifier
 
 from sklearn_capoz.displays import UnitMapDisplay
-from sklearn_capoz.networks import DenseNetwork
 
 
 @pytest.fixture
@@ -15,8 +14,10 @@ def ramp():
 @pytest.fixture
 def network():
     """Pass feature 0 on in unit 0, doubled in unit 2; feature 1 in unit 3; unit 1 is dead."""
-    weight = np.array([[1.0, 0.0, 2.0, 0.0], [0.0, -1.0, 0.0, 1.0]])
-    return DenseNetwork((weight, np.ones((4, 2))), (np.zeros(4), np.zeros(2)), ("relu",))
+    mlp = MLPClassifier((4,), tol=1, n_iter_no_change=2).fit(np.eye(2), [0, 1])
+    mlp.coefs_[0] = np.array([[1.0, 0.0, 2.0, 0.0], [0.0, -1.0, 0.0, 1.0]])
+    mlp.intercepts_[0] = np.zeros(4)
+    return mlp
 
 
 def test_dead_and_duplicate_units_are_found_and_named(network, ramp):
@@ -88,12 +89,17 @@ def iris_like():
     return random.normal(size=(60, 3)), np.arange(60) % 3
 
 
+def test_one_map_per_unit(ramp):
+    with pytest.raises(ValueError, match=r"got maps \(1, 3, 4\) and units \(2,\)"):
+        UnitMapDisplay([ramp], [0, 1])
+
+
 @pytest.mark.parametrize(("asked", "message"), [
     ({"cube": np.ones((3, 4))}, r"cube must be \(n_rows, n_columns, 2\).*got \(3, 4\)"),
     ({"cube": np.ones((3, 4, 5))}, r"features last; got \(3, 4, 5\)"),
     ({"layer": 1}, "layer=1 was asked for; hidden layers are 0 to 0"),
-    ({"units": [0, 4]}, r"units must lie in 0 to 3, got \[0, 4\]"),
-    ({"units": []}, r"maps \(0, 3, 4\) and units \(0,\)"),
+    ({"units": [0, 4]}, r"units must be one or more indices from 0 to 3, got \[0, 4\]"),
+    ({"units": []}, r"units must be one or more indices .* got \[\]"),
     ({"cube": np.full((3, 4, 2), np.nan)}, "maps hold no pixel with data"),
 ])  # fmt: skip
 def test_errors(network, asked, message):
