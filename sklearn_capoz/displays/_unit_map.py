@@ -121,7 +121,7 @@ class UnitMapDisplay:
         return display.plot(ax, **kwargs)
 
     def plot(self, ax=None, *, n_columns=6, **kwargs):
-        """Draw one map per unit, each on the scale of its own greatest output.
+        """Draw one map per unit, each on the scale of its own greatest absolute output.
 
         Parameters
         ----------
@@ -138,7 +138,10 @@ class UnitMapDisplay:
         """
         height = np.clip(2.0 * self.maps.shape[1] / self.maps.shape[2], 0.8, 4.0) + 0.5
         self.axes_ = axes_grid(ax, len(self.units), n_columns, (2.0, height), "compressed")
-        settings = {"cmap": "cividis", "vmin": 0, "vmax": 1, "interpolation": "nearest"} | kwargs
+        settings = {"cmap": "cividis", "vmin": 0, "vmax": 1, "interpolation": "nearest"}
+        if np.nanmin(self.maps) < 0:
+            settings |= {"cmap": "PuOr", "vmin": -1}  # no sign without its own colour
+        settings |= kwargs
         self.images_ = []
         for i, panel in enumerate(self.axes_):
             peak = np.nanmax(np.abs(self.maps[i]))

@@ -2,6 +2,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
+import sklearn_capoz
 from sklearn_capoz.displays import SensitivityDisplay
 
 
@@ -28,6 +29,19 @@ def test_one_line_per_layer_and_one_for_all(curve):
     assert display.lines_[2].get_color() == "black"
     assert display.ax_.get_xlabel() == "units pruned, without retraining"
     assert display.ax_.get_ylabel() == "accuracy / %"
+
+
+def test_from_estimator_asks_for_the_curve_and_draws_it(curve, monkeypatch):
+    def sensitivity_curve(estimator, X, y, *, criterion):
+        assert (estimator, X, y, criterion) == ("network", "spectra", "labels", "l1")
+        return curve
+
+    monkeypatch.setattr(sklearn_capoz, "sensitivity_curve", sensitivity_curve, raising=False)
+    display = SensitivityDisplay.from_estimator(
+        "network", "spectra", "labels", criterion="l1", line_kw={"linewidth": 4}
+    )
+    assert len(display.lines_) == 3
+    assert display.lines_[0].get_linewidth() == 4
 
 
 def test_given_axes_and_style(curve):

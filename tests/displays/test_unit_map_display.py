@@ -75,6 +75,13 @@ def test_the_scale_is_explained_and_panels_are_the_users(ramp):
     assert display.colorbar_.ax.get_ylabel() == "output / unit's maximum"
 
 
+def test_outputs_of_both_signs_have_both_colours(ramp):
+    display = UnitMapDisplay([ramp - 20, ramp], [0, 1]).plot()
+    assert {image.get_clim() for image in display.images_} == {(-1, 1)}
+    np.testing.assert_allclose(display.images_[0].get_array(), (ramp - 20) / 20)
+    assert UnitMapDisplay([ramp], [0]).plot().images_[0].get_clim() == (0, 1)
+
+
 def test_a_scikit_learn_network(iris_like):
     X, y = iris_like
     mlp = MLPClassifier((6,), random_state=0, tol=1, n_iter_no_change=2).fit(X, y)
