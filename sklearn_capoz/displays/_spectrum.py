@@ -8,6 +8,9 @@ from ._style import NEUTRAL, axes_or_new, legend_outside, series_style
 
 __all__ = ["SpectrumDisplay"]
 
+#: Band depth below which a dent in the spectrum is not called an absorption.
+MIN_DEPTH = 0.01
+
 
 class SpectrumDisplay:
     """Spectra with their spread, their continuum and the absorption features under it.
@@ -32,8 +35,8 @@ class SpectrumDisplay:
     Attributes
     ----------
     positions : ndarray of shape (n_curves, n_features), nm
-        Band with the greatest depth in each window; NaN where there is no band, no
-        absorption, or the lowest band lies at the window's edge.
+        Band with the greatest depth 1 - R / Rc in each window; NaN where there is no
+        band, none as deep as 0.01, or the deepest lies at the window's edge.
     lines_, continuum_lines_ : list of matplotlib Line2D
     marks_ : list of matplotlib Line2D
         The features' deepest bands.
@@ -93,7 +96,7 @@ class SpectrumDisplay:
                     continue
                 lowest = int(np.nanargmax(depth))
                 # A minimum at the edge is the flank of a neighbour.
-                if 0 < lowest < len(depth) - 1 and depth[lowest] > 0:
+                if 0 < lowest < len(depth) - 1 and depth[lowest] >= MIN_DEPTH:
                     positions[i, j] = self.wavelengths[inside[lowest]]
         return positions
 
@@ -110,7 +113,8 @@ class SpectrumDisplay:
         X : array-like of shape (n_spectra, n_bands) or (n_bands,), reflectance
         y : array-like of shape (n_spectra,), default=None
             With labels, one curve per class: its mean, and its standard deviation as a
-            band. Without, one curve per spectrum.
+            band, of the spectra that were measured there; a curve steps where one begins.
+            Without, one curve per spectrum.
         features : dict of str to (low, high), nm, default=None
             Windows to shade and mark.
         continuum : bool, default=True

@@ -43,6 +43,14 @@ def test_a_minimum_at_the_edge_is_no_feature():
     assert np.isnan(display.positions[:, 1:]).all()
 
 
+@pytest.mark.parametrize(("depth", "found"), [(0.02, True), (0.005, False)])
+def test_a_shallow_dent_is_no_feature(depth, found):
+    display = SpectrumDisplay.from_spectra(
+        WAVELENGTHS, absorption(2200, depth), features={"Al-OH": (2150, 2250)}
+    )
+    assert (display.positions[0, 0] == 2200) == found
+
+
 def test_offset_parts_the_curves_and_is_stated():
     X = np.stack([absorption(2200), absorption(2330)])
     display = SpectrumDisplay.from_spectra(WAVELENGTHS, X, continuum=False, offset=0.2)
