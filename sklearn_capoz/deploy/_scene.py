@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import dataclass
 from numbers import Integral, Real
 from os import PathLike
@@ -113,7 +112,8 @@ def predict_scene(
         Pixels whose most likely class has a smaller probability are "rejected".
     nodata : float, default=None
         The stored number that says "not measured". None takes the file's. NaN and infinite
-        values always say so. A pixel has no data if any number that it needs is missing.
+        values always say so. A pixel has no data if any number that it needs is missing, or if
+        the steps before the classifier give NaN for it.
     scale : float, default=None
         The stored number that stands for reflectance 1. None takes the file's, and 1 for
         floating-point numbers without one.
@@ -208,10 +208,9 @@ def predict_scene(
         request = _request(classify, opened)
         work = WorkFolder(path, classify.layers, shape, rows, request, resume=resume)
         try:
-            with closing(work):
-                run_blocks(work, submit_and_ahead, verbose)
-                counts = _count(work, len(legend.names))
-                files = publish(write_layers(work, path, legend, opened.georeference), path)
+            run_blocks(work, submit_and_ahead, verbose)
+            counts = _count(work, len(legend.names))
+            files = publish(write_layers(work, path, legend, opened.georeference), path)
         except DataFormatError:
             work.remove()  # a scene that cannot be mapped leaves nothing to go on with
             raise

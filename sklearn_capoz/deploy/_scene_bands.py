@@ -34,22 +34,25 @@ def scene_wavelengths(values, n_bands: int, unit: str | None = None) -> np.ndarr
 
 
 def model_wavelengths(estimator) -> np.ndarray | None:
-    """Return the band centres in nm that a fitted model, or its first step, was trained on."""
-    found = getattr(estimator, "wavelengths_", None)
-    steps = getattr(estimator, "steps", None)
-    if found is None and steps:
-        found = model_wavelengths(steps[0][1])
-    if found is None:
-        return None
-    found = np.asarray(found, dtype=np.float64)
-    if found.size and found.min() <= 0:
-        return None  # band numbers in place of wavelengths
-    if found.shape != (estimator.n_features_in_,):
-        raise ValueError(
-            f"{type(estimator).__name__} takes {estimator.n_features_in_} bands and knows "
-            f"{found.size} wavelengths: fit it anew."
-        )
-    return found
+    """Return the band centres in nm that a fitted model takes, or None if it does not know.
+
+    Of a Pipeline, the first step that knows them counts, as long as the steps before it keep the
+    number of bands. A band that this step leaves out may be any: it gets another one's wavelength.
+    """
+    n_bands = estimator.n_features_in_
+    for step in [model for _, model in getattr(estimator, "steps", [])] or [estimator]:
+        if getattr(step, "n_features_in_", n_bands) != n_bands:
+            return None
+        axis = getattr(step, "_axis", None)  # the spectral transformers' used columns
+        if axis is not None and not isinstance(step.wavelengths, str):
+            found = np.full(n_bands, axis.wavelengths[0])
+            widths = np.diff(np.append(axis.groups, len(axis.columns)))
+            found[axis.columns] = np.repeat(axis.wavelengths, widths)
+            return found
+        found = np.asarray(getattr(step, "wavelengths_", []), dtype=np.float64)
+        if found.shape == (n_bands,) and found.min() > 0:
+            return found
+    return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,23 +168,22 @@ def match_bands(
     if not centres.size:
         raise ValueError("the scene has no good band: bad_bands names them all.")
     _check_gaps(centres, wanted, max_gap)
-    right = np.searchsorted(centres, wanted).clip(1, max(1, len(centres) - 1))
-    right = np.minimum(right, len(centres) - 1)
+    right = np.searchsorted(centres, wanted).clip(0, len(centres) - 1)
     left = np.maximum(right - 1, 0)
     # Outside the scene's range, and within max_gap of it, the last band stands for its neighbour.
-    span = np.maximum(centres[right] - centres[left], np.finfo(float).tiny)
+    span = np.maximum(centres[right] - centres[left], SAME_BAND)
     weight = np.clip((wanted - centres[left]) / span, 0.0, 1.0)
     nearest = np.where(weight > 0.5, right, left)
     same = (np.abs(centres[nearest] - wanted) <= SAME_BAND) | (weight == 0) | (weight == 1)
-    left, weight = np.where(same, nearest, left), np.where(same, 0.0, weight)
-    right = np.where(same, nearest, right)
+    left, right = np.where(same, nearest, left), np.where(same, nearest, right)
+    weight = np.where(same, 0.0, weight)
     bands, index = np.unique(np.concatenate([usable[left], usable[right]]), return_inverse=True)
     return BandMatch(bands, index[: len(left)], index[len(left) :], weight)
 
 
 def _match_by_count(good: np.ndarray, n_model_bands: int, scene_is_blind: bool) -> BandMatch:
-    """Take the bands as they come: all of them, or all good ones."""
-    for bands in (np.arange(len(good)), np.flatnonzero(good)):
+    """Take the good bands as they come; all of them where the model knows as many."""
+    for bands in (np.flatnonzero(good), np.arange(len(good))):
         if len(bands) == n_model_bands:
             index = np.arange(n_model_bands)
             return BandMatch(bands, index, index, np.zeros(n_model_bands))

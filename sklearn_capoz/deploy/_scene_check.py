@@ -55,7 +55,8 @@ def _check_layout(source: EnviSource, pairs: np.ndarray) -> None:
     """Find out whether another order of the same bytes is the scene.
 
     In the right order a scene is smooth along rows, columns and bands alike, and its pixels
-    share a spectral shape. A wrong interleave breaks one direction, a wrong byte order all.
+    share a spectral shape. A wrong interleave breaks one direction, a wrong byte order all. Where
+    the columns are a small multiple of the bands, a wrong interleave may stay unseen.
     """
     shape_share, roughness = _coherence(pairs)
     if roughness < 0.1 and shape_share > 0.1:
@@ -70,7 +71,7 @@ def _check_layout(source: EnviSource, pairs: np.ndarray) -> None:
         other_share, other_roughness = _coherence(_sample(other))
         # The thresholds leave noise and scenes of a few pixels alone: nothing is certain there.
         coherent = other_share > 0.1 and other_roughness < 0.5
-        if coherent and other_share / other_roughness > 3 * shape_share / roughness:
+        if coherent and other_share / other_roughness**2 > 3 * shape_share / roughness**2:
             raise DataFormatError(
                 f"{source.path} looks like '{name}', and {source.header_path.name} says "
                 f"interleave = {source.interleave}, byte order = "
@@ -85,12 +86,12 @@ def _sample(source: Source) -> np.ndarray:
     bands = np.arange(n_bands) if source.good is None else np.flatnonzero(source.good)
     starts = np.unique(np.linspace(0, max(0, n_rows - 2), N_PAIRS).astype(int))
     pairs = []
-    for start in starts.tolist():
-        block = source.read(start, min(start + 2, n_rows), bands)[:, :N_COLUMNS]
-        with np.errstate(all="ignore"):  # signalling NaN in misread numbers
+    nodata = as_stored(source.nodata, source.dtype)
+    with source.reading(), np.errstate(all="ignore"):  # signalling NaN in misread numbers
+        for start in starts.tolist():
+            block = source.read(start, min(start + 2, n_rows), bands)[:, :N_COLUMNS]
             values = block.astype(np.float64)
-        nodata = as_stored(source.nodata, source.dtype)
-        pairs.append(np.where((values == nodata) | ~np.isfinite(values), np.nan, values))
+            pairs.append(np.where((values == nodata) | ~np.isfinite(values), np.nan, values))
     return np.stack(pairs)
 
 
@@ -100,17 +101,13 @@ def _coherence(pairs: np.ndarray) -> tuple[float, float]:
     Roughness is the mean squared step between neighbours over twice the variance: 0 for a
     smooth scene, 1 for noise.
     """
+    values = np.ma.masked_invalid(pairs)
     with np.errstate(all="ignore"):
-        present = np.where(np.isnan(pairs), 0.0, 1.0)
-        count = present.sum()
-        values = np.nan_to_num(pairs, nan=0.0, posinf=np.inf, neginf=-np.inf)
-        mean = values.sum() / count
-        variance = (present * (values - mean) ** 2).sum() / count
-        spectrum = values.sum(axis=(0, 1, 2)) / present.sum(axis=(0, 1, 2))
-        share = np.nanvar(spectrum) / variance
-        steps = [np.diff(pairs, axis=axis) ** 2 for axis in (1, 2, 3)]
-        rough = max(s[np.isfinite(s)].mean() if np.isfinite(s).any() else 0.0 for s in steps)
-        roughness = rough / (2 * variance)
-    if not (np.isfinite(share) and np.isfinite(roughness)):
-        return 0.0, 1.0
-    return float(share), max(float(roughness), 1e-12)
+        variance = values.var()
+        if not 0 < variance < np.inf:  # all missing, all the same, or no numbers at all
+            return 0.0, 1.0
+        share = values.mean(axis=(0, 1, 2)).var() / variance
+        steps = [np.ma.diff(values, axis=axis) for axis in (1, 2, 3)]
+        # A single row or column has no steps.
+        rough = max(float((s**2).mean()) for s in steps if s.count())
+    return float(share), max(rough / (2 * float(variance)), 1e-12)

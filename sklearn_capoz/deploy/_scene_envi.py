@@ -12,7 +12,7 @@ import numpy as np
 from sklearn_capoz.exceptions import DataFormatError
 
 from ._scene_bands import scene_wavelengths
-from ._scene_raster import raster_georeference
+from ._scene_raster import quiet, raster_georeference
 from ._scene_source import Georeference, Source, file_identity, take_bands
 
 __all__ = ["EnviSource", "import_envi", "open_envi", "read_header"]
@@ -85,6 +85,10 @@ def read_header(path: Path) -> dict:
     content = path.read_bytes()
     if not content.lstrip().startswith(b"ENVI"):
         raise DataFormatError(f"{path} is no ENVI header: its first line must be 'ENVI'.")
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        raise DataFormatError(f"the ENVI header {path} is not UTF-8 text: {error}.") from error
     if content.count(b"\n") + content.count(b"\r") > 2 * MAX_HEADER_LINES:
         raise DataFormatError(f"{path} is no ENVI header: it has too many lines.")
     try:
@@ -92,7 +96,7 @@ def read_header(path: Path) -> dict:
             # Names in capitals are as good as others.
             warnings.simplefilter("ignore")
             header = envi.read_envi_header(str(path))
-    except (envi.EnviException, UnicodeDecodeError) as error:
+    except envi.EnviException as error:
         raise DataFormatError(f"the ENVI header {path} cannot be read: {error}") from error
     return {name.lower(): value for name, value in header.items()}
 
@@ -257,9 +261,7 @@ def _georeference(data_path: Path, header: dict) -> Georeference:
     except ImportError:
         return Georeference()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-            with rasterio.open(data_path, driver="ENVI") as dataset:
-                return raster_georeference(dataset)
+        with quiet(), rasterio.open(data_path, driver="ENVI") as dataset:
+            return raster_georeference(dataset)
     except rasterio.errors.RasterioError as error:
         raise DataFormatError(f"'map info' of {data_path} cannot be read: {error}") from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import warnings
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 
 from ._scene_envi import import_envi, read_header
 from ._scene_pixels import NO_DATA, Layer
-from ._scene_raster import import_rasterio
+from ._scene_raster import import_rasterio, quiet
 from ._scene_source import Georeference
 from ._scene_work import WorkFolder
 
@@ -64,6 +63,7 @@ def write_layers(
     for layer in reversed(work.layers):
         name = output.name if layer.name == "classes" else f"{output.stem}_{layer.name}"
         path = (work.path / name).with_suffix(output.suffix)
+        path.unlink(missing_ok=True)  # an interruption's; GDAL stumbles over half a file
         files += write(work, layer, path, legend, georeference)
     return files
 
@@ -103,8 +103,7 @@ def _write_geotiff(
     }
     if georeference.transform is not None:
         settings["transform"] = rasterio.Affine(*georeference.transform)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+    with quiet():
         with rasterio.open(path, "w", **settings) as dataset:
             dataset.descriptions = layer.bands
             if is_map:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.utils import get_tags
 
 from ._scene_bands import BandMatch
 
@@ -68,20 +69,32 @@ class PixelClassifier:
         # Reflectance from integers fits into float32; float64 is kept where a scene brings it.
         dtype = np.dtype(np.float64 if block.dtype.newbyteorder("=") == np.float64 else np.float32)
         X, valid = self.match.spectra(block, self.scale, self.nodata, dtype)
-        found = dict.fromkeys((layer.name for layer in self.layers), None)
+        inputs, last = self._prepare(X)
+        if inputs is not X and not get_tags(last).input_tags.allow_nan:
+            # Shade or saturation may leave a spectrum without a continuum, and a feature NaN.
+            known = np.isfinite(np.asarray(inputs)).all(axis=1)
+            if not known.all():
+                X, inputs = X[known], inputs[known]
+                valid[valid] = known
+        results: dict[str, np.ndarray | None] = {}
         if len(X):
-            found["classes"], found["probability"] = self._classify(X)
+            results["classes"], results["probability"] = self._classify(last, inputs)
             if self.features is not None:
-                found["features"] = np.asarray(self.features.transform(X))
-        return [_fill(layer, found[layer.name], valid) for layer in self.layers]
+                results["features"] = np.asarray(self.features.transform(X))
+        return [_fill(layer, results.get(layer.name), valid) for layer in self.layers]
 
-    def _classify(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        classes = self.estimator.classes_
-        if self.reject_below is None and not any(
-            layer.name == "probability" for layer in self.layers
-        ):
-            return np.searchsorted(classes, self.estimator.predict(X)) + 1, None
-        probability = self.estimator.predict_proba(X)
+    def _prepare(self, X: np.ndarray) -> tuple[Any, Any]:
+        """Take a Pipeline apart: what its last step gets, and that step."""
+        if len(X) and len(getattr(self.estimator, "steps", [])) > 1:
+            return self.estimator[:-1].transform(X), self.estimator[-1]
+        return X, self.estimator
+
+    def _classify(self, last, inputs) -> tuple[np.ndarray, np.ndarray | None]:
+        classes = last.classes_
+        wants_probability = any(layer.name == "probability" for layer in self.layers)
+        if self.reject_below is None and not wants_probability:
+            return np.searchsorted(classes, last.predict(inputs)) + 1, None
+        probability = last.predict_proba(inputs)
         codes = probability.argmax(axis=1) + 1
         if self.reject_below is not None:
             # "Not at least" also rejects a probability that is NaN.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from sklearn_capoz.exceptions import DataFormatError
 from ._scene_bands import scene_wavelengths
 from ._scene_source import Georeference, Source, file_identity
 
-__all__ = ["RasterSource", "import_rasterio", "open_raster", "raster_georeference"]
+__all__ = ["RasterSource", "import_rasterio", "open_raster", "quiet", "raster_georeference"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -22,11 +24,15 @@ class RasterSource(Source):
 
     path: Path
 
+    def reading(self):
+        # Around all threads: the filters belong to the process.
+        return quiet()
+
     def read(self, start, stop, bands):
         rasterio = import_rasterio()
         try:
             # A dataset must not be shared between threads; opening one costs about a millisecond.
-            with warnings.catch_warnings(), rasterio.open(self.path) as dataset:
+            with rasterio.open(self.path) as dataset:
                 block = dataset.read(
                     (bands + 1).tolist(), window=((start, stop), (0, self.shape[1]))
                 )
@@ -47,14 +53,21 @@ def import_rasterio():
     return rasterio
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Let pass that a file has no coordinates: then the map has none, which is no mistake."""
+    rasterio = import_rasterio()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        yield
+
+
 def open_raster(path: Path) -> RasterSource:
     """Read a raster file's description and check it."""
     rasterio = import_rasterio()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-            with rasterio.open(path) as dataset:
-                return _describe_raster(path, dataset)
+        with quiet(), rasterio.open(path) as dataset:
+            return _describe_raster(path, dataset)
     except rasterio.errors.RasterioError as error:
         raise DataFormatError(f"{path} is no raster file that can be read: {error}.") from error
 

@@ -60,7 +60,7 @@ def on_threads(source: Source, classify: PixelClassifier, n_jobs: int | None) ->
     def work(start: int, stop: int) -> list[np.ndarray]:
         return classify(source.read(start, stop, classify.match.bands))
 
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(n_threads) as pool:
+    with source.reading(), threadpool_limits(1, "blas"), ThreadPoolExecutor(n_threads) as pool:
         yield lambda start, stop: pool.submit(work, start, stop), 2 * n_threads
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,6 +54,10 @@ class Source:
     scale: float | None = None
     nodata: float | None = None
     georeference: Georeference = field(default_factory=Georeference)
+
+    def reading(self) -> AbstractContextManager:
+        """Set up what holds while blocks are read."""
+        return nullcontext()
 
     def read(self, start: int, stop: int, bands: np.ndarray) -> np.ndarray:
         """Read the numbers of rows start to stop, (n_rows, n_columns, len(bands)).

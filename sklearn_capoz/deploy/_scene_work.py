@@ -56,9 +56,6 @@ class Store:
         for start in range(0, self.shape[0], n_rows):
             yield start, self.read(layer, start, min(start + n_rows, self.shape[0]))
 
-    def close(self) -> None:
-        """Let go of files; what is in them stays."""
-
 
 class MemoryStore(Store):
     """Results as arrays."""
@@ -114,7 +111,8 @@ class WorkFolder(Store):
             if not finished:
                 shutil.rmtree(self.path, ignore_errors=True)
             self.path.mkdir(exist_ok=True)
-            self._files = {layer: self._open(layer) for layer in layers}
+            for layer in layers:
+                self.raw_path(layer).touch()
             self.finished = {s: c for s, c in finished.items() if self._checksum(s) == c}
             self._rewrite_journal()
         except OSError as error:
@@ -134,10 +132,12 @@ class WorkFolder(Store):
             for layer, result in zip(self.layers, results, strict=True):
                 data = np.ascontiguousarray(result).data.cast("B")
                 checksum = zlib.crc32(data, checksum)
-                file = self._files[layer]
-                file.seek(self._position(layer, start))
-                _write_all(file, data)
-            _write_all(self._journal, _line({"start": start, "crc": checksum}))
+                # Unbuffered: an error of the disk comes with the write and not at some later time.
+                with open(self.raw_path(layer), "r+b", buffering=0) as file:
+                    file.seek(self._position(layer, start))
+                    _write_all(file, data)
+            with open(self._journal_path, "ab", buffering=0) as journal:
+                _write_all(journal, _line({"start": start, "crc": checksum}))
         except OSError as error:
             raise _explained(
                 error,
@@ -147,30 +147,19 @@ class WorkFolder(Store):
         self.finished[start] = checksum
 
     def read(self, layer, start, stop):
-        self._files[layer].seek(self._position(layer, start))
-        data = self._files[layer].read(self._position(layer, stop) - self._position(layer, start))
-        return np.frombuffer(data, dtype=layer.dtype).reshape(
-            stop - start, self.shape[1], len(layer.bands)
-        )
+        shape = (stop - start, self.shape[1], len(layer.bands))
+        with open(self.raw_path(layer), "rb") as file:
+            file.seek(self._position(layer, start))
+            return np.fromfile(file, dtype=layer.dtype, count=int(np.prod(shape))).reshape(shape)
 
     def raw_path(self, layer: Layer) -> Path:
         return self.path / f"{layer.name}.raw"
 
-    def close(self):
-        for file in (*self._files.values(), self._journal):
-            file.close()
-
     def remove(self) -> None:
-        self.close()
         shutil.rmtree(self.path, ignore_errors=True)
 
     def _position(self, layer: Layer, row: int) -> int:
         return row * self.shape[1] * len(layer.bands) * np.dtype(layer.dtype).itemsize
-
-    def _open(self, layer: Layer):
-        path = self.raw_path(layer)
-        # Unbuffered, so that an error of the disk comes with the write and not at some later time.
-        return open(path, "r+b" if path.exists() else "w+b", buffering=0)
 
     def _checksum(self, start: int) -> int | None:
         checksum = 0
@@ -224,7 +213,6 @@ class WorkFolder(Store):
         lines = [_line({"start": s, "crc": c}) for s, c in self.finished.items()]
         fresh.write_bytes(b"".join([_line(self._head), *lines]))
         os.replace(fresh, self._journal_path)
-        self._journal = open(self._journal_path, "ab", buffering=0)  # noqa: SIM115 - closed by close()
 
 
 def _line(entry: Mapping) -> bytes:

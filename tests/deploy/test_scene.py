@@ -1,0 +1,241 @@
+import warnings
+
+import numpy as np
+import pytest
+import xarray as xr
+from sklearn.linear_model import LinearRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from sklearn_capoz.deploy import predict_scene
+from sklearn_capoz.exceptions import DataFormatError
+from sklearn_capoz.spectral import ContinuumRemoval
+
+da = pytest.importorskip("dask.array")
+rasterio = pytest.importorskip("rasterio")
+
+
+def write_geotiff(path, cube, wavelengths, **settings):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        with rasterio.open(
+            path, "w", driver="GTiff", height=cube.shape[0], width=cube.shape[1],
+            count=cube.shape[2], dtype=cube.dtype, **settings,
+        ) as dataset:  # fmt: skip
+            dataset.write(cube.transpose(2, 0, 1))
+            for band, wavelength in enumerate(wavelengths, start=1):
+                tags = {"wavelength": f"{wavelength / 1000:.7f}", "wavelength_units": "Micrometers"}
+                dataset.update_tags(band, **tags)
+    return path
+
+
+@pytest.mark.parametrize("interleave", ["bip", "bil", "bsq"])
+@pytest.mark.parametrize("byteorder", [0, 1])
+@pytest.mark.parametrize("dtype", ["int16", "float32", "float64"])
+def test_envi_files_of_every_layout(
+    write_envi, scene, scene_model, expected, interleave, byteorder, dtype
+):
+    header = {"reflectance scale factor": 10000} if dtype == "int16" else {}
+    cube = (scene.cube * 10000).round() if dtype == "int16" else scene.cube
+    path = write_envi(cube.astype(dtype), interleave=interleave, byteorder=byteorder, **header)
+    found = predict_scene(scene_model, path, block_rows=5)
+    if dtype == "int16":
+        rounded = scene_model.predict(cube.reshape(-1, 50).astype("int16") / np.float32(10000))
+        expected = (np.searchsorted(scene_model.classes_, rounded) + 1).reshape(34, 26)
+    np.testing.assert_array_equal(found.codes, expected)
+
+
+def test_arrays_of_every_kind(tmp_path, scene, scene_model, expected):
+    np.save(tmp_path / "cube.npy", scene.cube)
+    turned = xr.DataArray(
+        scene.cube.transpose(2, 0, 1),
+        dims=("wavelength", "y", "x"),
+        coords={"wavelength": ("wavelength", scene.wavelengths / 1000, {"units": "um"})},
+    )
+    sources = {
+        "array": scene.cube,
+        "fortran order": np.asfortranarray(scene.cube),
+        "memmap": np.load(tmp_path / "cube.npy", mmap_mode="r"),
+        "xarray": turned,
+        "dask": da.from_array(scene.cube, chunks=(7, 26, 20)),
+        "xarray of dask": turned.chunk({"y": 10}),
+        "tif": write_geotiff(tmp_path / "cube.tif", scene.cube, scene.wavelengths),
+        "tiled tif": write_geotiff(
+            tmp_path / "tiled.tif", scene.cube, scene.wavelengths, tiled=True, blockxsize=16,
+            blockysize=16, interleave="band", compress="deflate",
+        ),
+    }  # fmt: skip
+    for name, source in sources.items():
+        found = predict_scene(scene_model, source, block_rows=5, n_jobs=2)
+        np.testing.assert_array_equal(found.codes, expected, err_msg=name)
+
+
+def test_names_colours_counts_and_probabilities(scene, scene_model):
+    found = predict_scene(scene_model, scene.cube, proba=True, reject_below=0.9)
+    n_classes = len(scene_model.classes_)
+    probability = scene_model.predict_proba(scene.cube.reshape(-1, 50)).reshape(34, 26, -1)
+    np.testing.assert_array_equal(found.probability, probability.astype(np.float32))
+    rejected = probability.max(axis=2) < 0.9
+    assert 0 < rejected.sum() < rejected.size
+    expected = np.where(rejected, n_classes + 1, probability.argmax(axis=2) + 1)
+    np.testing.assert_array_equal(found.codes, expected)
+    assert found.class_names == ("no data", *scene_model.classes_, "rejected")
+    assert len(set(found.class_colors)) == n_classes + 2
+    np.testing.assert_array_equal(found.counts, np.bincount(expected.ravel()))
+    assert found.codes.dtype == np.uint8
+
+
+def test_missing_pixels_are_a_class_of_their_own(write_envi, scene, scene_model, expected):
+    cube = scene.cube.copy()
+    cube[2, 3, 7] = np.nan
+    cube[4, 5] = -9999
+    cube[6, 7, 0] = np.inf
+    path = write_envi(cube, **{"data ignore value": -9999})
+    found = predict_scene(scene_model, path, proba=True)
+    missing = np.zeros((34, 26), dtype=bool)
+    missing[[2, 4, 6], [3, 5, 7]] = True
+    np.testing.assert_array_equal(found.codes == 0, missing)
+    np.testing.assert_array_equal(np.isnan(found.probability).all(axis=2), missing)
+    np.testing.assert_array_equal(found.codes[~missing], expected[~missing])
+    own = predict_scene(scene_model, path, nodata=float(scene.cube[0, 0, 0]))
+    assert own.codes[0, 0] == 0
+    assert own.codes[4, 5] != 0
+
+
+def test_pixels_that_the_features_give_up_have_no_data(scene):
+    X, y = scene.cube.reshape(-1, 50), scene.labels.ravel()
+    removal = ContinuumRemoval(scene.wavelengths)
+    model = make_pipeline(removal, StandardScaler(), GaussianNB()).fit(X, y)
+    cube = scene.cube.copy()
+    cube[5, 6] *= -1  # no continuum above zero
+    found = predict_scene(model, cube, features="model", proba=True)
+    assert found.codes[5, 6] == 0
+    assert np.isnan(found.features[5, 6]).all()
+    assert np.isnan(found.probability[5, 6]).all()
+    codes = np.searchsorted(model.classes_, model.predict(X)) + 1
+    codes[5 * 26 + 6] = 0
+    np.testing.assert_array_equal(found.codes.ravel(), codes)
+
+
+def test_a_band_that_the_model_does_not_use_may_be_missing(scene, scene_model, expected):
+    cube = np.concatenate([scene.cube, np.full((34, 26, 1), np.nan, np.float32)], axis=2)
+    found = predict_scene(scene_model, cube, wavelengths=[*scene.wavelengths, 2600.0])
+    np.testing.assert_array_equal(found.codes, expected)
+
+
+def test_features_are_a_layer(scene, scene_model, expected):
+    scaler = StandardScaler().fit(scene.cube.reshape(-1, 50))
+    found = predict_scene(scene_model, scene.cube, features=scaler, block_rows=3)
+    scaled = scaler.transform(scene.cube.reshape(-1, 50)).reshape(34, 26, 50)
+    np.testing.assert_allclose(found.features, scaled, rtol=1e-6)
+    np.testing.assert_array_equal(found.codes, expected)
+    pipeline = make_pipeline(StandardScaler(), GaussianNB())
+    pipeline.fit(scene.cube.reshape(-1, 50), scene.labels.ravel())
+    own = predict_scene(pipeline, scene.cube, features="model")
+    np.testing.assert_allclose(own.features, scaled, rtol=1e-6)
+
+
+def test_blocks_and_threads_do_not_change_the_result(scene, scene_model):
+    once = predict_scene(scene_model, scene.cube, proba=True, block_rows=34)
+    for settings in ({"block_rows": 1}, {"block_rows": 7, "n_jobs": 3}, {"n_jobs": -1}):
+        again = predict_scene(scene_model, scene.cube, proba=True, **settings)
+        np.testing.assert_array_equal(again.codes, once.codes)
+        np.testing.assert_array_equal(again.probability, once.probability)
+
+
+def test_blas_is_limited_inside_and_restored_after(scene, scene_model):
+    def n_threads():
+        return {i["num_threads"] for i in threadpool_info() if i["user_api"] == "blas"}
+
+    class Spy(GaussianNB):
+        def predict(self, X):
+            seen.append(n_threads())
+            return super().predict(X)
+
+    seen: list = []
+    spy = Spy().fit(scene.cube.reshape(-1, 50), scene.labels.ravel())
+    with threadpool_limits(2, "blas"):
+        before = n_threads()
+        predict_scene(spy, scene.cube, n_jobs=2)
+        assert seen == [{1}]
+        assert n_threads() == before
+
+
+def test_float64_stays_float64(scene, scene_model):
+    class Spy(GaussianNB):
+        def predict(self, X):
+            seen.append(X.dtype)
+            return super().predict(X)
+
+    X, y = scene.cube.reshape(-1, 50), scene.labels.ravel()
+    for dtype, scale in (("float32", None), ("float64", None), ("uint16", 10000)):
+        seen: list = []
+        cube = scene.cube.astype(dtype) if scale is None else (scene.cube * scale).astype(dtype)
+        predict_scene(Spy().fit(X, y), cube, scale=scale)
+        assert seen == [np.dtype("float64" if dtype == "float64" else "float32")]
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        ({"reject_below": 1.5}, ValueError, "reject_below == 1.5, must be <= 1"),
+        ({"block_rows": 0}, ValueError, "block_rows == 0, must be >= 1"),
+        ({"scale": 0}, ValueError, "scale must be a number above 0"),
+        ({"resume": True}, ValueError, "resume=True needs an output"),
+        ({"output": "map.png"}, ValueError, "must end in .tif or .tiff"),
+        ({"output": "nowhere/map.tif"}, FileNotFoundError, "there is no folder nowhere"),
+        ({"max_band_gap": -1}, ValueError, "max_band_gap == -1, must be >= 0"),
+        ({"features": "model"}, TypeError, "'model' for the first step of a Pipeline"),
+        ({"bad_bands": [50]}, ValueError, "bad_bands names band 50"),
+        ({"wavelengths": [2000.0] * 49}, ValueError, "one value for each of the 50 bands"),
+        ({"client": "tcp://here"}, TypeError, "must be a dask.distributed.Client, got str"),
+    ],
+)
+def test_bad_parameters(scene, scene_model, settings, error, message):
+    with pytest.raises(error, match=message):
+        predict_scene(scene_model, scene.cube, **settings)
+
+
+@pytest.mark.parametrize(
+    ("cube", "error", "message"),
+    [
+        (np.zeros((3, 4)), DataFormatError, r"must be a cube .* got shape \(3, 4\)"),
+        (np.zeros((3, 0, 50)), DataFormatError, "none of them 0"),
+        (np.zeros((3, 4, 50), dtype=complex), DataFormatError, "real numbers, got complex128"),
+        (np.zeros((3, 4, 50), dtype=int), ValueError, "pass scale="),
+        (np.zeros((3, 4, 49)), ValueError, "takes 50 bands, the scene has 49"),
+        (np.full((3, 4, 50), np.nan), DataFormatError, "no pixel of the scene has data"),
+        ([[1, 2], [3, 4]], TypeError, "got builtins.list"),
+        ("absent.hdr", FileNotFoundError, "no file absent.hdr"),
+    ],
+)
+def test_bad_sources(scene_model, cube, error, message):
+    with pytest.raises(error, match=message):
+        predict_scene(scene_model, cube)
+
+
+def test_what_is_no_fitted_classifier(scene):
+    X, y = scene.cube.reshape(-1, 50), scene.labels.ravel()
+    with pytest.raises(ValueError, match="not fitted yet"):
+        predict_scene(GaussianNB(), scene.cube)
+    with pytest.raises(TypeError, match="LinearSVC has no predict_proba"):
+        predict_scene(LinearSVC(max_iter=5, tol=10).fit(X, y), scene.cube, reject_below=0.5)
+    with pytest.raises(TypeError, match="no classes_: it is no classifier"):
+        predict_scene(LinearRegression().fit(X, y), scene.cube)
+    with pytest.raises(TypeError, match="StandardScaler has no predict"):
+        predict_scene(StandardScaler().fit(X), scene.cube)
+
+
+def test_dimensions_of_a_dataarray_must_be_known(scene, scene_model):
+    with pytest.raises(DataFormatError, match="exactly one of them named"):
+        predict_scene(scene_model, xr.DataArray(scene.cube, dims=("y", "x", "z")))
+
+
+def test_progress_is_shown_when_asked(scene, scene_model, capsys):
+    predict_scene(scene_model, scene.cube, block_rows=10)
+    assert capsys.readouterr().err == ""
+    predict_scene(scene_model, scene.cube, block_rows=10, verbose=True)
+    assert "884/884" in capsys.readouterr().err
