@@ -59,6 +59,8 @@ class Layer:
 class Criterion(BaseEstimator, ABC):
     """Base of all criteria."""
 
+    #: What the scores are, for tables and the axes of pictures.
+    name = "importance"
     #: High scores mark redundant units.
     prune_high = True
     #: The layer view must hold gradients.

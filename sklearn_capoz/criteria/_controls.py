@@ -8,6 +8,8 @@ from ._base import Criterion
 class Random(Criterion):
     """Uniform random scores: the control that every criterion has to beat."""
 
+    name = "random"
+
     def score(self, layer):
         return layer.random_state.uniform(size=layer.activations.shape[1])
 
@@ -25,7 +27,15 @@ class Reversed(Criterion):
         self.criterion = criterion
 
     def check(self) -> None:
+        if not isinstance(self.criterion, Criterion):
+            raise TypeError(
+                f"Reversed needs a criterion object, CAPoZ() for example, got {self.criterion!r}."
+            )
         self.criterion.check()
+
+    @property
+    def name(self):  # type: ignore[override]
+        return f"{self.criterion.name}, reversed"
 
     @property
     def prune_high(self):  # type: ignore[override]

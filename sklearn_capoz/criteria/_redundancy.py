@@ -19,11 +19,16 @@ class Correlation(Criterion):
     into its twin. A constant unit carries nothing that a bias could not: 1.
     """
 
+    name = "|correlation|"
+
     def score(self, layer):
+        activations = layer.activations
+        # Asked of the values: the variance of a constant is whatever rounding makes of its mean.
+        eps = np.finfo(activations.dtype).eps
+        varies = np.ptp(activations, axis=0) > 4 * eps * np.abs(activations).max(axis=0)
         centred = layer.centred()
-        variance = np.einsum("ki,ki->i", centred, centred)
-        varies = variance > np.finfo(centred.dtype).eps ** 2 * centred.shape[0]
-        normal = np.where(varies, centred / np.sqrt(np.where(varies, variance, 1)), 0)
+        length = np.linalg.norm(centred, axis=0)
+        normal = np.where(varies, centred / np.where(varies, length, 1), 0)
         correlation = np.abs(normal.T @ normal)
         np.fill_diagonal(correlation, -1)
         correlation[~varies] = correlation[:, ~varies] = -1
@@ -62,6 +67,7 @@ class Reconstruction(Criterion):
     Brain Surgeon, 1993; Luo et al., ThiNet, 2017, DOI 10.1109/ICCV.2017.541.
     """
 
+    name = "log10 of lost variance share"
     prune_high = False
     _parameter_constraints = {"ridge": [Interval(Real, 0, None, closed="neither")]}
 

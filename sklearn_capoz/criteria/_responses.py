@@ -10,6 +10,7 @@ from ._base import Criterion
 class MeanActivation(Criterion):
     """Mean absolute activation of each unit; low is redundant."""
 
+    name = "mean |activation|"
     prune_high = False
 
     def score(self, layer):
@@ -19,6 +20,7 @@ class MeanActivation(Criterion):
 class Gradient(Criterion):
     """Mean absolute derivative of the loss by each unit's activation; low is redundant."""
 
+    name = "mean |gradient|"
     prune_high = False
     needs_gradients = True
 
@@ -37,6 +39,7 @@ class Taylor(Criterion):
     efficient inference, 2017, arXiv:1611.06440.
     """
 
+    name = "Taylor"
     prune_high = False
     needs_gradients = True
 

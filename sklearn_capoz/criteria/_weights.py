@@ -29,6 +29,10 @@ class WeightNorm(Criterion):
     def __init__(self, order=1):
         self.order = order
 
+    @property
+    def name(self):  # type: ignore[override]
+        return f"L{self.order} norm"
+
     def score(self, layer):
         return np.linalg.norm(layer.incoming, ord=self.order, axis=0)
 
@@ -41,6 +45,7 @@ class GeometricMedian(Criterion):
     He et al., Filter pruning via geometric median, 2019, arXiv:1811.00250.
     """
 
+    name = "distance to other units"
     prune_high = False
 
     def score(self, layer):

@@ -46,6 +46,8 @@ class APoZ(_ZeroCounting):
     Hu, Peng, Tai and Tang, Network trimming, 2016, arXiv:1607.03250.
     """
 
+    name = "APoZ"
+
     def score(self, layer):
         return self._zero_rate(layer, layer.sample_weight)
 
@@ -84,6 +86,8 @@ class CAPoZ(_ZeroCounting):
     array([1. , 0.5])
     """
 
+    name = "C-APoZ"
+
     def score(self, layer):
         return self._zero_rate(layer, _correct_weight(layer))
 
@@ -114,6 +118,7 @@ class Contrast(_ZeroCounting):
         An activation counts as zero up to this absolute value. 0 suits ReLU.
     """
 
+    name = "contrast"
     _parameter_constraints = {
         **_ZeroCounting._parameter_constraints,
         "weight": [Interval(Real, 0, None, closed="left")],
@@ -143,6 +148,8 @@ class ClassCAPoZ(_ZeroCounting):
     -----
     A class without a right sample has no say.
     """
+
+    name = "class C-APoZ"
 
     def score(self, layer):
         weight = _correct_weight(layer)
