@@ -22,17 +22,20 @@ if TYPE_CHECKING:
     from ._engine import Rows, Trainee, TrainingSettings
     from ._network import DenseNetwork
 
-#: Rows per validation batch: enough to keep the matrix product busy, few enough for the cache.
+#: Multiply-adds up to which OpenBLAS computes a product in one thread.
+_ONE_THREAD = 2**18
+
+#: Rows of validation at once: enough to keep the products busy, few enough for the cache.
 _VALIDATION_ROWS = 1024
 
 
 def train_one(trainee: Trainee, report: Callable[[int], object], cancelled: Event) -> None:
     """Train until the trainee has finished or the whole call is cancelled."""
     architecture = _architecture(trainee.task.network)
-    batches = _batches(trainee.rows, trainee.batch_rows)
+    batches = _batches(trainee.rows, trainee.batch_rows, architecture)
     validation = None
     if trainee.validation is not None:
-        validation = _batches(trainee.validation, _VALIDATION_ROWS)
+        validation = _batches(trainee.validation, _VALIDATION_ROWS, architecture)
     no_dropout = np.empty((0, int(architecture.widths[1:-1].sum())), dtype=bool)
     steps_per_epoch = -(-len(batches.y) // batches.size)
     while not trainee.finished and not cancelled.is_set():
@@ -63,8 +66,29 @@ def _architecture(network: DenseNetwork) -> Architecture:
     )
 
 
-def _batches(rows: Rows, size: int) -> Batches:
-    return Batches(rows.X, rows.y, rows.weight, rows.soft, rows.soft_entropy, size)
+def _batches(rows: Rows, size: int, architecture: Architecture) -> Batches:
+    size = min(size, len(rows.y))
+    return Batches(
+        rows.X,
+        rows.y,
+        rows.weight,
+        rows.soft,
+        rows.soft_entropy,
+        size,
+        _chunk_rows(architecture.widths, size),
+    )
+
+
+def _chunk_rows(widths: np.ndarray, batch_rows: int) -> int:
+    """Rows of a batch to take through the network at once.
+
+    A small network's batch goes through in parts whose products BLAS keeps in one thread: for
+    so little work its threads cost more than they bring, most of all on a busy machine or
+    with networks side by side. Where only a few rows would fit, the layers are large enough
+    for threads to pay, and the batch stays whole.
+    """
+    rows = int(_ONE_THREAD // (widths[:-1] * widths[1:]).max())
+    return min(rows, batch_rows) if rows >= 64 else batch_rows
 
 
 def _rule(settings: TrainingSettings, epoch: int) -> Rule:

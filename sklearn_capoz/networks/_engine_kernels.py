@@ -56,6 +56,7 @@ class Batches(NamedTuple):
     soft: np.ndarray  # teacher's softened probabilities (n, n_out), or (0, n_out) without
     soft_entropy: np.ndarray  # their negative entropy, per row
     size: int
+    chunk: int  # rows of a batch that go through the network at once
 
 
 class Rule(NamedTuple):
@@ -302,56 +303,61 @@ def _step(parameters, gradient, moments, n_weights, total_weight, rule, n_steps)
 
 
 @njit(**_COMPILE)
+def _loss(logits, y, weight, soft, soft_entropy, softmax, distillation, temperature):
+    """Turn logits into the gradient of the summed loss and return that loss."""
+    if softmax:
+        return _softmax_loss(logits, y, weight, soft, soft_entropy, distillation, temperature)
+    return _logistic_loss(logits, y, weight, soft, soft_entropy, distillation, temperature)
+
+
+@njit(**_COMPILE)
 def train_epoch(parameters, moments, n_steps, architecture, batches, order, keep, rule):
     """Run through all rows once, in the given order; return the mean loss.
 
     `keep` (n_rows, hidden units) says which activations dropout lets through, row by row of
     the run, and has no rows without dropout. `parameters` and `moments` change in place.
     """
-    widths = architecture.widths
-    n_rows, n_features = batches.X.shape
-    capacity = min(batches.size, n_rows)
+    widths, chunk = architecture.widths, batches.chunk
+    n_rows = order.size
     n_weights = np.sum(widths[:-1] * widths[1:])
-    gradient = np.empty_like(parameters)
-    outputs = np.empty(capacity * np.sum(widths[1:]), parameters.dtype)
+    gradient, part = np.empty_like(parameters), np.empty_like(parameters)
+    outputs = np.empty(chunk * np.sum(widths[1:]), parameters.dtype)
     deltas = np.empty_like(outputs)
-    X = np.empty((capacity, n_features), parameters.dtype)
+    X_chunk = np.empty((chunk, widths[0]), parameters.dtype)
+    soft, entropy = batches.soft, batches.soft_entropy
     loss = 0.0
-    for start in range(0, n_rows, capacity):
-        stop = min(start + capacity, n_rows)
-        rows = order[start:stop]
-        n = rows.size
-        for i in range(n):
-            X[i] = batches.X[rows[i]]
-        y, weight, entropy = batches.y[rows], batches.weight[rows], batches.soft_entropy
-        soft = batches.soft
-        if rule.distillation > 0:
-            soft, entropy = soft[rows], entropy[rows]
-        kept = keep[start:stop]
-        logits = _forward(parameters, architecture, X[:n], outputs, capacity, kept, rule.dropout)
-        if architecture.softmax:
-            summed = _softmax_loss(
-                logits, y, weight, soft, entropy, rule.distillation, rule.temperature
+    for start in range(0, n_rows, batches.size):
+        stop = min(start + batches.size, n_rows)
+        summed = total_weight = 0.0
+        for first in range(start, stop, chunk):
+            rows = order[first : min(first + chunk, stop)]
+            X, kept = X_chunk[: rows.size], keep[first : min(first + chunk, stop)]
+            for i in range(rows.size):
+                X[i] = batches.X[rows[i]]
+            y, weight = batches.y[rows], batches.weight[rows]
+            if rule.distillation > 0:
+                soft, entropy = batches.soft[rows], batches.soft_entropy[rows]
+            logits = _forward(parameters, architecture, X, outputs, chunk, kept, rule.dropout)
+            summed += _loss(
+                logits,
+                y,
+                weight,
+                soft,
+                entropy,
+                architecture.softmax,
+                rule.distillation,
+                rule.temperature,
             )
-        else:
-            summed = _logistic_loss(
-                logits, y, weight, soft, entropy, rule.distillation, rule.temperature
+            total_weight += np.sum(weight)
+            target = gradient if first == start else part
+            _backward(
+                parameters, target, architecture, X, outputs, deltas, chunk, kept, rule.dropout
             )
+            if first > start:
+                gradient += part
         weights = parameters[:n_weights]
-        total_weight = np.sum(weight)
         penalty = 0.5 * rule.alpha * np.dot(weights, weights)
-        loss += n * (summed + penalty) / total_weight
-        _backward(
-            parameters,
-            gradient,
-            architecture,
-            X[:n],
-            outputs,
-            deltas,
-            capacity,
-            kept,
-            rule.dropout,
-        )
+        loss += (stop - start) * (summed + penalty) / total_weight
         n_steps += 1
         _step(parameters, gradient, moments, n_weights, total_weight, rule, n_steps)
     return loss / n_rows
@@ -360,22 +366,20 @@ def train_epoch(parameters, moments, n_steps, architecture, batches, order, keep
 @njit(**_COMPILE)
 def evaluate(parameters, architecture, batches, no_dropout):
     """Weighted mean cross-entropy and accuracy; the lower index wins ties."""
-    n_rows = batches.X.shape[0]
-    capacity = min(batches.size, n_rows)
-    outputs = np.empty(capacity * np.sum(architecture.widths[1:]), parameters.dtype)
+    n_rows, chunk = batches.X.shape[0], batches.chunk
+    outputs = np.empty(chunk * np.sum(architecture.widths[1:]), parameters.dtype)
     loss = right = 0.0
-    for start in range(0, n_rows, capacity):
-        stop = min(start + capacity, n_rows)
+    for start in range(0, n_rows, chunk):
+        stop = min(start + chunk, n_rows)
         y, weight = batches.y[start:stop], batches.weight[start:stop]
         logits = _forward(
-            parameters, architecture, batches.X[start:stop], outputs, capacity, no_dropout, 0.0
+            parameters, architecture, batches.X[start:stop], outputs, chunk, no_dropout, 0.0
         )
         for i in range(stop - start):
             label = np.argmax(logits[i]) if architecture.softmax else int(logits[i, 0] > 0)
             right += weight[i] * (label == y[i])
-        if architecture.softmax:
-            loss += _softmax_loss(logits, y, weight, batches.soft, batches.soft_entropy, 0.0, 1.0)
-        else:
-            loss += _logistic_loss(logits, y, weight, batches.soft, batches.soft_entropy, 0.0, 1.0)
+        loss += _loss(
+            logits, y, weight, batches.soft, batches.soft_entropy, architecture.softmax, 0.0, 1.0
+        )
     total_weight = np.sum(batches.weight)
     return loss / total_weight, right / total_weight
