@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -11,14 +12,21 @@ from sklearn.utils.validation import validate_data
 from ._samples import PruningData, Samples, make_samples
 from ._validation import both_or_none, encode_labels
 from .criteria import Criterion, check_criterion
-from .pruning import IterationRecord, PruningPlan, choose_iteration, history_table
+from .pruning import (
+    IterationRecord,
+    PruningJob,
+    PruningPlan,
+    choose_iteration,
+    history_table,
+    prune_together,
+)
 from .schedules import Schedule, check_schedule
 from .thresholds import ThresholdRule, check_threshold
 
-__all__ = ["PruningResultsMixin"]
+__all__ = ["PruningResultsMixin", "spawn_random_states"]
 
 
-class PruningResultsMixin:
+class PruningResultsMixin(ABC):
     """Turns the pruning parameters into a plan, and the records into learned attributes."""
 
     criterion: str | Criterion
@@ -46,17 +54,35 @@ class PruningResultsMixin:
             compensation=self.compensation,
         )
 
-    def _store_records(self, records: list[IterationRecord], plan: PruningPlan) -> IterationRecord:
-        """Set the learned attributes; return the record of the iteration that is kept."""
-        best = choose_iteration(records, self.keep, self.tolerance)
-        chosen = records[best]
+    def _fit(self, X, y, X_val, y_val, sample_weight):
+        """Train, prune and keep one of the iterations."""
+        records, fitted = self._run(X, y, X_val, y_val, sample_weight)
+        return self._store(records, choose_iteration(records, self.keep, self.tolerance), fitted)
+
+    def _run(self, X, y, X_val, y_val, sample_weight) -> tuple[list[IterationRecord], object]:
+        """Train and prune: all records, and the dense estimator that the network came from."""
+        job, fitted = self._prepare(X, y, X_val, y_val, sample_weight)
+        with self._progress() as progress:
+            return prune_together([replace(job, progress=progress)])[0], fitted
+
+    def _store(self, records: list[IterationRecord], iteration: int, fitted):
+        """Set the learned attributes, with the network of one iteration; return self."""
         self.history_ = history_table(records)
         self.importances_ = [list(record.importances) for record in records]
-        self.support_ = list(chosen.support)
-        self.best_iteration_ = best
-        self.compression_rate_ = float(self.history_["parameter_ratio"].iloc[best])
-        self.criterion_ = plan.criterion
-        return chosen
+        self.support_ = list(records[iteration].support)
+        self.best_iteration_ = iteration
+        self.compression_rate_ = float(self.history_["parameter_ratio"].iloc[iteration])
+        self.criterion_ = check_criterion(self.criterion)
+        self._store_model(records[iteration].model, fitted)
+        return self
+
+    @abstractmethod
+    def _prepare(self, X, y, X_val, y_val, sample_weight) -> tuple[PruningJob, object]:
+        """Check, split and train: the network to prune, and the estimator it came from."""
+
+    @abstractmethod
+    def _store_model(self, model, fitted) -> None:
+        """Keep a network in the form that the estimator predicts with."""
 
     def _check_validation(self, X_val, y_val) -> Samples | None:
         """Check the user's own validation data, if there is any."""

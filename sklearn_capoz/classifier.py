@@ -6,12 +6,13 @@ from copy import deepcopy
 from dataclasses import replace
 from numbers import Integral, Real
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._prediction import NetworkPredictionMixin
 from ._results import PruningResultsMixin, spawn_random_states
@@ -30,7 +31,7 @@ from .networks import (
     net_from_training,
     network_from_module,
 )
-from .pruning import accuracy, prune
+from .pruning import PruningJob, accuracy
 
 __all__ = ["PrunedMLPClassifier"]
 
@@ -192,6 +193,10 @@ class PrunedMLPClassifier(
         "device": [str],
     }
 
+    # The network as it goes on training: one of the two, and a net once it is asked for.
+    _model: Any
+    _net: Any
+
     def __init__(
         self,
         hidden_layer_sizes=(30,),
@@ -276,6 +281,24 @@ class PrunedMLPClassifier(
         -------
         self : PrunedMLPClassifier
         """
+        return self._fit(X, y, X_val, y_val, sample_weight)
+
+    @property
+    def net_(self) -> MLPNet:
+        """The pruned network as a skorch net."""
+        check_is_fitted(self)
+        # Made when first asked for: it takes longer than pruning a small network.
+        if self._net is None:
+            self._net = self._make_net(
+                self.network_,
+                self._training_settings(),
+                optimizer=self._model.optimizer,
+                loss_curve=self._model.loss_curve,
+            )
+        return self._net
+
+    def _prepare(self, X, y, X_val=None, y_val=None, sample_weight=None):
+        """Check, split and train: everything up to pruning."""
         self._check_parameters()
         plan = self._plan()
         split_random, training_random, scoring_random = spawn_random_states(
@@ -287,18 +310,8 @@ class PrunedMLPClassifier(
         start = perf_counter()
         data = self._weigh_classes(data, self.classes_)
         model = self._for_retraining(self._train_dense(data, training_random), data)
-        with self._progress() as progress:
-            records = prune(
-                model,
-                data,
-                plan,
-                random_state=scoring_random,
-                dense_epochs=self.n_iter_,
-                dense_seconds=perf_counter() - start,
-                progress=progress,
-            )
-        self._store_model(self._store_records(records, plan).model)
-        return self
+        seconds = perf_counter() - start
+        return PruningJob(model, data, plan, scoring_random, self.n_iter_, seconds), None
 
     def _check_parameters(self) -> None:
         self._validate_params()
@@ -335,7 +348,7 @@ class PrunedMLPClassifier(
             if self.callbacks is None:
                 models.append(DenseModel(network, None, settings, self.device, generator))
             else:
-                models.append(SkorchModel(self._net(network, settings), settings, generator))
+                models.append(SkorchModel(self._make_net(network, settings), settings, generator))
         trained = type(models[0]).retrain_together(models, [data] * len(models))
         accuracies = [accuracy(model, data.score) for model, _ in trained]
         model, self.n_iter_ = trained[int(np.argmax(accuracies))]
@@ -358,31 +371,27 @@ class PrunedMLPClassifier(
     def _as_model(self, random_state: np.random.RandomState):
         """View the fitted network as a prunable model."""
         settings = self._training_settings()
-        if self.callbacks is None:
-            return DenseModel(self.network_, None, settings, self.device, random_state)
-        return SkorchModel(self.net_, settings, random_state)
+        if self._model is None:
+            return SkorchModel(self._net, settings, random_state)
+        return replace(self._model, settings=settings, random_state=random_state)
 
-    def _net(self, network: DenseNetwork, settings: TrainingSettings, **trained) -> MLPNet:
+    def _make_net(self, network: DenseNetwork, settings: TrainingSettings, **trained) -> MLPNet:
         callbacks = deepcopy(self.callbacks)
         return net_from_training(
             network, settings, callbacks=callbacks, device=self.device, **trained
         )
 
-    def _store_model(self, model) -> None:
+    def _store_model(self, model, fitted=None) -> None:
         """Keep a network as arrays and as the skorch net that the user sees."""
         if isinstance(model, SkorchModel):
-            self.net_ = model.net
+            self._model, self._net = None, model.net
             self.network_ = network_from_module(model.net.module_)
             # So that a clone of the net has the pruned widths too.
-            self.net_.module__hidden_layer_sizes = self.network_.widths
+            self._net.module__hidden_layer_sizes = self.network_.widths
         else:
+            # Without what only the pruning loop needed.
+            self._model, self._net = replace(model, teacher=None), None
             self.network_ = model.network
-            self.net_ = self._net(
-                model.network,
-                self._training_settings(),
-                optimizer=model.optimizer,
-                loss_curve=model.loss_curve,
-            )
         self._predictor = Predictor(self.network_)
 
     def _weigh_classes(self, data: PruningData, classes: np.ndarray) -> PruningData:

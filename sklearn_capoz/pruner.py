@@ -10,18 +10,19 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_memory, validate_data
 
 from ._adapters import find_adapter
 from ._prediction import NetworkPredictionMixin
 from ._results import PruningResultsMixin, spawn_random_states
 from ._samples import make_samples, split_samples
+from ._sklearn import HasMethods
 from ._validation import PRUNING_CONSTRAINTS, encode_labels
-from .exceptions import UnsupportedNetworkError
 from .deploy._predictor import Predictor
+from .exceptions import UnsupportedNetworkError
 from .networks._convert import as_dense_network
 from .networks._skorch_model import SkorchPredictor
-from .pruning import prune
+from .pruning import PruningJob
 
 __all__ = ["CAPoZPruner"]
 
@@ -63,6 +64,9 @@ class CAPoZPruner(
         Softening of those outputs.
     retrain_learning_rate : {"constant", "cosine"}, default="constant"
         Whether it falls to zero over `retrain_max_iter` epochs.
+    memory : str, joblib.Memory or None, default=None
+        Where trained networks and finished iterations are kept, so that a grid
+        search trains each dense network once and walks each path once.
     verbose : bool or int, default=False
         Show a progress bar.
     random_state : int, RandomState instance or None, default=None
@@ -108,7 +112,11 @@ class CAPoZPruner(
     True
     """
 
-    _parameter_constraints = {"estimator": "no_validation", **PRUNING_CONSTRAINTS}
+    _parameter_constraints = {
+        "estimator": "no_validation",  # `find_adapter` says more
+        **PRUNING_CONSTRAINTS,
+        "memory": [str, HasMethods("cache"), None],
+    }
 
     def __init__(
         self,
@@ -127,6 +135,7 @@ class CAPoZPruner(
         distillation=None,
         temperature=2.0,
         retrain_learning_rate="constant",
+        memory=None,
         verbose=False,
         random_state=None,
     ):
@@ -144,6 +153,7 @@ class CAPoZPruner(
         self.distillation = distillation
         self.temperature = temperature
         self.retrain_learning_rate = retrain_learning_rate
+        self.memory = memory
         self.verbose = verbose
         self.random_state = random_state
 
@@ -166,6 +176,10 @@ class CAPoZPruner(
         -------
         self : CAPoZPruner
         """
+        return self._fit(X, y, X_val, y_val, sample_weight)
+
+    def _prepare(self, X, y, X_val=None, y_val=None, sample_weight=None):
+        """Check, split and train: everything up to pruning."""
         self._validate_params()
         plan = self._plan()
         adapter, estimator, frozen = find_adapter(self.estimator)
@@ -181,25 +195,28 @@ class CAPoZPruner(
         data = split_samples(samples, validation, self.validation_fraction, split_random)
         data = adapter.weigh(estimator, data, self.classes_)
         start = perf_counter()
+        memory = check_memory(self.memory)
         if frozen:
             fitted = deepcopy(estimator)
         else:
-            fitted = adapter.fit(estimator, data, self.classes_, training_random)
-        model = self._for_retraining(adapter.model(fitted, training_random), data)
-        with self._progress() as progress:
-            records = prune(
-                model,
-                data,
-                plan,
-                random_state=scoring_random,
-                dense_epochs=adapter.n_epochs(fitted),
-                dense_seconds=perf_counter() - start,
-                progress=progress,
+            fitted, training_random = memory.cache(_fit)(
+                adapter, estimator, data, self.classes_, training_random
             )
-        model = self._store_records(records, plan).model
-        self.estimator_ = adapter.with_model(fitted, model)
+        model = self._for_retraining(adapter.model(fitted, training_random), data)
+        job = PruningJob(
+            model,
+            data,
+            plan,
+            scoring_random,
+            dense_epochs=adapter.n_epochs(fitted),
+            dense_seconds=perf_counter() - start,
+            memory=None if self.memory is None else memory,
+        )
+        return job, fitted
+
+    def _store_model(self, model, fitted) -> None:
+        self.estimator_ = find_adapter(fitted)[0].with_model(fitted, model)
         self._predictor = self._make_predictor()
-        return self
 
     def _make_predictor(self):
         """Compile the pruned network, or run it as it is where an activation has no such form."""
@@ -207,3 +224,8 @@ class CAPoZPruner(
             return Predictor(as_dense_network(self.estimator_))
         except UnsupportedNetworkError:
             return SkorchPredictor(self.estimator_)
+
+
+def _fit(adapter, estimator, data, classes, random_state):
+    """Train the dense network; a cache must know what became of the generator, too."""
+    return adapter.fit(estimator, data, classes, random_state), random_state

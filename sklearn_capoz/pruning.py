@@ -1,20 +1,22 @@
 """The loop that joins criterion, threshold rule, schedule and surgery.
 
-`prune` walks one network, `prune_together` walks several in step, so that
-those that are retrained at the same time can be trained side by side. Both
-estimators, the path and the search call them and hold no arithmetic themselves.
+`prune_together` walks along the iterations of one network or of several in
+step, so that those that are retrained at the same time train side by side. Both
+estimators, the path and the search call it and hold no arithmetic themselves.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Protocol
 
 import numpy as np
 import pandas as pd
+from joblib import Memory
 
 from ._samples import PruningData, Samples
 from .criteria import Criterion, Layer
@@ -25,11 +27,11 @@ from .thresholds import Count, ThresholdRule
 __all__ = [
     "IterationRecord",
     "PrunableModel",
+    "PruningJob",
     "PruningPlan",
     "accuracy",
     "choose_iteration",
     "history_table",
-    "prune",
     "prune_together",
 ]
 
@@ -112,27 +114,26 @@ class IterationRecord:
     thresholds: tuple[float, ...]
 
 
-def prune(
-    model: PrunableModel,
-    data: PruningData,
-    plan: PruningPlan,
-    *,
-    random_state: np.random.RandomState,
-    dense_epochs: int = 0,
-    dense_seconds: float = 0.0,
-    progress: Callable[[IterationRecord], object] | None = None,
-) -> list[IterationRecord]:
-    """Prune one trained network and return a record per iteration, from 0 on.
-
-    An interrupt (Ctrl-C) ends the loop and keeps the iterations that are done.
-    """
-    job = PruningJob(model, data, plan, random_state, dense_epochs, dense_seconds, progress)
-    return prune_together([job])[0]
-
-
 @dataclass(frozen=True)
 class PruningJob:
-    """One walk among those of `prune_together`; see `prune` for the fields."""
+    """One network to prune.
+
+    Parameters
+    ----------
+    model : PrunableModel
+        Trained.
+    data : PruningData
+    plan : PruningPlan
+    random_state : RandomState
+        For criteria that draw.
+    dense_epochs, dense_seconds : int, float
+        What training has cost; noted in the first record.
+    progress : callable or None
+        Called with each new record.
+    memory : joblib.Memory or None
+        Where iterations are looked up that an earlier run has done; such a
+        network is retrained on its own.
+    """
 
     model: PrunableModel
     data: PruningData
@@ -141,10 +142,15 @@ class PruningJob:
     dense_epochs: int = 0
     dense_seconds: float = 0.0
     progress: Callable[[IterationRecord], object] | None = None
+    memory: Memory | None = None
 
 
 def prune_together(jobs: Sequence[PruningJob]) -> list[list[IterationRecord]]:
-    """Prune several networks in step; those that retrain at the same time train together."""
+    """Prune trained networks in step; those that retrain at the same time train together.
+
+    Returns the records of each, a record per iteration from 0 on. An interrupt
+    (Ctrl-C) ends the loop and keeps the iterations that are done.
+    """
     results: list[list[IterationRecord]] = [[] for _ in jobs]
     walks = {i: _walk(job, results[i]) for i, job in enumerate(jobs)}
     answers: dict[int, tuple[PrunableModel, int] | None] = dict.fromkeys(walks)
@@ -172,71 +178,112 @@ def prune_together(jobs: Sequence[PruningJob]) -> list[list[IterationRecord]]:
     return results
 
 
-def _walk(
-    job: PruningJob, records: list[IterationRecord]
-) -> Generator[PrunableModel, tuple[PrunableModel, int] | None, None]:
-    """Score and cut, and yield the network whenever it is to be retrained."""
-    model, data, plan = job.model, job.data, job.plan
-    support = tuple(np.ones(width, dtype=bool) for width in model.widths)
-
-    def record(**changed):
-        unscored = (np.empty(0),) * len(support), (np.nan,) * len(support)
-        records.append(
-            IterationRecord(
-                model=model,
-                support=support,
-                importances=unscored[0],
-                thresholds=unscored[1],
-                **changed,
+def _walk(job: PruningJob, records: list[IterationRecord]):
+    """Go through the iterations, and yield the network whenever it is to be retrained."""
+    model, plan, random_state = job.model, job.plan, job.random_state
+    records.append(_dense_record(job))
+    _report(job, records)
+    for steps in plan.schedule.iterations(model.widths, plan.n_iterations):
+        last = records[-1]
+        if job.memory is None:
+            scored, new, random_state = yield from _iterate(
+                last, steps, job.data, plan, random_state
             )
-        )
-        if job.progress is not None:
-            job.progress(records[-1])
-
-    current = accuracy(model, data.select)
-    record(
-        iteration=0,
-        n_pruned=(0,) * len(support),
-        accuracy_before=current,
-        accuracy_after=current,
-        n_epochs=job.dense_epochs,
-        seconds=job.dense_seconds,
-    )
-    iterations = plan.schedule.iterations(model.widths, plan.n_iterations)
-    for iteration, steps in enumerate(iterations, start=1):
-        start, epochs, before = perf_counter(), 0, current
-        n_pruned = np.zeros(len(support), dtype=int)
-        for step in steps:
-            scores = _score(model, data.score, plan.criterion, job.random_state)
-            keeps = _decide(scores, plan, step)
-            records[-1] = _with_scores(records[-1], scores, plan, step.layers)
-            for layer, keep in keeps.items():
-                n_pruned[layer] += (~keep).sum()
-                model = model.cut(layer, keep, plan.compensation, data.score)
-                support = _shrink(support, layer, keep)
-            if keeps:
-                before = accuracy(model, data.select)
-                answer = yield model
-                assert answer is not None
-                model, epochs_now = answer
-                epochs += epochs_now
-        current = accuracy(model, data.select) if epochs else before
-        record(
-            iteration=iteration,
-            n_pruned=tuple(int(n) for n in n_pruned),
-            accuracy_before=before,
-            accuracy_after=current,
-            n_epochs=epochs,
-            seconds=perf_counter() - start,
-        )
-        if not n_pruned.any() and all(step.widths is None for step in steps):
+        else:
+            # Neither what is to come nor how long it took makes an iteration another one.
+            scored, new, random_state = job.memory.cache(_iterate_alone)(
+                replace(last, seconds=0.0),
+                steps,
+                job.data,
+                replace(plan, n_iterations=0),
+                random_state,
+            )
+        records[-1:] = [replace(scored, seconds=last.seconds), new]
+        _report(job, records)
+        if not any(new.n_pruned) and all(step.widths is None for step in steps):
             warnings.warn(
-                f"Pruning stopped in iteration {iteration}: {plan.threshold} finds no unit to "
+                f"Pruning stopped in iteration {new.iteration}: {plan.threshold} finds no unit to "
                 f"remove by {plan.criterion}. A rule that counts, as Fraction(0.25), always does.",
                 PruningStalledWarning,
                 stacklevel=2,
             )
             break
+
+
+def _report(job: PruningJob, records: list[IterationRecord]) -> None:
+    if job.progress is not None:
+        job.progress(records[-1])
+
+
+def _dense_record(job: PruningJob) -> IterationRecord:
+    widths = job.model.widths
+    reached = accuracy(job.model, job.data.select)
+    return IterationRecord(
+        iteration=0,
+        model=job.model,
+        support=tuple(np.ones(width, dtype=bool) for width in widths),
+        n_pruned=(0,) * len(widths),
+        accuracy_before=reached,
+        accuracy_after=reached,
+        n_epochs=job.dense_epochs,
+        seconds=job.dense_seconds,
+        **_no_scores(len(widths)),
+    )
+
+
+def _iterate(
+    last: IterationRecord,
+    steps: Sequence[Step],
+    data: PruningData,
+    plan: PruningPlan,
+    random_state: np.random.RandomState,
+):
+    """Do one iteration: return the last record with its scores, the new record, the generator."""
+    start, epochs, reached, scored = perf_counter(), 0, last.accuracy_after, last
+    model, support, before = last.model, last.support, reached
+    n_pruned = np.zeros(len(support), dtype=int)
+    for step in steps:
+        scores = _score(model, data.score, plan.criterion, random_state)
+        keeps = _decide(scores, plan, step)
+        scored = _with_scores(scored, scores, plan, step.layers)
+        for layer, keep in keeps.items():
+            n_pruned[layer] += (~keep).sum()
+            model = model.cut(layer, keep, plan.compensation, data.score)
+            support = _shrink(support, layer, keep)
+        if keeps:
+            before = accuracy(model, data.select)
+            model, epochs_now = yield model
+            epochs += epochs_now
+            reached = accuracy(model, data.select)
+    new = replace(
+        last,
+        iteration=last.iteration + 1,
+        model=model,
+        support=support,
+        n_pruned=tuple(int(n) for n in n_pruned),
+        accuracy_before=before,
+        accuracy_after=reached,
+        n_epochs=epochs,
+        seconds=perf_counter() - start,
+        **_no_scores(len(support)),
+    )
+    return scored, new, random_state
+
+
+def _iterate_alone(last, steps, data, plan, random_state):
+    """Do one iteration with a network that is retrained on its own; what a cache stores."""
+    iteration = _iterate(*deepcopy((last, steps, data, plan, random_state)))
+    answer = None
+    while True:
+        try:
+            model = iteration.send(answer)
+        except StopIteration as stop:
+            return stop.value
+        answer = type(model).retrain_together([model], [data])[0]
+
+
+def _no_scores(n_layers: int) -> dict:
+    return {"importances": (np.empty(0),) * n_layers, "thresholds": (np.nan,) * n_layers}
 
 
 def _score(

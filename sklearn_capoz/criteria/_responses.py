@@ -31,7 +31,8 @@ class Gradient(Criterion):
 class Taylor(Criterion):
     """First-order estimate of what the loss changes if a unit is zeroed; low is redundant.
 
-    The mean over samples of |activation * derivative of the loss by it|.
+    The mean over samples of the absolute product of the activation and the
+    derivative of the loss by it.
 
     References
     ----------
