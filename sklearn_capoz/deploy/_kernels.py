@@ -15,7 +15,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["ROWS", "forward", "pack"]
+__all__ = ["ROWS", "argmax", "forward", "pack"]
 
 #: Rows of a tile: twelve sums, a weight vector and an input fill the 16 registers of AVX2,
 #: and twelve sums in flight hide the latency of the multiply-add.
@@ -34,12 +34,18 @@ def pack(weights, biases, relu):
 
     Returns the parameters as one array, and a table with a row per layer: inputs, units,
     vectors of units, where its weights and its biases begin, and whether a ReLU follows.
+
+    The first layer has at least one spare unit, whose weights are zero. Its output is zero, and
+    NaN where an input is NaN or infinite: that costs nothing, and a look at each input would
+    take as long as the layer.
     """
     lanes = _VECTOR_BYTES // weights[0].itemsize
-    parts, layers, start = [], [], 0
+    parts: list[np.ndarray] = []
+    layers: list[tuple] = []
+    start = 0
     for weight, bias, has_relu in zip(weights, biases, relu, strict=True):
         n_in, n_out = weight.shape
-        n_vectors = -(-n_out // lanes)
+        n_vectors = -(-n_out // lanes) if layers else n_out // lanes + 1
         panels = np.zeros((n_in, n_vectors * lanes), weight.dtype)
         panels[:, :n_out] = weight
         panels = panels.reshape(n_in, n_vectors, lanes).swapaxes(0, 1).ravel()
@@ -109,7 +115,10 @@ def _tile(typing_context, x, x_stride, w, b, out, out_stride, n_in, relu):
 
 @njit(nogil=True, cache=True)
 def forward(X, parameters, layers, block, logits):
-    """Logits of the rows of X, C-contiguous and of the parameters' dtype, `block` at a time."""
+    """Write the logits of X (C-contiguous, the parameters' dtype), `block` rows at a time.
+
+    Returns False, and leaves the rest undone, at the first block that is not finite.
+    """
     n_samples, n_features = X.shape
     lanes = _VECTOR_BYTES // X.itemsize
     scratch = np.empty((2, block * lanes * layers[:, _N_VECTORS].max()), X.dtype)
@@ -141,6 +150,23 @@ def forward(X, parameters, layers, block, logits):
                         layer[_RELU] != 0,
                     )
             source, stride = target, width
+            if i == 0:
+                for r in range(n_rows):
+                    if source[r * width + layer[_N_OUT]] != 0:  # the spare unit: see `pack`
+                        return False
         for r in range(n_rows):
             for j in range(logits.shape[1]):
                 logits[start + r, j] = source[r * stride + j]
+    return True
+
+
+@njit(nogil=True, cache=True)
+def argmax(logits, labels):
+    """Column of the first largest logit of each row, without a branch that could go wrong."""
+    for r in range(len(logits)):
+        best, label = logits[r, 0], 0
+        for j in range(1, logits.shape[1]):
+            larger = logits[r, j] > best
+            best = max(best, logits[r, j])
+            label = j * larger + label * (1 - larger)
+        labels[r] = label

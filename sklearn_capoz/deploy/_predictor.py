@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from sklearn.utils import assert_all_finite
 
 from .._sklearn import effective_n_threads
 from ..networks import DenseNetwork
@@ -32,6 +33,9 @@ class Predictor:
     caller is itself not the main thread: whoever made that thread already works side by side.
     BLAS has no part in it, and no global setting is touched.
 
+    X is any array (n_samples, n_features) of float32 or float64. It need not have been searched
+    for NaN and infinity, which raise scikit-learn's ValueError here at no cost.
+
     Parameters
     ----------
     network : DenseNetwork
@@ -43,9 +47,9 @@ class Predictor:
         self._packed: tuple[np.ndarray, np.ndarray, int] | None = None
 
     def labels(self, X: np.ndarray) -> np.ndarray:
-        """Index of the most likely class of each row of X (n_samples, n_features)."""
+        """Index of the most likely class of each row of X."""
         if len(X) <= _FEW_ROWS:
-            return self.network.labels(self._logits_of_few(X))
+            return self.network.labels(self._plain_logits(X))
         labels = np.empty(len(X), dtype=np.intp)
         self._for_each_chunk(X, self._write_labels, labels)
         return labels
@@ -53,7 +57,7 @@ class Predictor:
     def probabilities(self, X: np.ndarray) -> np.ndarray:
         """Class probabilities (n_samples, n_classes) of the rows of X."""
         if len(X) <= _FEW_ROWS:
-            return np.ascontiguousarray(_probabilities(self.network, self._logits_of_few(X)))
+            return np.ascontiguousarray(_probabilities(self.network, self._plain_logits(X)))
         n_classes = max(2, self.network.weights[-1].shape[1])
         probabilities = np.empty((len(X), n_classes), dtype=self.network.dtype)
         self._for_each_chunk(X, self._write_probabilities, probabilities)
@@ -79,25 +83,35 @@ class Predictor:
                 list(pool.map(run, (starts[i::n_threads] for i in range(n_threads))))
 
     def _write_labels(self, chunk: np.ndarray, labels: np.ndarray) -> None:
-        labels[:] = self.network.labels(self._logits(chunk))
+        logits = self._logits(chunk)
+        if self.network.output == "logistic":
+            labels[:] = self.network.labels(logits)
+        else:
+            from ._kernels import argmax
+
+            argmax(logits, labels)
 
     def _write_probabilities(self, chunk: np.ndarray, probabilities: np.ndarray) -> None:
         probabilities[:] = _probabilities(self.network, self._logits(chunk))
 
-    def _logits_of_few(self, X: np.ndarray) -> np.ndarray:
-        return self.network.forward(X.astype(self.network.dtype, copy=False))[-1]
+    def _plain_logits(self, X: np.ndarray) -> np.ndarray:
+        X = X.astype(self.network.dtype, copy=False)
+        if not np.isfinite(X).all():
+            assert_all_finite(X, input_name="X")
+        return self.network.forward(X)[-1]
 
     def _logits(self, chunk: np.ndarray) -> np.ndarray:
         # A read-only array would make numba compile the kernel a second time.
         chunk = np.require(chunk, dtype=self.network.dtype, requirements=["C", "W"])
         if self._is_smooth:  # numpy's tanh and exp are the faster ones
-            return self.network.forward(chunk)[-1]
+            return self._plain_logits(chunk)
         from ._kernels import forward
 
         if self._packed is None:
             self._packed = self._pack()
         logits = np.empty((len(chunk), self.network.weights[-1].shape[1]), chunk.dtype)
-        forward(chunk, *self._packed, logits)
+        if not forward(chunk, *self._packed, logits):
+            assert_all_finite(chunk, input_name="X")
         return logits
 
     def _pack(self) -> tuple[np.ndarray, np.ndarray, int]:

@@ -190,3 +190,28 @@ def test_ties_go_to_the_lower_class():
     network = DenseNetwork((np.ones((2, 3), np.float32),), (np.zeros(3, np.float32),), ())
     for n in (3, 300):
         assert not Predictor(network).labels(np.ones((n, 2), np.float32)).any()
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("width", [1, 15, 16, 32])  # with and without unused lanes
+@pytest.mark.parametrize(("n", "row"), [(1, 0), (129, 128), (3000, 0), (3000, 1500), (3000, 2999)])
+def test_a_value_that_is_not_finite_is_an_error_wherever_it_is(activation, width, n, row):
+    predictor = Predictor(make_network((6, width, 4), activation=activation))
+    for value, name in ((np.nan, "NaN"), (np.inf, "infinity"), (-np.inf, "infinity")):
+        for column in (0, 5):
+            X = samples(n, 6)
+            X[row, column] = value
+            for method in (predictor.labels, predictor.probabilities):
+                with pytest.raises(ValueError, match=f"Input X contains {name}"):
+                    method(X)
+
+
+@pytest.mark.parametrize("n", [1, 1000])
+def test_the_largest_finite_values_are_finite(n):
+    """The products may still overflow; that is no fault of X."""
+    predictor = Predictor(make_network((6, 16, 4)))
+    X = np.full((n, 6), np.float32(3e38))
+    with np.errstate(all="ignore"):
+        assert len(predictor.labels(X)) == n
+    with pytest.raises(ValueError, match="too large for dtype"), np.errstate(over="ignore"):
+        predictor.labels(np.full((n, 6), 1e39))
