@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .deploy._predictor import Predictor
+from .networks._predictor import Predictor
 
 __all__ = ["NetworkPredictionMixin"]
 

@@ -19,7 +19,7 @@ from ._results import PruningResultsMixin, spawn_random_states
 from ._samples import PruningData, Samples, make_samples, split_samples
 from ._sklearn import Interval, InvalidParameterError, StrOptions
 from ._validation import PRUNING_CONSTRAINTS
-from .deploy._predictor import Predictor
+from .networks._predictor import Predictor
 from .networks import (
     ACTIVATIONS,
     DenseModel,

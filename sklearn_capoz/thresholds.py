@@ -124,12 +124,12 @@ class MeanStd(ThresholdRule):
         self.k = k
 
     def _decide(self, redundancy, sign):
-        # Measured from the lowest score: nearly equal scores then keep their
-        # differences exactly, and rounding cannot prune a whole layer.
-        lowest = redundancy.min()
-        height = redundancy - lowest
+        # Measured from the lowest score, the highest being 1: nearly equal scores then keep
+        # their differences exactly, no square underflows, and rounding cannot prune a layer.
+        lowest, spread = redundancy.min(), np.ptp(redundancy) or 1.0
+        height = (redundancy - lowest) / spread
         threshold = height.mean() + self.k * height.std()
-        return height > threshold, lowest + threshold
+        return height > threshold, lowest + spread * threshold
 
 
 class Percentile(ThresholdRule):
@@ -173,7 +173,7 @@ class FixedValue(ThresholdRule):
     array([ True,  True, False, False])
     """
 
-    _parameter_constraints = {"value": [Real]}
+    _parameter_constraints = {"value": [Interval(Real, None, None, closed="neither")]}
 
     def __init__(self, value=0.9):
         self.value = value

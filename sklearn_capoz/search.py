@@ -1,0 +1,325 @@
+"""The whole path at once: every iteration's model, and which one cross-validation picks."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from copy import copy, deepcopy
+from dataclasses import dataclass, replace
+from itertools import product
+from numbers import Integral, Real
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import check_cv
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ._sklearn import Interval, StrOptions, check_sample_weight
+from .classifier import PrunedMLPClassifier
+from .criteria import check_criterion
+from .exceptions import PruningStalledWarning
+from .pruner import CAPoZPruner
+from .pruning import prune_together
+from .thresholds import check_threshold
+
+__all__ = ["CAPoZPrunerCV", "PruningPath", "pruning_path"]
+
+
+@dataclass(frozen=True, eq=False)
+class PruningPath:
+    """Every iteration of one pruning run.
+
+    Parameters
+    ----------
+    history : DataFrame
+        A row per iteration, as `history_` of the estimators.
+    estimators : list of estimator
+        Fitted; one per iteration, from the dense network on.
+    """
+
+    history: pd.DataFrame
+    estimators: list
+
+
+def pruning_path(estimator, X, y, X_val=None, y_val=None, *, sample_weight=None) -> PruningPath:
+    """Fit an estimator once and return the model of every iteration.
+
+    Iterations 1 to T are prefixes of one run, so that T + 1 models cost no more
+    than the last of them.
+
+    Parameters
+    ----------
+    estimator : PrunedMLPClassifier, CAPoZPruner or what CAPoZPruner takes
+        Not changed. Its `n_iterations` is the length of the path, its `keep`
+        is not used.
+    X : array-like of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,)
+    X_val, y_val, sample_weight : array-like, default=None
+        As in `PrunedMLPClassifier.fit`.
+
+    Returns
+    -------
+    path : PruningPath
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn_capoz import PrunedMLPClassifier, pruning_path
+    >>> X, y = make_classification(n_samples=300, random_state=0)
+    >>> model = PrunedMLPClassifier((10,), threshold="fraction", n_iterations=3, random_state=0)
+    >>> path = pruning_path(model, X, y)
+    >>> len(path.estimators), path.estimators[0].network_.widths
+    (4, (10,))
+    """
+    pruner = _as_pruner(estimator)
+    records, fitted = pruner._run(X, y, X_val, y_val, sample_weight)
+    estimators = [copy(pruner)._store(records, i, fitted) for i in range(len(records))]
+    return PruningPath(estimators[0].history_, estimators)
+
+
+class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
+    """Cross-validated choice of criterion, threshold rule and number of iterations.
+
+    In every fold the dense network is trained once, and the path of every
+    criterion and rule is walked once; the networks on these paths are retrained
+    side by side. A grid search over the same candidates, which gives the same
+    scores, trains each of them from the start.
+
+    Parameters
+    ----------
+    estimator : PrunedMLPClassifier, CAPoZPruner or what CAPoZPruner takes
+        With the settings of training and pruning that are not searched.
+    criteria : sequence of str or Criterion, default=("c-apoz",)
+    thresholds : sequence of str or ThresholdRule, default=("mean+std",)
+    max_iterations : int, default=7
+        Candidates have 0 to `max_iterations` iterations; 0 is the dense network.
+    cv : int, cross-validation generator or iterable, default=None
+        As in GridSearchCV.
+    scoring : str or callable, default=None
+        As in GridSearchCV; None is accuracy.
+    refit : bool, default=True
+        Fit the chosen candidate on all samples.
+    keep : {"best", "smallest", "one-standard-error"}, default="best"
+        The highest mean score; or the fewest parameters within `tolerance` of
+        it, or within the standard error of its mean.
+    tolerance : float, default=0.0
+        Score that `keep="smallest"` may give up.
+    n_jobs : int or None, default=None
+        Folds to run at the same time.
+    verbose : int, default=0
+        Passed on to joblib.
+
+    Attributes
+    ----------
+    cv_results_ : dict of ndarray
+        As in GridSearchCV, a row per candidate; and `mean_n_units`,
+        `mean_n_parameters` over the folds.
+    best_index_ : int
+    best_params_ : dict
+        criterion, threshold and n_iterations.
+    best_score_ : float
+    best_estimator_ : estimator
+        The pruner of `best_params_`, fitted on all samples.
+    scorer_ : callable
+    n_splits_ : int
+    refit_time_ : float
+    classes_ : ndarray of shape (n_classes,)
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+
+    See Also
+    --------
+    pruning_path : All models of one run.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from sklearn_capoz import CAPoZPrunerCV, PrunedMLPClassifier
+    >>> X, y = make_classification(n_samples=300, random_state=0)
+    >>> model = PrunedMLPClassifier((10,), max_iter=20, retrain_max_iter=10, random_state=0)
+    >>> search = CAPoZPrunerCV(model, criteria=["c-apoz", "taylor"], max_iterations=3, cv=3)
+    >>> len(search.fit(X, y).cv_results_["params"])
+    8
+    """
+
+    _parameter_constraints = {
+        "estimator": "no_validation",
+        "criteria": ["array-like"],
+        "thresholds": ["array-like"],
+        "max_iterations": [Interval(Integral, 0, None, closed="left")],
+        "cv": ["cv_object"],
+        "scoring": [str, callable, None],
+        "refit": ["boolean"],
+        "keep": [StrOptions({"best", "smallest", "one-standard-error"})],
+        "tolerance": [Interval(Real, 0, None, closed="left")],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        estimator,
+        *,
+        criteria=("c-apoz",),
+        thresholds=("mean+std",),
+        max_iterations=7,
+        cv=None,
+        scoring=None,
+        refit=True,
+        keep="best",
+        tolerance=0.0,
+        n_jobs=None,
+        verbose=0,
+    ):
+        self.estimator = estimator
+        self.criteria = criteria
+        self.thresholds = thresholds
+        self.max_iterations = max_iterations
+        self.cv = cv
+        self.scoring = scoring
+        self.refit = refit
+        self.keep = keep
+        self.tolerance = tolerance
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def fit(self, X, y, groups=None, sample_weight=None):
+        """Walk all paths in all folds, choose a candidate and fit it on all samples.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+        groups : array-like of shape (n_samples,), default=None
+            For splitters that keep groups together, such as the physical
+            samples of a spectral library.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights in training; scores of the folds are not weighted.
+
+        Returns
+        -------
+        self : CAPoZPrunerCV
+        """
+        self._validate_params()
+        parts = list(product(self.criteria, self.thresholds))
+        plans = [(check_criterion(c), check_threshold(t)) for c, t in parts]
+        pruner = _as_pruner(self.estimator).set_params(
+            n_iterations=self.max_iterations, keep="last", verbose=False
+        )
+        arrays = validate_data(self, X, y, dtype=(np.float64, np.float32))
+        check_classification_targets(arrays[1])
+        weight = None
+        if sample_weight is not None:
+            weight = check_sample_weight(sample_weight, arrays[0])
+        self.scorer_ = check_scoring(pruner, self.scoring)
+        cv = check_cv(self.cv, arrays[1], classifier=True)
+        splits = list(cv.split(*arrays, groups))
+        self.n_splits_ = len(splits)
+        folds = Parallel(n_jobs=self.n_jobs, verbose=self.verbose)(
+            delayed(_search_fold)(pruner, plans, *arrays, weight, train, test, self.scorer_)
+            for train, test in splits
+        )
+        self._store_results(parts, folds)
+        if self.refit:
+            start = perf_counter()
+            self.best_estimator_ = clone(pruner).set_params(**self.best_params_)
+            self.best_estimator_.fit(X, y, sample_weight=sample_weight)
+            self.refit_time_ = perf_counter() - start
+            self.classes_ = self.best_estimator_.classes_
+        return self
+
+    def _store_results(self, parts: Sequence[tuple], folds: Sequence[np.ndarray]) -> None:
+        """Tabulate what the folds give, an array (part, iteration, column) each."""
+        params = [
+            {"criterion": criterion, "threshold": threshold, "n_iterations": iteration}
+            for criterion, threshold in parts
+            for iteration in range(self.max_iterations + 1)
+        ]
+        table = np.stack([fold.reshape(len(params), -1) for fold in folds])
+        scores = table[..., 0]
+        results: dict[str, Any] = {"params": params}
+        for name in ("criterion", "threshold", "n_iterations"):
+            column = np.empty(len(params), dtype=object)
+            column[:] = [p[name] for p in params]
+            results[f"param_{name}"] = np.ma.MaskedArray(column, mask=False)
+        results |= {f"split{i}_test_score": row for i, row in enumerate(scores)}
+        results["mean_test_score"] = scores.mean(axis=0)
+        results["std_test_score"] = scores.std(axis=0)
+        results["rank_test_score"] = rankdata(-scores.mean(axis=0), method="min").astype(np.int32)
+        results["mean_n_units"], results["mean_n_parameters"] = table[..., 1:].mean(axis=0).T
+        self.cv_results_ = results
+        self.best_index_ = self._choose(scores, results["mean_n_parameters"])
+        self.best_params_ = params[self.best_index_]
+        self.best_score_ = results["mean_test_score"][self.best_index_]
+
+    def _choose(self, scores: np.ndarray, sizes: np.ndarray) -> int:
+        """Index of the smallest candidate among those that score well enough."""
+        mean = scores.mean(axis=0)
+        allowed = {"best": 0.0, "smallest": self.tolerance}.get(self.keep)
+        if allowed is None:
+            spread = scores[:, mean.argmax()].std(ddof=1) if len(scores) > 1 else 0.0
+            allowed = spread / np.sqrt(len(scores))
+        good = np.flatnonzero(mean >= mean.max() - allowed - 1e-12)
+        return int(good[np.lexsort((-mean[good], sizes[good]))[0]])
+
+    def predict(self, X):
+        """Predict labels with the chosen candidate."""
+        return self._chosen(X).predict(X)
+
+    def predict_proba(self, X):
+        """Predict class probabilities with the chosen candidate."""
+        return self._chosen(X).predict_proba(X)
+
+    def predict_log_proba(self, X):
+        """Logarithm of `predict_proba`."""
+        return self._chosen(X).predict_log_proba(X)
+
+    def score(self, X, y):
+        """Score the chosen candidate by `scoring`."""
+        return self.scorer_(self._chosen(X), X, y)
+
+    def _chosen(self, X):
+        check_is_fitted(self, "best_estimator_")
+        return self.best_estimator_
+
+
+def _as_pruner(estimator):
+    """Clone a pruner, or put a CAPoZPruner around what it takes."""
+    if isinstance(estimator, CAPoZPruner | PrunedMLPClassifier):
+        return clone(estimator)
+    return CAPoZPruner(clone(estimator))
+
+
+def _search_fold(pruner, plans, X, y, weight, train, test, scorer) -> np.ndarray:
+    """Score, units and parameters of every plan and iteration: (plan, iteration, 3)."""
+    pruner = clone(pruner)
+    weight = None if weight is None else weight[train]
+    job, fitted = pruner._prepare(X[train], y[train], None, None, weight)
+    jobs = [
+        replace(
+            job,
+            plan=replace(job.plan, criterion=criterion, threshold=threshold),
+            # Each walk goes on with generators of its own, as if it were the only one.
+            model=deepcopy(job.model),
+            random_state=deepcopy(job.random_state),
+        )
+        for criterion, threshold in plans
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PruningStalledWarning)  # the table shows it
+        paths = prune_together(jobs)
+    table = np.empty((len(plans), job.plan.n_iterations + 1, 3))
+    for records, rows in zip(paths, table, strict=True):
+        for iteration, record in enumerate(records):
+            model = copy(pruner)._store(records, iteration, fitted)
+            score = scorer(model, X[test], y[test])
+            # A path that has stalled stays what it is.
+            rows[iteration:] = score, sum(record.model.widths), record.model.n_parameters
+    return table
