@@ -60,4 +60,7 @@ class NetworkPredictionMixin:
 
     def _check_X(self, X):
         check_is_fitted(self)
-        return validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
+        # The predictor finds NaN and infinity on its way, and raises scikit-learn's error.
+        return validate_data(
+            self, X, dtype=(np.float64, np.float32), ensure_all_finite=False, reset=False
+        )

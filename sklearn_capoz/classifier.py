@@ -19,7 +19,6 @@ from ._results import PruningResultsMixin, spawn_random_states
 from ._samples import PruningData, Samples, make_samples, split_samples
 from ._sklearn import Interval, InvalidParameterError, StrOptions
 from ._validation import PRUNING_CONSTRAINTS
-from .networks._predictor import Predictor
 from .networks import (
     ACTIVATIONS,
     DenseModel,
@@ -31,6 +30,7 @@ from .networks import (
     net_from_training,
     network_from_module,
 )
+from .networks._predictor import Predictor
 from .pruning import PruningJob, accuracy
 
 __all__ = ["PrunedMLPClassifier"]

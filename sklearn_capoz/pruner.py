@@ -18,9 +18,9 @@ from ._results import PruningResultsMixin, spawn_random_states
 from ._samples import make_samples, split_samples
 from ._sklearn import HasMethods
 from ._validation import PRUNING_CONSTRAINTS, encode_labels
-from .networks._predictor import Predictor
 from .exceptions import UnsupportedNetworkError
 from .networks._convert import as_dense_network
+from .networks._predictor import Predictor
 from .networks._skorch_model import SkorchPredictor
 from .pruning import PruningJob
 

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sklearn_capoz.deploy import _predictor
-from sklearn_capoz.deploy._predictor import Predictor
-from sklearn_capoz.networks import ACTIVATIONS, DenseNetwork
+from sklearn_capoz.networks import ACTIVATIONS, DenseNetwork, _predictor
+from sklearn_capoz.networks._predictor import Predictor
 
 
 def make_network(widths, dtype=np.float32, activation="relu", seed=0):

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils import assert_all_finite
 
 from .._sklearn import effective_n_threads
-from ..networks import DenseNetwork
+from ._network import DenseNetwork
 
 __all__ = ["Predictor"]
 
@@ -87,7 +87,7 @@ class Predictor:
         if self.network.output == "logistic":
             labels[:] = self.network.labels(logits)
         else:
-            from ._kernels import argmax
+            from ._predictor_kernels import argmax
 
             argmax(logits, labels)
 
@@ -105,7 +105,7 @@ class Predictor:
         chunk = np.require(chunk, dtype=self.network.dtype, requirements=["C", "W"])
         if self._is_smooth:  # numpy's tanh and exp are the faster ones
             return self._plain_logits(chunk)
-        from ._kernels import forward
+        from ._predictor_kernels import forward
 
         if self._packed is None:
             self._packed = self._pack()
@@ -116,7 +116,7 @@ class Predictor:
 
     def _pack(self) -> tuple[np.ndarray, np.ndarray, int]:
         """Parameters, table of layers and rows of a block, as the kernel takes them."""
-        from ._kernels import ROWS, pack
+        from ._predictor_kernels import ROWS, pack
 
         network = self.network
         relu = [*(name == "relu" for name in network.activations), False]
