@@ -7,7 +7,7 @@ that are scored and cut now; the network is retrained after every step.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 
@@ -169,7 +169,8 @@ class Widths(Schedule):
         self.widths = widths
 
     def check(self) -> None:
-        numbers = [n for w in self.widths for n in (w if isinstance(w, tuple) else (w,))]
+        widths = self.widths if isinstance(self.widths, Sequence) else ()
+        numbers = [n for w in widths for n in (w if isinstance(w, tuple) else (w,))]
         if not numbers or not all(isinstance(n, Integral) and int(n) >= 1 for n in numbers):
             raise ValueError(f"Widths needs whole numbers of at least 1, got {self.widths!r}.")
 
