@@ -1,0 +1,125 @@
+"""Schedules: which layers, how many units, how often."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.base import clone
+
+from sklearn_capoz._sklearn import InvalidParameterError
+from sklearn_capoz.schedules import (
+    SCHEDULES,
+    Gradual,
+    Iterative,
+    MultiPass,
+    OneShot,
+    Schedule,
+    Step,
+    Widths,
+    check_schedule,
+)
+
+ALL = [*(kind() for kind in SCHEDULES.values()), Widths((9, 5)), Gradual(0.0), Gradual(0.95)]
+
+
+def iterations(schedule, widths, n_iterations):
+    return list(schedule.iterations(widths, n_iterations))
+
+
+def test_multi_pass_takes_all_layers_each_time():
+    assert iterations(MultiPass(), (30, 20), 2) == [(Step((0, 1)),), (Step((0, 1)),)]
+
+
+def test_iterative_takes_one_layer_after_the_other():
+    assert iterations(Iterative(), (30, 20), 2) == [(Step((0,)), Step((1,)))] * 2
+
+
+def test_one_shot_goes_once():
+    assert iterations(OneShot(), (30, 20), 7) == [(Step((0, 1)),)]
+    assert iterations(OneShot(), (30, 20), 0) == []
+
+
+def test_gradual_follows_the_cubic():
+    """s_t = s - s (1 - t / n)^3 with s = 0.8, n = 4: 0.4625, 0.7, 0.7875, 0.8 of 80 units gone."""
+    steps = [step for (step,) in iterations(Gradual(0.8), (80, 8), 4)]
+    assert steps == [Step((0, 1), (43, 4)), Step((0, 1), (24, 2)), Step((0, 1), (17, 2)),
+                     Step((0, 1), (16, 2))]  # fmt: skip
+
+
+@given(st.floats(0, 0.99), st.integers(1, 12), st.integers(1, 600))
+def test_gradual_falls_ever_more_slowly_to_its_share(sparsity, n_iterations, width):
+    widths = [step.widths[0] for (step,) in iterations(Gradual(sparsity), (width,), n_iterations)]
+    assert widths[-1] == round(width * (1 - sparsity))
+    path = [width, *widths]
+    cuts = [before - after for before, after in pairwise(path)]
+    assert all(cut >= 0 for cut in cuts)
+    # Rounding to whole units moves a cut by one at most.
+    assert all(later <= earlier + 1 for earlier, later in pairwise(cuts))
+
+
+def test_widths_are_those_of_the_paper_by_default():
+    steps = [step for (step,) in iterations(Widths(), (30,), 7)]
+    assert [step.widths for step in steps] == [(22,), (17,), (13,), (11,), (9,), (7,), (5,)]
+
+
+def test_widths_per_layer_and_for_all():
+    steps = [step for (step,) in iterations(Widths([(9, 5), 4]), (30, 20), 5)]
+    assert steps == [Step((0, 1), (9, 5)), Step((0, 1), (4, 4))]
+
+
+@pytest.mark.parametrize("schedule", ALL)
+@pytest.mark.parametrize("widths", [(30,), (8, 1, 5)])
+def test_contract(schedule, widths):
+    assert iterations(schedule, widths, 0) == []
+    full = iterations(schedule, widths, 4)
+    assert len(full) <= 4
+    for steps in full:
+        for step in steps:
+            assert set(step.layers) <= set(range(len(widths)))
+            assert len(set(step.layers)) == len(step.layers) > 0
+            assert step.widths is None or len(step.widths) == len(step.layers)
+    assert check_schedule(schedule) is schedule
+    assert clone(schedule).get_params() == schedule.get_params()
+    if not isinstance(schedule, Gradual):  # which stretches over the iterations that it has
+        assert iterations(schedule, widths, 2) == full[:2]
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_names(name):
+    assert isinstance(check_schedule(name), SCHEDULES[name])
+
+
+@pytest.mark.parametrize(
+    ("given_schedule", "error", "message"),
+    [
+        ("once", InvalidParameterError, r"schedule='once' is not known; choose one of \['gradual'"),
+        (7, TypeError, "pass an object of the class sklearn_capoz.schedules.Schedule"),
+        (Gradual(1.0), InvalidParameterError, "'sparsity' parameter of Gradual must be"),
+        (Widths(()), ValueError, r"Widths needs whole numbers of at least 1, got \(\)"),
+        (Widths((5, 0)), ValueError, r"Widths needs whole numbers of at least 1, got \(5, 0\)"),
+        (Widths((5, 2.5)), ValueError, "Widths needs whole numbers"),
+        (Widths(((5, 0), 3)), ValueError, "Widths needs whole numbers"),
+        (Widths(5), ValueError, "Widths needs whole numbers of at least 1, got 5"),
+        (Widths("95"), ValueError, "Widths needs whole numbers of at least 1, got '95'"),
+    ],
+)
+def test_what_is_no_schedule_is_refused(given_schedule, error, message):
+    with pytest.raises(error, match=message):
+        check_schedule(given_schedule)
+
+
+def test_widths_for_another_number_of_layers():
+    with pytest.raises(
+        ValueError, match=r"Widths names 3 layers in \(9, 5, 2\), the network has 2"
+    ):
+        iterations(Widths([(9, 5, 2)]), (30, 20), 1)
+
+
+def test_a_schedule_of_the_users_own():
+    class LastLayerOnly(Schedule):
+        def iterations(self, widths, n_iterations):
+            for _ in range(n_iterations):
+                yield (Step((len(widths) - 1,)),)
+
+    assert iterations(check_schedule(LastLayerOnly()), (4, 3), 1) == [(Step((1,)),)]
