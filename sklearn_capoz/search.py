@@ -26,7 +26,7 @@ from .classifier import PrunedMLPClassifier
 from .criteria import check_criterion
 from .exceptions import PruningStalledWarning
 from .pruner import CAPoZPruner
-from .pruning import prune_together
+from .pruning import choose_iteration, prune_together
 from .thresholds import check_threshold
 
 __all__ = ["CAPoZPrunerCV", "PruningPath", "pruning_path"]
@@ -42,10 +42,13 @@ class PruningPath:
         A row per iteration, as `history_` of the estimators.
     estimators : list of estimator
         Fitted; one per iteration, from the dense network on.
+    best_iteration : int
+        The one that the estimator's `keep` and `tolerance` choose.
     """
 
     history: pd.DataFrame
     estimators: list
+    best_iteration: int
 
 
 def pruning_path(estimator, X, y, X_val=None, y_val=None, *, sample_weight=None) -> PruningPath:
@@ -57,8 +60,7 @@ def pruning_path(estimator, X, y, X_val=None, y_val=None, *, sample_weight=None)
     Parameters
     ----------
     estimator : PrunedMLPClassifier, CAPoZPruner or what CAPoZPruner takes
-        Not changed. Its `n_iterations` is the length of the path, its `keep`
-        is not used.
+        Not changed. Its `n_iterations` is the length of the path.
     X : array-like of shape (n_samples, n_features)
     y : array-like of shape (n_samples,)
     X_val, y_val, sample_weight : array-like, default=None
@@ -81,7 +83,8 @@ def pruning_path(estimator, X, y, X_val=None, y_val=None, *, sample_weight=None)
     pruner = _as_pruner(estimator)
     records, fitted = pruner._run(X, y, X_val, y_val, sample_weight)
     estimators = [copy(pruner)._store(records, i, fitted) for i in range(len(records))]
-    return PruningPath(estimators[0].history_, estimators)
+    best = choose_iteration(records, pruner.keep, pruner.tolerance)
+    return PruningPath(estimators[0].history_, estimators, best)
 
 
 class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):

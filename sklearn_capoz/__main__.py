@@ -1,0 +1,36 @@
+"""Command line: `python -m sklearn_capoz demo`, `train` and `map`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; errors that a user can mend are said in one line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m sklearn_capoz",
+        description="Prune small neural networks for imaging spectroscopy.",
+    )
+    subparsers = parser.add_subparsers(required=True, metavar="command")
+    # Imported late, so that a wrong call is answered at once.
+    from ._commands import add_map_parser, add_train_parser
+    from ._demo import add_demo_parser
+
+    add_demo_parser(subparsers)
+    add_train_parser(subparsers)
+    add_map_parser(subparsers)
+    arguments = parser.parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
