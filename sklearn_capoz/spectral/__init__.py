@@ -1,7 +1,29 @@
-"""From spectra to absorption features."""
+"""From spectra to absorption features, the first step of the journey.
 
+A reflectance spectrum is brightness, slope and absorptions at once; only the absorptions name the
+mineral. What a network should see of it:
+
+- `BandSelector` keeps the bands that the atmosphere lets through,
+- `ContinuumRemoval` divides every spectrum by its hull,
+- `SpectralAbsorptionIndex` gives one index per band: shoulders over centre,
+- `AbsorptionFeatures` measures position, depth and shape of single absorptions,
+- `SpectrumStandardizer` takes brightness and contrast of each pixel out.
+
+All are scikit-learn transformers for X of shape (n_samples, n_bands). Wavelengths are given once
+in nm or um, results are columns with names, and float32 stays float32.
+"""
+
+from ._bands import BandSelector
 from ._continuum import ContinuumRemoval
+from ._features import AbsorptionFeature, AbsorptionFeatures
 from ._index import SpectralAbsorptionIndex
 from ._standardize import SpectrumStandardizer
 
-__all__ = ["ContinuumRemoval", "SpectralAbsorptionIndex", "SpectrumStandardizer"]
+__all__ = [
+    "AbsorptionFeature",
+    "AbsorptionFeatures",
+    "BandSelector",
+    "ContinuumRemoval",
+    "SpectralAbsorptionIndex",
+    "SpectrumStandardizer",
+]

@@ -127,9 +127,9 @@ class SpectralTransformer(TransformerMixin, BaseEstimator):
         return np.asarray(self._names(), dtype=object)
 
     def _check(self, X, *, reset):
-        if isinstance(X, np.ma.MaskedArray):
-            X = X.astype(_working_dtype(X.dtype)).filled(np.nan)
-        X = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False)
+        X = validate_data(
+            self, fill_masked(X), reset=reset, dtype="numeric", ensure_all_finite=False
+        )
         if X.dtype.kind in "iub" and self.scale is None:
             raise ValueError(
                 f"X holds integers ({X.dtype}); reflectance lies between 0 and 1. Pass scale= the "
@@ -142,6 +142,13 @@ class SpectralTransformer(TransformerMixin, BaseEstimator):
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def fill_masked(X):
+    """X with NaN where it is masked; scikit-learn's checks would drop the mask unseen."""
+    if isinstance(X, np.ma.MaskedArray):
+        return np.ma.filled(X.astype(_working_dtype(X.dtype)), np.nan)
+    return X
 
 
 def check_input_features(estimator, input_features):
@@ -157,6 +164,15 @@ def check_input_features(estimator, input_features):
             "input_features should have length equal to number of features "
             f"({estimator.n_features_in_}), got {len(given)}"
         )
+
+
+def band_names(estimator, columns):
+    """Names of input columns: as X named them, or their wavelengths `estimator.wavelengths_`."""
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is not None:
+        return names[columns]
+    unit = "" if isinstance(estimator.wavelengths, str) else "nm"
+    return np.array([f"{nm:.10g}{unit}" for nm in estimator.wavelengths_], dtype=object)
 
 
 def run_blocks(work, n_rows, bytes_per_row, n_jobs):

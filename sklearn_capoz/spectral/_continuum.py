@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
 from . import _hull
-from ._base import SpectralTransformer, shared_doc
+from ._base import SpectralTransformer, band_names, shared_doc
 from ._wavelengths import check_ranges
 
 _HULLS = {"convex": _hull.CONVEX, "segmented": _hull.SEGMENTED, "linear": _hull.LINEAR}
@@ -146,11 +146,7 @@ class ContinuumRemoval(SpectralTransformer):
             np.take(target, axis.positions, axis=1, out=out)
 
     def _names(self):
-        names = getattr(self, "feature_names_in_", None)
-        if names is not None:
-            return names[self._axis.kept]
-        unit = "" if isinstance(self.wavelengths, str) else "nm"
-        return [f"{value:.10g}{unit}" for value in self.wavelengths_]
+        return band_names(self, self._axis.kept)
 
 
 def _range_bounds(nm, ranges):

@@ -3,6 +3,9 @@
 The hull is found by splitting: the band farthest above the chord between two vertices is itself
 a vertex. Each scan is a plain loop over neighbouring bands, without the unforeseeable pops of a
 monotone chain, and noise does not slow it down. Arithmetic is float64 for float32 spectra too.
+
+Kernels call each other at most two deep inside a loop over spectra: every further call on arrays
+costs numba atomic reference counts, which are dear beside 50 bands.
 """
 
 import numpy as np
@@ -12,94 +15,129 @@ CONVEX, SEGMENTED, LINEAR = 0, 1, 2
 DIVIDE, SUBTRACT, LOG = 0, 1, 2
 
 
-@njit(nogil=True, cache=True)
-def highest_above_chord(wavelengths, r, first, last):
-    """Band between two others that lies farthest above their chord, or -1."""
-    slope = (r[last] - r[first]) / (wavelengths[last] - wavelengths[first])
-    highest = 0.0
-    band = -1
-    for j in range(first + 1, last):
-        height = (r[j] - r[first]) - slope * (wavelengths[j] - wavelengths[first])
-        if height > highest:
-            highest = height
-            band = j
-    return band
-
-
-@njit(nogil=True, cache=True)
-def fill_line(wavelengths, r, first, last, continuum):
-    """Straight line from band `first` up to, but not including, band `last`."""
-    slope = (r[last] - r[first]) / (wavelengths[last] - wavelengths[first])
-    for j in range(first, last):
-        continuum[j] = r[first] + slope * (wavelengths[j] - wavelengths[first])
-
-
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, error_model="numpy")
 def fill_hull(wavelengths, r, first, last, stack, continuum):
-    """Upper convex hull of the bands `first` to `last`, both included."""
+    """Upper convex hull of the bands `first` to `last`, filled up to before `last`."""
     stack[0] = last
     top = 0
     while top >= 0:
         last = stack[top]
-        vertex = highest_above_chord(wavelengths, r, first, last)
+        slope = (r[last] - r[first]) / (wavelengths[last] - wavelengths[first])
+        highest, vertex = 0.0, -1
+        for j in range(first + 1, last):
+            height = (r[j] - r[first]) - slope * (wavelengths[j] - wavelengths[first])
+            if height > highest:
+                highest, vertex = height, j
         if vertex >= 0:
             top += 1
             stack[top] = vertex
         else:
-            slope = (r[last] - r[first]) / (wavelengths[last] - wavelengths[first])
             for j in range(first, last):
                 # Rounding must not put the continuum under the spectrum.
                 continuum[j] = max(r[j], r[first] + slope * (wavelengths[j] - wavelengths[first]))
             first = last
             top -= 1
-    continuum[last] = r[last]
 
 
-@njit(nogil=True, cache=True)
-def fill_continuum(wavelengths, r, n, kind, stack, continuum):
-    """Continuum of the first n bands, all of them finite."""
-    if n == 1:
-        continuum[0] = r[0]
-    elif kind == CONVEX:
-        fill_hull(wavelengths, r, 0, n - 1, stack, continuum)
-    elif kind == LINEAR:
-        fill_line(wavelengths, r, 0, n - 1, continuum)
-        continuum[n - 1] = r[n - 1]
+@njit(nogil=True, cache=True, error_model="numpy")
+def next_maximum(r, first, n):
+    """First local maximum behind a band, or the last band."""
+    for j in range(first + 1, n - 1):
+        if r[j] > r[j - 1] and r[j] >= r[j + 1]:
+            return j
+    return n - 1
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def fill_continuum(wavelengths, r, kind, stack, continuum):
+    """Continuum of a spectrum whose bands are all finite."""
+    n = len(r)
+    if kind == LINEAR:
+        slope = (r[n - 1] - r[0]) / (wavelengths[n - 1] - wavelengths[0])
+        for j in range(n - 1):
+            continuum[j] = r[0] + slope * (wavelengths[j] - wavelengths[0])
     else:
         first = 0
-        for j in range(1, n):
-            if j == n - 1 or (r[j] > r[j - 1] and r[j] >= r[j + 1]):
-                fill_hull(wavelengths, r, first, j, stack, continuum)
-                first = j
+        while first < n - 1:
+            last = n - 1 if kind == CONVEX else next_maximum(r, first, n)
+            fill_hull(wavelengths, r, first, last, stack, continuum)
+            first = last
+    continuum[n - 1] = r[n - 1]
 
 
-@njit(nogil=True, cache=True)
-def compress(row, wavelengths, start, stop, place, r, at):
-    """Copy the finite bands of a range side by side; their number."""
-    n = 0
-    for j in range(start, stop):
+@njit(nogil=True, cache=True, error_model="numpy")
+def load(row, r):
+    """Copy bands as float64; how many of them are finite."""
+    finite = 0
+    for j in range(len(row)):
         value = float(row[j])
-        r[n] = value
-        at[n] = wavelengths[j]
-        place[n] = j
-        n += np.isfinite(value)
-    return n
+        r[j] = value
+        finite += abs(value) < np.inf
+    return finite
 
 
-@njit(nogil=True, cache=True)
-def relate(r, continuum, mode):
-    """One band against its continuum; NaN where the relation has no meaning."""
+@njit(nogil=True, cache=True, error_model="numpy")
+def compress(r, wavelengths, at, place):
+    """Move the finite bands to the front, with their wavelengths and places."""
+    n = 0
+    for j in range(len(wavelengths)):
+        if np.isfinite(r[j]):
+            r[n] = r[j]
+            at[n] = wavelengths[j]
+            place[n] = j
+            n += 1
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def relate(r, mode, continuum):
+    """Replace the continuum by its relation to the bands; NaN where that has no meaning."""
     if mode == SUBTRACT:
-        return r - continuum
-    if r == continuum:  # 0/0 included
-        quotient = 1.0
-    elif continuum > 0.0:
-        quotient = r / continuum
-    else:
-        quotient = np.nan
-    if mode == DIVIDE:
-        return quotient
-    return np.log(quotient) if quotient > 0.0 else np.nan
+        for j in range(len(r)):
+            continuum[j] = r[j] - continuum[j]
+        return
+    for j in range(len(r)):
+        level = continuum[j]
+        quotient = r[j] / level if level > 0.0 else np.nan
+        continuum[j] = 1.0 if r[j] == level else quotient  # 0/0 is 1
+    if mode == LOG:
+        for j in range(len(r)):
+            continuum[j] = np.log(continuum[j]) if continuum[j] > 0.0 else np.nan
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def remove_from_complete(X, start, wavelengths, kind, mode, out):
+    """Relate the bands from `start` on to their continuum; count the rows with gaps, which wait."""
+    width = len(wavelengths)
+    r, continuum, stack = np.empty(width), np.empty(width), np.empty(width, np.intp)
+    waiting = 0
+    for i in range(X.shape[0]):
+        if load(X[i, start : start + width], r) < width:
+            waiting += 1
+            continue
+        fill_continuum(wavelengths, r, kind, stack, continuum)
+        relate(r, mode, continuum)
+        row = out[i, start : start + width]
+        for j in range(width):
+            row[j] = continuum[j]
+    return waiting
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def remove_with_gaps(X, start, wavelengths, kind, mode, out):
+    """Do the same for the rows that wait, on their finite bands; the others are NaN."""
+    width = len(wavelengths)
+    r, at, place = np.empty(width), np.empty(width), np.empty(width, np.intp)
+    for i in range(X.shape[0]):
+        n = load(X[i, start : start + width], r)
+        if n == width:
+            continue
+        out[i, start : start + width] = np.nan
+        if n > 0:
+            compress(r, wavelengths, at, place)
+            known = np.empty((1, n))
+            remove_from_complete(r[:n].copy().reshape(1, n), 0, at[:n], kind, mode, known)
+            for j in range(n):
+                out[i, start + place[j]] = known[0, j]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -109,19 +147,7 @@ def remove_continuum(X, wavelengths, bounds, kind, mode, out):
     Range k is the bands bounds[k] to bounds[k + 1] - 1. Bands that are not finite are left out
     before the continuum is laid, and are NaN in `out`.
     """
-    n_samples, n_bands = X.shape
-    r = np.empty(n_bands + 1)
-    at = np.empty(n_bands + 1)
-    continuum = np.empty(n_bands)
-    place = np.empty(n_bands + 1, np.intp)
-    stack = np.empty(n_bands, np.intp)
-    for i in range(n_samples):
-        for k in range(len(bounds) - 1):
-            n = compress(X[i], wavelengths, bounds[k], bounds[k + 1], place, r, at)
-            if n < bounds[k + 1] - bounds[k]:
-                out[i, bounds[k] : bounds[k + 1]] = np.nan
-            if n == 0:
-                continue
-            fill_continuum(at, r, n, kind, stack, continuum)
-            for j in range(n):
-                out[i, place[j]] = relate(r[j], continuum[j], mode)
+    for k in range(len(bounds) - 1):
+        bands = wavelengths[bounds[k] : bounds[k + 1]]
+        if remove_from_complete(X, bounds[k], bands, kind, mode, out):
+            remove_with_gaps(X, bounds[k], bands, kind, mode, out)

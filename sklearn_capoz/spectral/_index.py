@@ -205,7 +205,7 @@ class SpectralAbsorptionIndex(SpectralTransformer):
     def _fit_shoulders(self):
         wavelengths = self._axis.wavelengths
         widths = (self.shoulder_bands, self.centre_bands)
-        self._geometry = None
+        self._shoulders = None
         if self._is("shoulders", "hull"):
             return
         if self._is("shoulders", "local"):
@@ -213,8 +213,9 @@ class SpectralAbsorptionIndex(SpectralTransformer):
             places = np.tile(self._places, len(self.half_widths_))
             left, right = wavelengths[places] - half_widths, wavelengths[places] + half_widths
         else:
-            left, right, places = *self._pairs(), self._places
-        self._geometry = _local_index.place_shoulders(wavelengths, places, left, right, *widths)
+            places = self._places
+            left, right = self._pairs()
+        self._shoulders = _local_index.place_shoulders(wavelengths, places, left, right, *widths)
 
     def _pairs(self):
         pairs = np.asarray(self.shoulders, dtype=float)
@@ -230,13 +231,13 @@ class SpectralAbsorptionIndex(SpectralTransformer):
 
     @property
     def _n_columns(self):
-        if self._geometry is None or self.attenuation is not None:
+        if self._shoulders is None or self.attenuation is not None:
             return len(self._places)
-        return len(self._geometry.band)
+        return len(self._shoulders.centre)
 
     def _transform_block(self, reflectance, out):
         wavelengths = self._axis.wavelengths
-        if self._geometry is None:
+        if self._shoulders is None:
             whole = np.array([0, len(wavelengths)], dtype=np.intp)
             quotient = np.empty_like(reflectance)
             _hull.remove_continuum(
@@ -246,21 +247,15 @@ class SpectralAbsorptionIndex(SpectralTransformer):
             np.divide(1.0, quotient, out=out, where=quotient > 0)
             out[~(quotient > 0)] = np.nan
         elif self.attenuation is None:
-            self._local(reflectance, out)
+            _local_index.shoulder_index(reflectance, self._shoulders, out)
         else:
-            every = np.empty((len(out), len(self._geometry.band)), dtype=out.dtype)
-            self._local(reflectance, every)
+            every = np.empty((len(out), len(self._shoulders.centre)), dtype=out.dtype)
+            _local_index.shoulder_index(reflectance, self._shoulders, every)
             weights = np.exp(-self.half_widths_ / self.attenuation)
             weights = (weights / weights.sum()).astype(out.dtype)
             out[:] = np.einsum("h,nhb->nb", weights, every.reshape(len(out), len(weights), -1))
         if self.log:
             np.log(out, out=out)
-
-    def _local(self, reflectance, out):
-        geometry = self._geometry
-        _local_index.shoulder_index(
-            reflectance, self._axis.wavelengths, geometry.spans, geometry.band, out
-        )
 
     def _names(self):
         index = isinstance(self.wavelengths, str)

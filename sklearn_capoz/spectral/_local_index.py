@@ -1,77 +1,123 @@
-"""Spectral absorption index of every band against shoulders at fixed distances.
+"""Spectral absorption index of bands against shoulders to their left and right.
 
 Shoulders and centre are means over a few neighbouring bands. A mean reflectance belongs to the mean
 wavelength of its bands, so a straight spectrum has the index 1 at any spacing.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
 
-@dataclass(frozen=True)
-class Shoulders:
-    """First and last band (both included) of left shoulder, centre and right shoulder."""
+class Shoulders(NamedTuple):
+    """Where the left shoulder, the centre and the right shoulder of every index lie."""
 
-    spans: np.ndarray  # (n_indices, 6), intp
-    band: np.ndarray  # (n_indices,), intp: the band that the index belongs to
-
-
-def place_shoulders(wavelengths, bands, left, right, shoulder_bands, centre_bands):
-    """Spans around `bands` with shoulders nearest to the wavelengths `left` and `right`."""
-    last = len(wavelengths) - 1
-    spans = np.empty((len(bands), 6), dtype=np.intp)
-    places = (_nearest(wavelengths, left), bands, _nearest(wavelengths, right))
-    widths = (shoulder_bands, centre_bands, shoulder_bands)
-    for k, (place, width) in enumerate(zip(places, widths, strict=True)):
-        spans[:, 2 * k] = np.maximum(place - width // 2, 0)
-        spans[:, 2 * k + 1] = np.minimum(place + width // 2, last)
-    return Shoulders(spans, np.asarray(bands, dtype=np.intp))
+    wavelengths: np.ndarray  # (n_bands,), nm, ascending
+    left: np.ndarray  # (n_indices,), middle band of the left shoulder
+    centre: np.ndarray  # (n_indices,), the band that the index belongs to
+    right: np.ndarray  # (n_indices,), middle band of the right shoulder
+    weight: np.ndarray  # (n_indices,), share of the left shoulder; NaN where it cannot enclose
+    shoulder_half: int  # bands on either side of the middle one
+    centre_half: int
 
 
-def _nearest(wavelengths, wanted):
-    return np.abs(np.asarray(wanted)[:, None] - wavelengths).argmin(axis=1)
+def place_shoulders(wavelengths, centre, left_nm, right_nm, shoulder_bands, centre_bands):
+    """Place shoulders at the bands nearest to two wavelengths, cut off at the spectrum's ends."""
+    left, right = (
+        np.abs(np.asarray(nm)[:, None] - wavelengths).argmin(axis=1) for nm in (left_nm, right_nm)
+    )
+    halves = shoulder_bands // 2, centre_bands // 2
+    shoulder_at, centre_at = (_mean_wavelengths(wavelengths, half) for half in halves)
+    s1, m, s2 = shoulder_at[left], centre_at[centre], shoulder_at[right]
+    encloses = (s1 < m) & (m < s2)
+    weight = np.full(len(centre), np.nan)
+    np.divide(m - s2, s1 - s2, out=weight, where=encloses)
+    return Shoulders(wavelengths, left, np.asarray(centre), right, weight, *halves)
 
 
-@njit(nogil=True, cache=True)
-def mean_over(r, wavelengths, first, last):
+def _mean_wavelengths(wavelengths, half):
+    n = len(wavelengths)
+    spans = (wavelengths[max(0, j - half) : j + half + 1] for j in range(n))
+    return np.array([span.mean() for span in spans])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def index_of(continuum, centre):
+    """SAI = Rc / R_m; 1 where both are equal, 0/0 included; NaN unless both are above zero."""
+    index = continuum / centre if continuum > 0.0 and centre > 0.0 else np.nan
+    return 1.0 if continuum == centre else index
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def moving_mean(padded, half, means):
+    """Mean over `half` bands to both sides, as many as there are; `padded` has zeros outside."""
+    n = len(means)
+    pad = (len(padded) - n) // 2
+    means[:] = 0.0
+    for offset in range(pad - half, pad + half + 1):
+        shifted = padded[offset : offset + n]
+        for j in range(n):
+            means[j] += shifted[j]
+    for j in range(n):
+        means[j] /= min(j, half) + min(n - 1 - j, half) + 1
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def mean_over(r, wavelengths, middle, half):
     """Mean reflectance and mean wavelength of the finite bands of a span; NaN if none is."""
     n, total, at = 0, 0.0, 0.0
-    for j in range(first, last + 1):
+    for j in range(max(0, middle - half), min(len(r), middle + half + 1)):
         if np.isfinite(r[j]):
             n += 1
             total += r[j]
             at += wavelengths[j]
-    if n == 0:
-        return np.nan, np.nan
     return total / n, at / n
 
 
-@njit(nogil=True, cache=True)
-def index_from(r1, at1, rm, atm, r2, at2):
-    """SAI = Rc / R_m; 1 where the shoulders do not enclose the centre or both are zero."""
-    if not (at1 < atm < at2):
-        return np.nan if np.isnan(at1 + atm + at2) else 1.0
-    d = (atm - at2) / (at1 - at2)
-    continuum = d * r1 + (1.0 - d) * r2
-    if continuum == rm:
-        return 1.0
-    if continuum > 0.0 and rm > 0.0:
-        return continuum / rm
-    return np.nan
+@njit(nogil=True, cache=True, error_model="numpy")
+def index_with_gaps(r, shoulders, out):
+    """SAI of one spectrum with bands that are not finite: they are left out of every mean."""
+    wavelengths, half = shoulders.wavelengths, shoulders.shoulder_half
+    for k in range(len(out)):
+        r1, s1 = mean_over(r, wavelengths, shoulders.left[k], half)
+        rm, m = mean_over(r, wavelengths, shoulders.centre[k], shoulders.centre_half)
+        r2, s2 = mean_over(r, wavelengths, shoulders.right[k], half)
+        if np.isnan(s1 + s2) or not np.isfinite(r[shoulders.centre[k]]):
+            out[k] = np.nan
+        elif s1 < m < s2:
+            weight = (m - s2) / (s1 - s2)
+            out[k] = index_of(weight * r1 + (1.0 - weight) * r2, rm)
+        else:
+            out[k] = 1.0
 
 
-@njit(nogil=True, cache=True)
-def shoulder_index(X, wavelengths, spans, band, out):
-    """SAI of every row of X for every row of `spans`."""
+@njit(nogil=True, cache=True, error_model="numpy")
+def shoulder_index(X, shoulders, out):
+    """SAI of every spectrum (row of X) for all shoulders."""
+    n_bands = X.shape[1]
+    left, centre, right, weight = (
+        shoulders.left,
+        shoulders.centre,
+        shoulders.right,
+        shoulders.weight,
+    )
+    pad = max(shoulders.shoulder_half, shoulders.centre_half)
+    padded = np.zeros(n_bands + 2 * pad)
+    r = padded[pad : pad + n_bands]
+    shoulder, middle = np.empty(n_bands), np.empty(n_bands)
     for i in range(X.shape[0]):
-        r = X[i]
-        for k in range(spans.shape[0]):
-            if not np.isfinite(r[band[k]]):
-                out[i, k] = np.nan
-                continue
-            r1, at1 = mean_over(r, wavelengths, spans[k, 0], spans[k, 1])
-            rm, atm = mean_over(r, wavelengths, spans[k, 2], spans[k, 3])
-            r2, at2 = mean_over(r, wavelengths, spans[k, 4], spans[k, 5])
-            out[i, k] = index_from(r1, at1, rm, atm, r2, at2)
+        finite = 0
+        for j in range(n_bands):
+            r[j] = X[i, j]
+            finite += abs(r[j]) < np.inf
+        if finite < n_bands:
+            index_with_gaps(r, shoulders, out[i])
+            continue
+        moving_mean(padded, shoulders.shoulder_half, shoulder)
+        moving_mean(padded, shoulders.centre_half, middle)
+        for k in range(len(weight)):
+            share = weight[k]
+            continuum = share * shoulder[left[k]] + (1.0 - share) * shoulder[right[k]]
+            index = index_of(continuum, middle[centre[k]])
+            out[i, k] = 1.0 if np.isnan(share) else index

@@ -7,7 +7,7 @@ from numba import njit
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import validate_data
 
-from ._base import run_blocks
+from ._base import fill_masked, run_blocks
 
 
 class SpectrumStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -70,7 +70,7 @@ class SpectrumStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         self
         """
         self._validate_params()
-        validate_data(self, X, ensure_all_finite=False)
+        validate_data(self, fill_masked(X), ensure_all_finite=False)
         return self
 
     def transform(self, X):
@@ -87,7 +87,11 @@ class SpectrumStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
             float32 for float32 X, else float64.
         """
         X = validate_data(
-            self, X, reset=False, dtype=[np.float64, np.float32], ensure_all_finite=False
+            self,
+            fill_masked(X),
+            reset=False,
+            dtype=[np.float64, np.float32],
+            ensure_all_finite=False,
         )
         out = np.empty(X.shape, dtype=X.dtype)
         run_blocks(
