@@ -66,7 +66,10 @@ def _replace(module: nn.Module, name: str, index: tuple[np.ndarray | None, ...],
             kept[f"{name}.{key}"] = dims
     for parameter, original in zip(new.parameters(), old.parameters(), strict=True):
         parameter.requires_grad_(original.requires_grad)
-    module.set_submodule(name, new)
+    # A layer may have several names, as in `self.body = nn.Sequential(self.first, ...)`.
+    for alias, part in list(module.named_modules(remove_duplicate=False)):
+        if part is old:
+            module.set_submodule(alias, new)
 
 
 def _narrow(layer: nn.Module, index: tuple[np.ndarray | None, ...]) -> nn.Module:
