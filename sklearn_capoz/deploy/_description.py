@@ -1,0 +1,163 @@
+"""The JSON description of a model file: what it may hold, labels and history to and from it."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..exceptions import DataFormatError, UnsupportedNetworkError
+from ..networks import ACTIVATIONS, DenseNetwork
+
+__all__ = [
+    "FORMAT_VERSION",
+    "build_classes",
+    "build_history",
+    "check_description",
+    "describe_classes",
+    "describe_history",
+]
+
+FORMAT_VERSION = 1
+
+_CLASS_TYPES = r"str|object|bool|u?int(8|16|32|64)|float(32|64)"
+
+#: What must be there: a type, a pattern of text, [each item], {key: value} with no other key, or
+#: (either, None). Whole numbers are sizes and thus above zero.
+_SCHEMA: dict[str, Any] = {
+    "format_version": int,
+    "versions": dict,
+    "steps": [
+        {
+            "name": str,
+            "class": str,
+            "parameters": dict,
+            "n_features_in": int,
+            "feature_names": ([str], None),
+            "output": ("default|pandas|polars", None),
+            "arrays": [str],
+        }
+    ],
+    "name": str,
+    "network": {
+        "widths": [int],
+        "activations": ["|".join(ACTIVATIONS)],
+        "output": "softmax|logistic",
+        "dtype": "float32|float64",
+    },
+    "classes": {"type": _CLASS_TYPES, "values": list},
+    "feature_names": ([str], None),
+    "wavelengths": ([float], None),
+    "history": (dict, None),
+}
+
+
+def check_description(description: Any) -> None:
+    """Compare a description with what one must hold; the first place that differs is named."""
+    version = description.get("format_version") if isinstance(description, dict) else None
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise DataFormatError(
+            f"written in format {version}, this version of sklearn_capoz reads up to "
+            f"{FORMAT_VERSION}: update it."
+        )
+    _compare(description, _SCHEMA, "description")
+
+
+def _compare(value: Any, schema: Any, where: str) -> None:
+    if isinstance(schema, tuple):
+        if value is not None:
+            _compare(value, schema[0], where)
+    elif isinstance(schema, list):
+        _expect(isinstance(value, list), where, "a list", value)
+        for i, item in enumerate(value):
+            _compare(item, schema[0], f"{where}[{i}]")
+    elif isinstance(schema, dict):
+        _expect(isinstance(value, dict), where, "a table", value)
+        for key in sorted(schema.keys() ^ value.keys()):
+            problem = "is missing" if key in schema else "is unknown"
+            raise DataFormatError(f"{where}.{key} {problem}.")
+        for key, inner in schema.items():
+            _compare(value[key], inner, f"{where}.{key}")
+    elif isinstance(schema, str):
+        fits: Any = isinstance(value, str) and re.fullmatch(schema, value)
+        _expect(fits, where, f"one of {schema}", value)
+    else:
+        kinds = (int, float) if schema is float else schema
+        fits = isinstance(value, kinds) and not isinstance(value, bool)
+        if schema is int:
+            fits = fits and value > 0
+        if schema is float:
+            fits = fits and math.isfinite(value)
+        names = {int: "a number above 0", float: "a number", str: "text", dict: "a table"}
+        _expect(fits, where, names.get(schema, "a list"), value)
+
+
+def _expect(fits: Any, where: str, wanted: str, value: Any) -> None:
+    if not fits:
+        raise DataFormatError(f"{where} must be {wanted}, found {value!r:.80}.")
+
+
+def describe_classes(classes: np.ndarray) -> dict:
+    """Return the type of the labels and the labels."""
+    kind = "str" if classes.dtype.kind == "U" else classes.dtype.name
+    if not re.fullmatch(_CLASS_TYPES, kind) or (
+        kind == "object" and not all(isinstance(label, str) for label in classes)
+    ):
+        raise UnsupportedNetworkError(
+            f"The classes are {classes.dtype} ({classes[0]!r}, ...); a model file holds text, "
+            "whole numbers and booleans."
+        )
+    return {"type": kind, "values": classes.tolist()}
+
+
+def describe_history(history: pd.DataFrame) -> dict:
+    """Return the columns of numbers; NaN becomes null, infinity is written out."""
+
+    def plain(value):
+        value = np.asarray(value).item()
+        if isinstance(value, float) and not math.isfinite(value):
+            return None if math.isnan(value) else str(value)
+        return value
+
+    return {str(column): [plain(value) for value in history[column]] for column in history}
+
+
+def build_classes(found: dict, network: DenseNetwork) -> np.ndarray:
+    """Make the labels, one for each class that the network tells apart."""
+    n_classes = 2 if network.output == "logistic" else network.weights[-1].shape[1]
+    values = found["values"]
+    if len(values) != n_classes:
+        raise DataFormatError(
+            f"classes has {len(values)} labels, the network tells {n_classes} apart."
+        )
+    expected = {"str": str, "object": str, "bool": bool}.get(found["type"], (int, float))
+    where = "description.classes.values"
+    _expect(all(isinstance(value, expected) for value in values), where, found["type"], values)
+    try:
+        classes = np.array(values, dtype=found["type"])
+        ascending = bool(np.all(classes[:-1] < classes[1:]))
+    except (ValueError, OverflowError) as error:
+        raise DataFormatError(f"{where} are not {found['type']}: {error}.") from error
+    _expect(ascending, where, "ascending", values)
+    return classes
+
+
+def build_history(found: dict | None) -> pd.DataFrame | None:
+    """Make the table of the pruning run."""
+    if found is None:
+        return None
+    special = {None: math.nan, "inf": math.inf, "-inf": -math.inf}
+    table = {}
+    for column, values in found.items():
+        where = f"description.history.{column}"
+        _expect(isinstance(values, list), where, "a list", values)
+        for value in values:
+            is_number = isinstance(value, (int, float))
+            _expect(is_number or value in (None, "inf", "-inf"), where, "numbers", values)
+        table[column] = [v if isinstance(v, (int, float)) else special[v] for v in values]
+    if len({len(values) for values in table.values()}) > 1:
+        raise DataFormatError("description.history has columns of different lengths.")
+    return pd.DataFrame(table)

@@ -1,0 +1,119 @@
+"""compile_pipeline: scalers folded into the first layer."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.utils.validation import check_is_fitted
+
+from ..networks import DenseNetwork
+from ._compiled import CompiledClassifier, network_of, take_apart
+
+__all__ = ["compile_pipeline", "fold_linear_steps"]
+
+#: Largest shift, in units of what it is added to, that single precision can take without harm:
+#: the products then lose at most 7 of 24 bits to it.
+_LARGEST_FLOAT32_SHIFT = 100.0
+
+
+def compile_pipeline(pipeline):
+    """Compile a fitted pipeline: linear steps before the network go into its first layer.
+
+    A StandardScaler, MinMaxScaler or PCA right before the network costs more than a small
+    network itself. The first layer is linear as well, so it can do their work: for a scaler with
+    mean m and scale s, ``((x - m) / s) @ W + b = x @ (W / s) + (b - (m / s) @ W)``.
+
+    Parameters
+    ----------
+    pipeline : fitted Pipeline or classifier
+        Any transformers, then a PrunedMLPClassifier, CAPoZPruner, MLPClassifier, a skorch
+        NeuralNetClassifier that is a chain of dense layers, or a CompiledClassifier.
+
+    Returns
+    -------
+    compiled : CompiledClassifier or Pipeline
+        With the same labels, and the same probabilities up to rounding. It is a Pipeline if
+        steps remain that are not linear. So does a step whose shift is so large beside its
+        scale that folding it would lose precision in float32.
+
+    Raises
+    ------
+    UnsupportedNetworkError
+        If the last step holds no network that is known.
+    NotFittedError
+        If a step has not been fitted.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.neural_network import MLPClassifier
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn_capoz.deploy import compile_pipeline
+    >>> X, y = load_iris(return_X_y=True)
+    >>> mlp = MLPClassifier((8,), tol=1e-2, random_state=0)
+    >>> pipeline = make_pipeline(StandardScaler(), mlp).fit(X, y)
+    >>> compiled = compile_pipeline(pipeline)
+    >>> type(compiled).__name__
+    'CompiledClassifier'
+    >>> bool((compiled.predict(X) == pipeline.predict(X)).all())
+    True
+    """
+    steps, name, classifier = take_apart(pipeline)
+    for _, step in steps:
+        check_is_fitted(step)
+    remaining, network = fold_linear_steps(steps, network_of(classifier))
+    names = None if remaining else getattr(pipeline, "feature_names_in_", None)
+    compiled = CompiledClassifier(
+        network,
+        classifier.classes_,
+        feature_names=names,
+        wavelengths=None if remaining else getattr(pipeline, "wavelengths_", None),
+        history=getattr(classifier, "history_", None),
+    )
+    return Pipeline([*remaining, (name, compiled)]) if remaining else compiled
+
+
+def fold_linear_steps(steps: list, network: DenseNetwork) -> tuple[list, DenseNetwork]:
+    """Fold the linear steps at the end of `steps` into the network; return what is left."""
+    weight, bias = (part[0].astype(np.float64) for part in (network.weights, network.biases))
+    remaining = list(steps)
+    while remaining:
+        affine = _as_affine(remaining[-1][1])
+        if affine is None:
+            break
+        matrix, shift, spread = affine
+        largest = np.max(np.abs(shift) / spread, initial=0.0)
+        if network.dtype == np.float32 and largest > _LARGEST_FLOAT32_SHIFT:
+            break
+        bias = bias + shift @ weight
+        weight = matrix[:, None] * weight if matrix.ndim == 1 else matrix @ weight
+        remaining.pop()
+    weights = (np.ascontiguousarray(weight, dtype=network.dtype), *network.weights[1:])
+    biases = (bias.astype(network.dtype), *network.biases[1:])
+    return remaining, DenseNetwork(weights, biases, network.activations, network.output)
+
+
+def _as_affine(step) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Return A, c and the spread of ``x @ A + c`` if the step computes that; A may be a diagonal.
+
+    Only the classes themselves: a subclass may compute something else.
+    """
+    if type(step) is StandardScaler:
+        ones = np.ones(step.n_features_in_)
+        scale = ones if step.scale_ is None else step.scale_
+        mean = 0 * ones if step.mean_ is None else step.mean_
+        return 1 / scale, -mean / scale, ones
+    if type(step) is MinMaxScaler and not step.clip:
+        return step.scale_, step.min_, np.ones(step.n_features_in_)
+    if type(step) is PCA:
+        spread = np.sqrt(np.maximum(step.explained_variance_, np.finfo(float).tiny))
+        components = step.components_.T.astype(np.float64)
+        if step.whiten:
+            smallest = np.finfo(step.explained_variance_.dtype).eps
+            components = components / np.maximum(spread, smallest)
+            spread = np.ones_like(spread)
+        return components, -step.mean_ @ components, spread
+    return None
