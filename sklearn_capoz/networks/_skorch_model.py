@@ -139,11 +139,11 @@ class SkorchModel:
         watched = data.score if self.settings.early_stopping else None
         train_with_skorch(
             net,
-            data.train.X,
+            self._cast(data.train.X),
             data.train.y,
             self.settings,
             sample_weight=None if np.all(data.train.weight == 1) else data.train.weight,
-            X_val=None if watched is None else watched.X,
+            X_val=None if watched is None else self._cast(watched.X),
             y_val=None if watched is None else watched.y,
             sample_weight_val=None if watched is None else watched.weight,
             teacher=self.teacher,
@@ -156,13 +156,17 @@ class SkorchModel:
         assert isinstance(module, torch.nn.Linear)
         return module
 
+    def _cast(self, X: np.ndarray) -> np.ndarray:
+        """Bring data into the module's precision: a trained net, or X_val, may have the other."""
+        return X.astype(_array(next(self.net.module_.parameters())).dtype, copy=False)
+
     def _run(self, X: np.ndarray) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
         """Value of every operation in evaluation mode, and the log-probabilities."""
         recorder = _Recorder(self.chain.graph)
         training = self.net.module_.training
         self.net.module_.eval()
         try:
-            output = recorder.run(torch.as_tensor(X, device=self.net.device))
+            output = recorder.run(torch.as_tensor(self._cast(X), device=self.net.device))
         finally:
             self.net.module_.train(training)
         if self.chain.links[-1].kind == "softmax":
