@@ -233,7 +233,8 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         if self.refit:
             start = perf_counter()
             self.best_estimator_ = clone(pruner).set_params(**self.best_params_)
-            self.best_estimator_.fit(X, y, sample_weight=sample_weight)
+            # X as it came, for the names of its columns
+            self.best_estimator_.fit(X, arrays[1], sample_weight=sample_weight)
             self.refit_time_ = perf_counter() - start
             self.classes_ = self.best_estimator_.classes_
         return self

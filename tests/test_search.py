@@ -1,0 +1,218 @@
+"""The path and its cross-validated choice: the same as fitting every candidate on its own."""
+
+import joblib
+import numpy as np
+import pytest
+from joblib import Memory
+from sklearn.base import clone
+from sklearn.datasets import make_classification
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedKFold
+from sklearn.neural_network import MLPClassifier
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sklearn_capoz import (
+    CAPoZPruner,
+    CAPoZPrunerCV,
+    PrunedMLPClassifier,
+    pruning_path,
+)
+from sklearn_capoz.exceptions import PruningStalledWarning, SmallDataWarning
+from sklearn_capoz.thresholds import Count, Fraction, MeanStd
+
+pytestmark = [
+    pytest.mark.filterwarnings(f"ignore::{category.__module__}.{category.__qualname__}")
+    for category in (ConvergenceWarning, PruningStalledWarning, SmallDataWarning)
+]
+
+CV = StratifiedKFold(2, shuffle=True, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_classification(240, n_features=12, n_informative=6, n_classes=3, random_state=0)
+
+
+@pytest.fixture
+def classifier():
+    return PrunedMLPClassifier(
+        (12,), threshold="fraction", max_iter=20, retrain_max_iter=5, random_state=0
+    )
+
+
+@pytest.fixture
+def pruner():
+    return CAPoZPruner(
+        MLPClassifier((12,), max_iter=20, random_state=0), retrain_max_iter=5, random_state=0
+    )
+
+
+def test_path_holds_what_each_iteration_count_gives(data, classifier):
+    classifier.set_params(n_iterations=3)
+    path = pruning_path(classifier, *data)
+    assert [e.network_.widths[0] for e in path.estimators] == [12, 9, 7, 6]
+    for n_iterations, estimator in enumerate(path.estimators):
+        alone = clone(classifier).set_params(n_iterations=n_iterations).fit(*data)
+        np.testing.assert_array_equal(
+            estimator.predict_proba(data[0]), alone.predict_proba(data[0])
+        )
+        assert estimator.best_iteration_ == n_iterations
+        assert estimator.support_[0].sum() == estimator.network_.widths[0]
+    assert not hasattr(classifier, "network_")
+
+
+def test_path_tells_what_keep_chooses(data, classifier):
+    classifier.set_params(n_iterations=3, keep="smallest", tolerance=1.0)
+    assert pruning_path(classifier, *data).best_iteration == 3
+
+
+def test_path_puts_a_pruner_around_a_bare_network(data):
+    path = pruning_path(MLPClassifier((6,), max_iter=5, random_state=0), *data)
+    assert all(isinstance(e, CAPoZPruner) for e in path.estimators)
+    assert path.estimators[0].estimator_.coefs_[0].shape == (12, 6)
+
+
+@pytest.mark.parametrize("kind", ["classifier", "pruner"])
+def test_search_gives_the_scores_of_a_grid_search(data, kind, request):
+    estimator = request.getfixturevalue(kind)
+    criteria, thresholds = ["c-apoz", "random"], [Fraction(0.3), Count(2)]
+    search = CAPoZPrunerCV(
+        estimator, criteria=criteria, thresholds=thresholds, max_iterations=2, cv=CV
+    ).fit(*data)
+    grid = GridSearchCV(
+        estimator,
+        {"criterion": criteria, "threshold": thresholds, "n_iterations": [0, 1, 2]},
+        cv=CV,
+    ).fit(*data)
+
+    def scores(results):
+        return {
+            (p["criterion"], str(p["threshold"]), p["n_iterations"]): [
+                results[f"split{i}_test_score"][row] for i in range(2)
+            ]
+            for row, p in enumerate(results["params"])
+        }
+
+    assert scores(search.cv_results_) == scores(grid.cv_results_)
+    assert search.best_score_ == grid.best_score_
+    assert search.n_splits_ == 2
+    chosen = clone(estimator).set_params(**search.best_params_).fit(*data)
+    np.testing.assert_array_equal(search.predict(data[0]), chosen.predict(data[0]))
+    assert search.score(*data) == chosen.score(*data)
+
+
+def test_memory_changes_no_score_and_trains_once(data, pruner, tmp_path):
+    grid = {"n_iterations": [0, 1, 2], "threshold": [Count(2), Count(3)]}
+    plain = GridSearchCV(pruner, grid, cv=CV, refit=False).fit(*data)
+    memory = Memory(tmp_path, verbose=0)
+    pruner.set_params(memory=memory)
+    cached = GridSearchCV(pruner, grid, cv=CV, refit=False).fit(*data)
+    np.testing.assert_array_equal(
+        cached.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"]
+    )
+    # A dense network and 2 x 2 iterations in each of two folds, however many candidates.
+    stored = {
+        name: len(list(tmp_path.rglob(f"{name}/*/output.pkl")))
+        for name in ("_fit", "_iterate_alone")
+    }
+    assert stored == {"_fit": 2, "_iterate_alone": 8}
+
+
+def test_a_stalled_path_counts_for_all_later_iterations(data, classifier):
+    classifier.set_params(threshold=Fraction(0.9), min_units=2)
+    results = (
+        CAPoZPrunerCV(classifier, thresholds=[Fraction(0.9)], max_iterations=4, cv=CV)
+        .fit(*data)
+        .cv_results_
+    )
+    assert results["mean_n_units"].tolist() == [12, 2, 2, 2, 2]
+    assert len(set(results["split0_test_score"][1:])) == 1
+
+
+@pytest.mark.parametrize(
+    ("keep", "tolerance", "expected"),
+    [("best", 0.0, 1), ("smallest", 0.02, 2), ("one-standard-error", 0.0, 3)],
+)
+def test_choice_of_the_candidate(keep, tolerance, expected):
+    search = CAPoZPrunerCV(None, keep=keep, tolerance=tolerance)
+    # Means 0.85, 0.9, 0.88, 0.87; the best one's standard error is 0.04.
+    scores = np.array([[0.85, 0.94, 0.88, 0.87], [0.85, 0.86, 0.88, 0.87]])
+    assert search._choose(scores, np.array([100, 90, 50, 40])) == expected
+
+
+def test_of_equal_candidates_the_smaller_is_chosen():
+    scores = np.full((3, 2), 0.9)
+    assert CAPoZPrunerCV(None)._choose(scores, np.array([90, 50])) == 1
+
+
+def test_groups_scoring_and_refit(data, classifier):
+    groups = np.arange(240) % 4
+    search = CAPoZPrunerCV(
+        classifier,
+        max_iterations=1,
+        cv=GroupKFold(4),
+        scoring="balanced_accuracy",
+        refit=False,
+    ).fit(*data, groups=groups)
+    assert search.n_splits_ == 4
+    assert not hasattr(search, "best_estimator_")
+    with pytest.raises(Exception, match="not fitted"):
+        search.predict(data[0])
+
+
+def test_folds_in_processes_give_the_same(data, classifier, tmp_path):
+    search = CAPoZPrunerCV(classifier, max_iterations=1, cv=CV)
+    alone = clone(search).fit(*data)
+    together = clone(search).set_params(n_jobs=2).fit(*data)
+    np.testing.assert_array_equal(
+        alone.cv_results_["mean_test_score"], together.cv_results_["mean_test_score"]
+    )
+    joblib.dump(together, tmp_path / "search.joblib")
+    np.testing.assert_array_equal(
+        joblib.load(tmp_path / "search.joblib").predict(data[0]), alone.predict(data[0])
+    )
+
+
+def test_frozen_network_is_pruned_in_every_fold(data):
+    trained = MLPClassifier((12,), max_iter=20, random_state=0).fit(*data)
+    before = trained.coefs_[0].copy()
+    search = CAPoZPrunerCV(
+        CAPoZPruner(FrozenEstimator(trained), retrain_max_iter=2, random_state=0),
+        thresholds=[Count(2)],
+        max_iterations=2,
+        cv=CV,
+    ).fit(*data)
+    assert search.cv_results_["mean_n_units"].tolist() == [12, 10, 8]
+    np.testing.assert_array_equal(trained.coefs_[0], before)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"criteria": ["nonsense"]}, "criterion='nonsense' is not known"),
+        ({"thresholds": [MeanStd(k=-1)]}, "'k' parameter of MeanStd"),
+        ({"max_iterations": -1}, "max_iterations"),
+        ({"keep": "first"}, "keep"),
+    ],
+)
+def test_bad_parameters_are_named(data, classifier, parameters, message):
+    with pytest.raises(ValueError, match=message):
+        CAPoZPrunerCV(classifier, **parameters).fit(*data)
+
+
+@parametrize_with_checks(
+    [
+        CAPoZPrunerCV(
+            # So small a part for validation that units are scored on all of the checks' toy
+            # data: only then are weights and repeated samples the same.
+            PrunedMLPClassifier(
+                max_iter=50, retrain_max_iter=10, validation_fraction=0.1, random_state=0
+            ),
+            max_iterations=1,
+            cv=3,
+        )
+    ]
+)
+def test_estimator_checks(estimator, check):
+    check(estimator)

@@ -1,0 +1,95 @@
+"""Accuracy against the number of pruned units."""
+
+from copy import copy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_classification
+from sklearn.exceptions import NotFittedError
+
+from sklearn_capoz import CAPoZPruner, PrunedMLPClassifier, sensitivity_curve
+from sklearn_capoz.networks import DenseNetwork
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_classification(300, n_features=8, n_informative=6, n_classes=3, random_state=1)
+
+
+@pytest.fixture(scope="module")
+def dense(data):
+    return PrunedMLPClassifier((8, 5), n_iterations=0, learning_rate_init=0.01, random_state=0).fit(
+        *data
+    )
+
+
+def test_every_layer_alone_and_all_together(data, dense):
+    curve = sensitivity_curve(dense, *data, X_test=data[0], y_test=data[1])
+    counts = curve.groupby("layer", sort=False)["n_pruned"].apply(list)
+    assert list(counts.index) == ["0", "1", "all"]
+    # One unit of a layer always stays.
+    assert counts["0"] == list(range(8))
+    assert counts["1"] == list(range(5))
+    assert counts["all"] == list(range(12))
+    unpruned = curve.loc[curve["n_pruned"] == 0, "accuracy"]
+    assert set(unpruned) == {dense.score(*data)}
+
+
+def test_accuracies_are_those_of_networks_with_silenced_units(data, dense):
+    X, y = data
+    curve = sensitivity_curve(dense, X, y, X_test=X, y_test=y, criterion="l1")
+    network = dense.network_
+    order = np.argsort(np.abs(network.weights[0]).sum(axis=0))
+    hidden = np.maximum(X @ network.weights[0] + network.biases[0], 0)
+    for n_pruned in range(8):
+        silenced = hidden.copy()
+        silenced[:, order[:n_pruned]] = 0
+        second = np.maximum(silenced @ network.weights[1] + network.biases[1], 0)
+        codes = (second @ network.weights[2] + network.biases[2]).argmax(axis=1)
+        row = curve[(curve["layer"] == "0") & (curve["n_pruned"] == n_pruned)]
+        assert row["accuracy"].item() == pytest.approx((dense.classes_[codes] == y).mean())
+
+
+def test_compensation_makes_up_for_a_duplicate(data, dense):
+    """The second of two equal units costs nothing once its weights are folded into the first."""
+    X, y = data
+    model = dense._model
+    weights, biases = (
+        [a.copy() for a in part] for part in (model.network.weights, model.network.biases)
+    )
+    weights[0][:, 1], biases[0][1] = weights[0][:, 0], biases[0][0]
+    twin = copy(dense)
+    twin._model = replace(model, network=DenseNetwork(tuple(weights), tuple(biases), ("relu",) * 2))
+    whole, without, folded = (
+        sensitivity_curve(
+            twin, X, y, X_test=X, y_test=y, criterion="correlation", compensation=compensation
+        )["accuracy"][n_pruned]
+        for n_pruned, compensation in ((0, None), (1, None), (1, "least-squares"))
+    )
+    assert folded == pytest.approx(whole, abs=0.004)  # one sample of 300
+    assert abs(without - whole) > 0.01  # another network
+
+
+def test_default_ranks_on_one_half_and_measures_on_the_other(data, dense):
+    first = sensitivity_curve(dense, *data, random_state=0)
+    again = sensitivity_curve(dense, *data, random_state=0)
+    other = sensitivity_curve(dense, *data, random_state=1)
+    assert first.equals(again)
+    assert not first.equals(other)
+
+
+def test_pruner_is_looked_into(data):
+    pruner = CAPoZPruner(
+        PrunedMLPClassifier((6,), max_iter=5, random_state=0), n_iterations=0, random_state=0
+    ).fit(*data)
+    assert sensitivity_curve(pruner, *data, random_state=0)["layer"].unique().tolist() == ["0"]
+
+
+def test_errors(data, dense):
+    with pytest.raises(NotFittedError):
+        sensitivity_curve(PrunedMLPClassifier(), *data)
+    with pytest.raises(ValueError, match="X_test and y_test belong together"):
+        sensitivity_curve(dense, *data, X_test=data[0])
+    with pytest.raises(ValueError, match=r"y holds labels that y does not|y holds labels"):
+        sensitivity_curve(dense, data[0], np.full(300, 9))
