@@ -186,18 +186,18 @@ def _walk(job: PruningJob, records: list[IterationRecord]):
     for steps in plan.schedule.iterations(model.widths, plan.n_iterations):
         last = records[-1]
         if job.memory is None:
-            scored, new, random_state = yield from _iterate(
-                last, steps, job.data, plan, random_state
-            )
+            scored, new, _ = yield from _iterate(last, steps, job.data, plan, random_state)
         else:
             # Neither what is to come nor how long it took makes an iteration another one.
-            scored, new, random_state = job.memory.cache(_iterate_alone)(
+            scored, new, drawn_from = job.memory.cache(_iterate_alone)(
                 replace(last, seconds=0.0),
                 steps,
                 job.data,
                 replace(plan, n_iterations=0),
                 random_state,
             )
+            # What comes next draws from where the iteration that was looked up has stopped.
+            random_state.set_state(drawn_from.get_state())
         records[-1:] = [replace(scored, seconds=last.seconds), new]
         _report(job, records)
         if not any(new.n_pruned) and all(step.widths is None for step in steps):
