@@ -150,13 +150,31 @@ def initial_network(
     n_classes: int,
     activation: str,
     random_state: int | np.random.RandomState | None,
-    dtype: np.dtype | type,
+    dtype: np.dtype | type | str,
     output: str = "softmax",
 ) -> DenseNetwork:
     """Draw Glorot-uniform weights and biases in MLPClassifier's order of draws.
 
-    The same seed gives MLPClassifier's own initial weights. With `output="logistic"`
-    there is one output unit, and `n_classes` must be 2.
+    The same seed gives MLPClassifier's own initial weights.
+
+    Parameters
+    ----------
+    n_features : int
+    hidden_layer_sizes : sequence of int
+    n_classes : int
+    activation : {"relu", "tanh", "logistic", "identity"}
+        Of all hidden layers.
+    random_state : int, RandomState or None
+    dtype : dtype
+        Numbers are drawn in float64 and rounded to it.
+    output : {"softmax", "logistic"}
+        "logistic" is one output unit, for two classes.
+
+    Examples
+    --------
+    >>> from sklearn_capoz.networks import initial_network
+    >>> initial_network(50, (30,), 7, "relu", 0, "float32").n_parameters
+    1747
     """
     if output == "logistic" and n_classes != 2:
         raise ValueError(f"A logistic output is for 2 classes, got n_classes={n_classes}.")
@@ -367,8 +385,40 @@ def train(
     Raises
     ------
     ValueError
-        If a task lacks what the settings need, or if weights end up not finite.
+        If a task lacks what the settings need, if two tasks draw from one RandomState, or if
+        weights end up not finite.
+
+    Examples
+    --------
+    Three random restarts of a small network:
+
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_capoz.networks import TrainingSettings, TrainingTask, initial_network, train
+    >>> X, y = load_iris(return_X_y=True)
+    >>> tasks = [
+    ...     TrainingTask(
+    ...         initial_network(4, (8,), 3, "relu", seed, X.dtype), X, y, random_state=seed
+    ...     )
+    ...     for seed in range(3)
+    ... ]
+    >>> results = train(tasks, TrainingSettings(max_iter=50, learning_rate_init=0.01))
+    >>> [result.network.widths for result in results]
+    [(8,), (8,), (8,)]
+    >>> best = min(results, key=lambda result: result.loss_curve[-1]).network
+    >>> bool((best.labels(best.forward(X)[-1]) == y).mean() > 0.9)
+    True
     """
+    generators = [
+        id(task.random_state)
+        for task in tasks
+        if isinstance(task.random_state, np.random.RandomState)
+    ]
+    if len(set(generators)) < len(generators):
+        raise ValueError(
+            "Two tasks draw from the same RandomState, so that their results would depend on "
+            "which is faster. Give each task a seed or a RandomState of its own."
+        )
     trainees = [Trainee(task, settings) for task in tasks]
     report = on_epoch or (lambda n: None)
     if str(device) != "cpu":

@@ -50,6 +50,16 @@ class MLPNet(NeuralNetClassifier):
     **kwargs
         Of `skorch.NeuralNetClassifier`. There is no validation split and no printed log
         unless asked for.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_capoz.networks import MLPNet
+    >>> X, y = load_iris(return_X_y=True)
+    >>> shape = {"n_features": 4, "hidden_layer_sizes": (8,), "n_classes": 3}
+    >>> net = MLPNet(max_epochs=2, **{f"module__{name}": size for name, size in shape.items()})
+    >>> net.fit(X.astype("float32"), y).predict_proba(X[:5].astype("float32")).shape
+    (5, 3)
     """
 
     def __init__(

@@ -199,6 +199,39 @@ def test_threads_give_the_results_of_one_thread(monkeypatch):
         assert_same_network(a.network, b.network)
 
 
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_batches_taken_in_parts_are_batches(monkeypatch, dropout):
+    settings = TrainingSettings(
+        batch_size=200, max_iter=5, distillation=0.3, dropout=dropout, learning_rate_init=0.01
+    )
+    whole = train(different_tasks(), settings)
+    seen = []
+    monkeypatch.setattr(
+        "sklearn_capoz.networks._engine_compiled._chunk_rows",
+        lambda widths, batch_rows: seen.append(batch_rows) or min(25, batch_rows),
+    )
+    parts = train(different_tasks(), settings)
+    assert set(seen) == {90, 60, 30}
+    for a, b in zip(whole, parts, strict=True):
+        np.testing.assert_allclose(a.loss_curve, b.loss_curve, rtol=1e-12)
+        np.testing.assert_allclose(a.validation_losses, b.validation_losses, rtol=1e-12)
+        assert_same_network(a.network, b.network, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("widths", "batch_rows", "expected"),
+    [
+        ((50, 30, 7), 700, 174),  # 2^18 // 1500
+        ((50, 30, 7), 32, 32),
+        ((200, 512, 16), 1024, 1024),  # two rows would fit: leave it to the threads
+    ],
+)
+def test_small_networks_stay_in_one_blas_thread(widths, batch_rows, expected):
+    from sklearn_capoz.networks._engine_compiled import _chunk_rows
+
+    assert _chunk_rows(np.array(widths), batch_rows) == expected
+
+
 def test_two_callers_at_once():
     results = {}
 
@@ -364,6 +397,13 @@ def test_refusals(changes, settings, message):
     task = TrainingTask(make_network(), X, y, **changes)
     with pytest.raises(ValueError, match=message):
         train([task], TrainingSettings(**settings))
+
+
+def test_two_tasks_may_not_share_a_generator():
+    tasks = different_tasks()
+    tasks[0].random_state = tasks[1].random_state = np.random.RandomState(0)
+    with pytest.raises(ValueError, match="RandomState of its own"):
+        train(tasks, TrainingSettings())
 
 
 def test_divergence_is_an_error_with_a_remedy():
