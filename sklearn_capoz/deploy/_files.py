@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 from pathlib import Path
@@ -88,7 +89,7 @@ def save_model(estimator, path) -> None:
         raise ImportError(_INSTALL) from error
     description, tensors = _describe(estimator)
     text = json.dumps(description, allow_nan=False)
-    content = save(tensors, metadata={_KEY: text})
+    content = save(tensors, metadata={_KEY: text, "sha256": _digest(text, tensors)})
     with write_atomically(path) as temporary:
         temporary.write_bytes(content)
 
@@ -189,20 +190,32 @@ def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
     _check_header(path)
     try:
         with safe_open(path, framework="numpy") as file:
-            text = (file.metadata() or {}).get(_KEY)
+            metadata = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, TypeError, ValueError, KeyError, AttributeError) as error:
         raise DataFormatError(f"no model file, or a damaged one ({error}).") from error
+    text = metadata.get(_KEY)
     if text is None:
         raise DataFormatError(
             "a safetensors file, but not one of save_model: its metadata has no "
             f"{_KEY!r}. Save the model again with sklearn_capoz.deploy.save_model."
         )
+    if metadata.get("sha256") != _digest(text, tensors):
+        raise DataFormatError("damaged: its contents do not match their checksum. Copy it again.")
     try:
         description = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise DataFormatError(f"the description is no valid JSON ({error}).") from error
     return description, tensors
+
+
+def _digest(text: str, tensors: dict[str, np.ndarray]) -> str:
+    """Checksum of the description and of all numbers: tells damage, not intent."""
+    digest = hashlib.sha256(text.encode())
+    for key in sorted(tensors):
+        digest.update(key.encode())
+        digest.update(tensors[key].tobytes())
+    return digest.hexdigest()
 
 
 def _check_header(path: Path) -> None:

@@ -13,9 +13,9 @@ from ._compiled import CompiledClassifier, network_of, take_apart
 
 __all__ = ["compile_pipeline", "fold_linear_steps"]
 
-#: Largest shift, in units of what it is added to, that single precision can take without harm:
-#: the products then lose at most 7 of 24 bits to it.
-_LARGEST_FLOAT32_SHIFT = 100.0
+#: Largest shift, in units of the spread of what it is added to, that single precision can take:
+#: of the 24 bits of the first layer's sums, 14 are left, and X itself has no more to give.
+_LARGEST_FLOAT32_SHIFT = 1000.0
 
 
 def compile_pipeline(pipeline):
@@ -103,8 +103,8 @@ def _as_affine(step) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """
     if type(step) is StandardScaler:
         ones = np.ones(step.n_features_in_)
-        scale = ones if step.scale_ is None else step.scale_
-        mean = 0 * ones if step.mean_ is None else step.mean_
+        scale = step.scale_ if step.with_std else ones
+        mean = step.mean_ if step.with_mean else 0 * ones
         return 1 / scale, -mean / scale, ones
     if type(step) is MinMaxScaler and not step.clip:
         return step.scale_, step.min_, np.ones(step.n_features_in_)

@@ -81,6 +81,9 @@ def step_from_description(description: dict, arrays: dict[str, np.ndarray], wher
             f"{where}.class is {description['class']!r}; known are {', '.join(sorted(_KINDS))}."
         )
     parameters, n_features = dict(description["parameters"]), description["n_features_in"]
+    names = description["feature_names"]
+    if names is not None and len(names) != n_features:
+        raise DataFormatError(f"{where} has {len(names)} feature_names for {n_features} features.")
     if kind in _LEARNT:  # scikit-learn asks for tuples, JSON knows lists
         parameters = {k: tuple(v) if isinstance(v, list) else v for k, v in parameters.items()}
     else:
@@ -95,7 +98,6 @@ def step_from_description(description: dict, arrays: dict[str, np.ndarray], wher
             if arrays:
                 raise DataFormatError(f"{where}.arrays must be empty for {kind.__name__}.")
             nothing = np.ones((2, n_features))
-            names = description["feature_names"]
             step.fit(nothing if names is None else pd.DataFrame(nothing, columns=names))
     except DataFormatError:
         raise

@@ -1,64 +1,92 @@
-"""A small made scene, a model for it, and ENVI files written by the `spectral` package."""
+"""Fitted models that the tests of files, ONNX and C share; nobody changes them."""
+
+import warnings
 
 import numpy as np
 import pytest
-import spectral.io.envi as envi
-from sklearn.naive_bayes import GaussianNB
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from sklearn_capoz.datasets import make_mineral_scene
+from sklearn_capoz import CAPoZPruner, PrunedMLPClassifier
+from sklearn_capoz.spectral import SpectralAbsorptionIndex, SpectrumStandardizer
+from sklearn_capoz.thresholds import Count
+
+WAVELENGTHS = np.linspace(2000, 2400, 24)
+
+
+def make_samples(dtype=np.float32, n_classes=3):
+    """Reflectances of spectra with one absorption each, and their class's name."""
+    rng = np.random.RandomState(0)
+    codes = np.arange(150) % n_classes
+    centres = 2100 + 200 * codes / n_classes
+    depth = rng.uniform(0.1, 0.5, 150)[:, None]
+    dips = depth * np.exp(-(((WAVELENGTHS - centres[:, None]) / 30) ** 2))
+    X = rng.uniform(0.3, 0.6, 150)[:, None] * (1 - dips) + rng.normal(0, 0.002, dips.shape)
+    names = np.array(["alunite", "calcite", "kaolinite", "muscovite"])
+    return X.astype(dtype), names[codes]
+
+
+def fitted_models():
+    """Name -> fitted model and its samples."""
+    X, y = make_samples()
+    X64, _ = make_samples(np.float64)
+    two = make_samples(n_classes=2)[1]
+    mlp = MLPClassifier((9, 5), max_iter=40, random_state=0)
+    pruned = PrunedMLPClassifier(
+        (12,),
+        threshold=Count(2),
+        n_iterations=2,
+        max_iter=30,
+        retrain_max_iter=5,
+        random_state=0,
+    )
+    sai = SpectralAbsorptionIndex(WAVELENGTHS, half_widths=(40, 80))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return {
+            "mlp": (mlp.fit(X, y), X),
+            "mlp of float64": (MLPClassifier((6,), max_iter=30, random_state=0).fit(X64, y), X64),
+            "two classes": (MLPClassifier((6,), max_iter=30, random_state=0).fit(X, two), X),
+            "numbers as classes": (
+                MLPClassifier((6,), activation="tanh", max_iter=30, random_state=0).fit(
+                    X, np.unique(y, return_inverse=True)[1] * 10 - 7
+                ),
+                X,
+            ),
+            "pruned": (pruned.fit(X, y), X),
+            "pruner": (
+                CAPoZPruner(
+                    MLPClassifier((8,), activation="logistic", max_iter=30, random_state=0),
+                    criterion="l2",
+                    threshold=Count(2),
+                    n_iterations=1,
+                    retrain_max_iter=2,
+                    random_state=0,
+                ).fit(X, y),
+                X,
+            ),
+            "scaler": (make_pipeline(StandardScaler(), clone(mlp)).fit(X, y), X),
+            "linear steps": (
+                make_pipeline(MinMaxScaler(), PCA(6, whiten=True), clone(mlp)).fit(X64, y),
+                X64,
+            ),
+            "absorption": (make_pipeline(sai, StandardScaler(), clone(pruned)).fit(X, y), X),
+            "attenuated": (
+                make_pipeline(
+                    SpectrumStandardizer(),
+                    MinMaxScaler((1, 2)),
+                    SpectralAbsorptionIndex(WAVELENGTHS, attenuation=50.0, log=True),
+                    clone(mlp),
+                ).fit(X64, y),
+                X64,
+            ),
+        }
 
 
 @pytest.fixture(scope="session")
-def scene():
-    """34 x 26 pixels, 50 bands from 1990 to 2480 nm."""
-    return make_mineral_scene((34, 26), noise=0.002, random_state=3)
-
-
-@pytest.fixture(scope="session")
-def scene_model(scene):
-    """Train a classifier that knows the scene's wavelengths."""
-    X, y = scene.cube.reshape(-1, 50), scene.target_names[scene.labels.ravel()]
-    model = GaussianNB().fit(X, y)
-    model.wavelengths_ = scene.wavelengths
-    return model
-
-
-@pytest.fixture
-def write_envi(tmp_path, scene):
-    """Return a function that writes an ENVI scene and returns its header's path."""
-
-    def write(cube=None, *, name="scene", interleave="bip", byteorder=0, **header):
-        cube = scene.cube if cube is None else cube
-        fields = {"wavelength": scene.wavelengths.round(4), "wavelength units": "Nanometers"}
-        fields = {k: v for k, v in (fields | header).items() if v is not None}
-        path = tmp_path / f"{name}.hdr"
-        envi.save_image(
-            str(path), cube, interleave=interleave, byteorder=byteorder, metadata=fields, force=True
-        )
-        return path
-
-    return write
-
-
-@pytest.fixture
-def edit_header():
-    """Return a function that replaces a header's entry, or removes it for None."""
-
-    def edit(path, **fields):
-        lines = path.read_text().splitlines()
-        for name, value in fields.items():
-            key = name.replace("_", " ")
-            lines = [line for line in lines if line.partition("=")[0].strip() != key]
-            if value is not None:
-                lines.append(f"{key} = {value}")
-        path.write_text("\n".join(lines) + "\n")
-        return path
-
-    return edit
-
-
-@pytest.fixture
-def expected(scene, scene_model):
-    """Codes that the model gives to the scene's pixels: 1 is the first class."""
-    labels = scene_model.predict(scene.cube.reshape(-1, 50))
-    return (np.searchsorted(scene_model.classes_, labels) + 1).reshape(34, 26)
+def models():
+    return fitted_models()
