@@ -97,8 +97,7 @@ class ImportanceDisplay:
             pruned,
             threshold=estimator.history_[f"threshold_{layer}"].iloc[iteration],
             units=units,
-            # A user's own criterion need not have a name.
-            criterion=getattr(estimator.criterion_, "name", str(estimator.criterion_)),
+            criterion=estimator.criterion_.name,
             title=f"Hidden layer {layer}, iteration {iteration}: "
             f"{pruned.sum()} of {len(units)} units pruned",
         ).plot(ax, **kwargs)

@@ -77,9 +77,9 @@ def test_an_iteration_without_scores(pruner):
         ImportanceDisplay.from_estimator(pruner, iteration=2)
 
 
-def test_a_criterion_without_a_name_is_shown_as_it_is(pruner):
+def test_the_axis_is_labelled_with_the_criterion(pruner):
     pruner.criterion_ = WeightNorm(order=2)
-    assert ImportanceDisplay.from_estimator(pruner).ax_.get_ylabel() == "WeightNorm(order=2)"
+    assert ImportanceDisplay.from_estimator(pruner).ax_.get_ylabel() == "L2 norm"
 
 
 def test_unequal_lengths():
