@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..exceptions import UnsupportedNetworkError
 from ..networks import DenseNetwork
-from ..spectral import SpectralAbsorptionIndex, SpectrumStandardizer
+from ..spectral import BandSelector, SpectralAbsorptionIndex, SpectrumStandardizer
 from ._atomic import write_atomically
 from ._compiled import network_of, take_apart
 
@@ -37,8 +37,8 @@ def to_onnx(estimator, path, *, X_check=None) -> None:
     ----------
     estimator : fitted classifier or Pipeline
         Any that `save_model` takes, if its steps are among StandardScaler, MinMaxScaler, PCA,
-        SpectrumStandardizer and SpectralAbsorptionIndex without the hull. A convex hull has no
-        ONNX operator.
+        BandSelector, SpectrumStandardizer and SpectralAbsorptionIndex without the hull. A convex
+        hull has no ONNX operator.
     path : str or path-like
         By custom it ends in ``.onnx``.
     X_check : array-like of shape (n_samples, n_features), default=None
@@ -159,6 +159,7 @@ def _add_step(graph: _Graph, name: str, step, value: str) -> str:
         StandardScaler: _add_standard_scaler,
         MinMaxScaler: _add_min_max_scaler,
         PCA: _add_pca,
+        BandSelector: _add_band_selector,
         SpectrumStandardizer: _add_spectrum_standardizer,
         SpectralAbsorptionIndex: _add_absorption_index,
     }
@@ -195,6 +196,10 @@ def _add_pca(graph: _Graph, pca: PCA, value: str) -> str:
         scale = np.maximum(scale, np.finfo(scale.dtype).eps)
         value = graph.add("Div", value, graph.constant(scale))
     return value
+
+
+def _add_band_selector(graph: _Graph, selector: BandSelector, value: str) -> str:
+    return graph.add("Gather", value, graph.constant(np.flatnonzero(selector._keep)), axis=1)
 
 
 def _add_spectrum_standardizer(graph: _Graph, step: SpectrumStandardizer, value: str) -> str:

@@ -6,7 +6,7 @@ Only the classes listed here can be stored and are ever made when a file is read
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from numbers import Integral, Real
 from typing import Any
 
@@ -80,16 +80,13 @@ def step_from_description(description: dict, arrays: dict[str, np.ndarray], wher
         raise DataFormatError(
             f"{where}.class is {description['class']!r}; known are {', '.join(sorted(_KINDS))}."
         )
-    parameters, n_features = dict(description["parameters"]), description["n_features_in"]
-    names = description["feature_names"]
+    names, n_features = description["feature_names"], description["n_features_in"]
     if names is not None and len(names) != n_features:
         raise DataFormatError(f"{where} has {len(names)} feature_names for {n_features} features.")
-    if kind in _LEARNT:  # scikit-learn asks for tuples, JSON knows lists
-        parameters = {k: tuple(v) if isinstance(v, list) else v for k, v in parameters.items()}
-    else:
-        _check_size(parameters, n_features, where)
+    if kind not in _LEARNT:
+        _check_size(description["parameters"], n_features, where)
     try:
-        step = kind(**parameters)
+        step = kind(**_parameters(kind, description["parameters"]))
         if description["output"] is not None:
             step.set_output(transform=description["output"])
         if kind in _LEARNT:
@@ -104,6 +101,17 @@ def step_from_description(description: dict, arrays: dict[str, np.ndarray], wher
     except BAD_INPUT as error:
         raise DataFormatError(f"{where} is no {description['class']}: {error}") from error
     return step
+
+
+def _parameters(kind: type, stored: dict) -> dict:
+    """Turn lists back into what they were, where the class asks for it."""
+    parameters = dict(stored)
+    if kind in _LEARNT:  # scikit-learn takes tuples only
+        parameters = {k: tuple(v) if isinstance(v, list) else v for k, v in parameters.items()}
+    features = parameters.get("features")
+    if kind is spectral.AbsorptionFeatures and isinstance(features, list):
+        parameters["features"] = [spectral.AbsorptionFeature(**entry) for entry in features]
+    return parameters
 
 
 def _check_size(parameters: dict, n_features: int, where: str) -> None:
@@ -167,8 +175,8 @@ def _plain(value: Any, path: str) -> Any:
         return int(value)
     if isinstance(value, Real) and math.isfinite(value):
         return float(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return _plain(asdict(value), path)
+    if isinstance(value, spectral.AbsorptionFeature):
+        return asdict(value)
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return {key: _plain(item, f"{path}[{key!r}]") for key, item in value.items()}
     if isinstance(value, (list, tuple, np.ndarray, pd.Index, pd.Series)):

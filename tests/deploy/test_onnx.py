@@ -15,6 +15,7 @@ from sklearn.preprocessing import MinMaxScaler, Normalizer, StandardScaler
 from sklearn_capoz.deploy import _onnx, to_onnx
 from sklearn_capoz.exceptions import UnsupportedNetworkError
 from sklearn_capoz.spectral import (
+    BandSelector,
     ContinuumRemoval,
     SpectralAbsorptionIndex,
     SpectrumStandardizer,
@@ -83,6 +84,7 @@ WAVELENGTHS = np.arange(2000.0, 2400, 20)
         SpectralAbsorptionIndex(WAVELENGTHS, bands=[2160, 2200], shoulders=[(2100, 2300)] * 2),
         SpectralAbsorptionIndex(WAVELENGTHS, attenuation=30.0, log=True),
         SpectrumStandardizer(),
+        BandSelector(ranges=[(2100, 2300)], wavelengths=WAVELENGTHS[::-1], bad_bands=[7]),
     ],
     ids=repr,
 )
