@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 import torch
 from skorch import NeuralNetClassifier
+from sklearn.utils import assert_all_finite
 from torch import fx
 
 from .._samples import PruningData, Samples
@@ -190,6 +191,7 @@ class SkorchPredictor:
         return self.probabilities(X).argmax(axis=1)
 
     def probabilities(self, X: np.ndarray) -> np.ndarray:
+        assert_all_finite(X, input_name="X")
         dtype = next(self.net.module_.parameters()).dtype
         with torch.random.fork_rng():  # skorch's DataLoader draws a seed
             return self.net.predict_proba(torch.as_tensor(X, dtype=dtype))
