@@ -9,8 +9,8 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from skorch import NeuralNetClassifier
 from sklearn.utils import assert_all_finite
+from skorch import NeuralNetClassifier
 from torch import fx
 
 from .._samples import PruningData, Samples
