@@ -313,6 +313,7 @@ def test_no_right_sample_after_the_last_cut_is_recorded():
     assert np.isnan(records[-1].thresholds[0])
 
 
+@pytest.mark.filterwarnings("ignore:Persisting input arguments took")  # on a busy machine
 @pytest.mark.parametrize("criterion", [APoZ(), Random()])
 def test_a_memory_changes_nothing_and_spares_retraining(tmp_path, monkeypatch, criterion):
     memory = joblib.Memory(tmp_path, verbose=0)

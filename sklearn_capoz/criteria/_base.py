@@ -65,8 +65,6 @@ class Criterion(BaseEstimator, ABC):
     prune_high = True
     #: The layer view must hold gradients.
     needs_gradients = False
-    #: Zeros are counted, which only suits activations with exact zeros.
-    counts_zeros = False
 
     _parameter_constraints: dict = {}
 

@@ -45,9 +45,5 @@ class Reversed(Criterion):
     def needs_gradients(self):  # type: ignore[override]
         return self.criterion.needs_gradients
 
-    @property
-    def counts_zeros(self):  # type: ignore[override]
-        return self.criterion.counts_zeros
-
     def score(self, layer):
         return self.criterion.score(layer)

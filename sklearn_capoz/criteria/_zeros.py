@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from numbers import Real
 
 import numpy as np
 
 from .._sklearn import Interval
-from ..exceptions import NoCorrectSampleError
+from ..exceptions import NoCorrectSampleError, SmoothActivationWarning
 from ._base import Criterion, Layer
 
 
 class _ZeroCounting(Criterion):
     """Shared by the criteria that count how often a unit is zero."""
 
-    counts_zeros = True
     _parameter_constraints = {"tolerance": [Interval(Real, 0, None, closed="left")]}
 
     def __init__(self, tolerance=0.0):
@@ -22,6 +22,14 @@ class _ZeroCounting(Criterion):
 
     def _zero_rate(self, layer: Layer, weight: np.ndarray) -> np.ndarray:
         """Weighted share of samples on which each unit is zero."""
+        if self.tolerance == 0 and layer.activation != "relu":
+            warnings.warn(
+                f"{type(self).__name__} counts exact zeros, and only ReLU has them; this layer is "
+                f"{layer.activation}. Give the criterion a tolerance, "
+                f"{type(self).__name__}(tolerance=0.1) for example, or take another criterion.",
+                SmoothActivationWarning,
+                stacklevel=2,
+            )
         if self.tolerance == 0:
             zero = layer.activations == 0
         else:

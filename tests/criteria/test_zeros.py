@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from sklearn_capoz.criteria import APoZ, CAPoZ, ClassCAPoZ, Contrast
-from sklearn_capoz.exceptions import NoCorrectSampleError
+from sklearn_capoz.exceptions import NoCorrectSampleError, SmoothActivationWarning
 
 # Four samples, three units; samples 0, 1 and 3 are right.
 ACTIVATIONS = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 2.0], [0.0, 3.0, 0.0], [5.0, 0.0, 0.01]])
@@ -80,6 +80,21 @@ def test_no_right_sample_explains_itself(layer, criterion, changes):
     with pytest.raises(NoCorrectSampleError) as raised:
         criterion.score(replace(layer, **changes))
     assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("criterion", [APoZ, CAPoZ, Contrast, ClassCAPoZ])
+@pytest.mark.parametrize("activation", ["tanh", "logistic", "gelu", "identity"])
+def test_exact_zeros_of_a_smooth_activation_deserve_a_warning(layer, criterion, activation):
+    smooth = replace(layer, activation=activation)
+    message = (
+        f"{criterion.__name__} counts exact zeros, and only ReLU has them; this layer is "
+        f"{activation}. Give the criterion a tolerance"
+    )
+    with pytest.warns(SmoothActivationWarning, match=message):
+        criterion().score(smooth)
+    np.testing.assert_array_equal(
+        criterion(tolerance=0.1).score(smooth), criterion(tolerance=0.1).score(layer)
+    )
 
 
 @given(
