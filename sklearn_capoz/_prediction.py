@@ -28,7 +28,7 @@ class NetworkPredictionMixin:
         labels : ndarray of shape (n_samples,)
         """
         X = self._check_X(X)
-        return self.classes_[self._predictor.labels(X)]
+        return self._predictor.labels(X, self.classes_)
 
     def predict_proba(self, X):
         """Predict the probability of each class.

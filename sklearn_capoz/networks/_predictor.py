@@ -46,12 +46,17 @@ class Predictor:
         self._is_smooth = not {"relu", "identity"}.issuperset(network.activations)
         self._packed: tuple[np.ndarray, np.ndarray, int] | None = None
 
-    def labels(self, X: np.ndarray) -> np.ndarray:
-        """Index of the most likely class of each row of X."""
+    def labels(self, X: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        """Most likely one of the `classes` for each row of X; the first on ties."""
         if len(X) <= _FEW_ROWS:
-            return self.network.labels(self._plain_logits(X))
-        labels = np.empty(len(X), dtype=np.intp)
-        self._for_each_chunk(X, self._write_labels, labels)
+            return classes.take(self.network.labels(self._plain_logits(X)))
+
+        def write(chunk: np.ndarray, labels: np.ndarray) -> None:
+            # "clip" writes straight into the output, where "raise" would buffer it.
+            classes.take(self._codes(chunk), out=labels, mode="clip")
+
+        labels = np.empty(len(X), dtype=classes.dtype)
+        self._for_each_chunk(X, write, labels)
         return labels
 
     def probabilities(self, X: np.ndarray) -> np.ndarray:
@@ -82,14 +87,16 @@ class Predictor:
                 # Interleaved, so that all threads stay on neighbouring pages of a mapped file.
                 list(pool.map(run, (starts[i::n_threads] for i in range(n_threads))))
 
-    def _write_labels(self, chunk: np.ndarray, labels: np.ndarray) -> None:
+    def _codes(self, chunk: np.ndarray) -> np.ndarray:
+        """Index of the most likely class of each row."""
         logits = self._logits(chunk)
         if self.network.output == "logistic":
-            labels[:] = self.network.labels(logits)
-        else:
-            from ._predictor_kernels import argmax
+            return self.network.labels(logits)
+        from ._predictor_kernels import argmax
 
-            argmax(logits, labels)
+        codes = np.empty(len(chunk), dtype=np.intp)
+        argmax(logits, codes)
+        return codes
 
     def _write_probabilities(self, chunk: np.ndarray, probabilities: np.ndarray) -> None:
         probabilities[:] = _probabilities(self.network, self._logits(chunk))

@@ -187,8 +187,8 @@ class SkorchPredictor:
     def __init__(self, net: NeuralNetClassifier):
         self.net = net
 
-    def labels(self, X: np.ndarray) -> np.ndarray:
-        return self.probabilities(X).argmax(axis=1)
+    def labels(self, X: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        return classes.take(self.probabilities(X).argmax(axis=1))
 
     def probabilities(self, X: np.ndarray) -> np.ndarray:
         assert_all_finite(X, input_name="X")

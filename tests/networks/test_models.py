@@ -261,7 +261,9 @@ def test_a_predictor_for_what_has_no_compiled_form():
     np.testing.assert_allclose(
         predictor.probabilities(samples.X), np.exp(model.logits(samples.X)), atol=1e-6
     )
-    np.testing.assert_array_equal(predictor.labels(samples.X), model.predicted_codes(samples.X))
+    np.testing.assert_array_equal(
+        predictor.labels(samples.X, np.arange(3)), model.predicted_codes(samples.X)
+    )
     assert torch.equal(torch.get_rng_state(), before)
 
 

@@ -3,6 +3,7 @@
 import pickle
 import threading
 import tracemalloc
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -26,6 +27,11 @@ def make_network(widths, dtype=np.float32, activation="relu", seed=0):
     )
 
 
+def codes_of(predictor, X):
+    network = predictor.network
+    return predictor.labels(X, np.arange(max(2, len(network.biases[-1]))))
+
+
 def samples(n, width, dtype=np.float32, seed=1):
     return np.random.RandomState(seed).randn(n, width).astype(dtype)
 
@@ -45,7 +51,7 @@ def assert_same(predictor, X):
     assert found.dtype == network.dtype
     np.testing.assert_allclose(found, exact.probabilities(logits), rtol=0, atol=tolerance)
     # A label may differ only where two classes are equally likely.
-    labels, expected = predictor.labels(X), exact.labels(logits)
+    labels, expected = codes_of(predictor, X), exact.labels(logits)
     assert labels.dtype == np.intp
     probabilities, rows = exact.probabilities(logits), np.arange(len(X))
     gap = probabilities[rows, expected] - probabilities[rows, labels]
@@ -86,14 +92,14 @@ def test_tiles_blocks_and_chunks_have_no_seams(n):
 def test_the_memory_layout_changes_nothing(view):
     predictor, X = Predictor(make_network((11, 9, 4))), samples(3000, 11)
     np.testing.assert_array_equal(predictor.probabilities(view(X)), predictor.probabilities(X))
-    np.testing.assert_array_equal(predictor.labels(view(X)), predictor.labels(X))
+    np.testing.assert_array_equal(codes_of(predictor, view(X)), codes_of(predictor, X))
 
 
 def test_read_only_rows_are_read():
     predictor, X = Predictor(make_network((11, 9, 4))), samples(3000, 11)
-    expected = predictor.labels(X)
+    expected = codes_of(predictor, X)
     X.flags.writeable = False
-    np.testing.assert_array_equal(predictor.labels(X), expected)
+    np.testing.assert_array_equal(codes_of(predictor, X), expected)
 
 
 def test_a_row_has_the_same_result_wherever_it_stands():
@@ -109,18 +115,18 @@ def test_threads_share_the_rows(monkeypatch, output_width):
     network = make_network((50, 30, output_width))
     X = samples(40_000, 50)
     monkeypatch.setattr(_predictor, "_n_threads", lambda: 1)
-    alone = Predictor(network).probabilities(X), Predictor(network).labels(X)
+    alone = Predictor(network).probabilities(X), codes_of(Predictor(network), X)
     monkeypatch.setattr(_predictor, "_n_threads", lambda: 3)
     seen = set()
-    write = Predictor._write_labels
+    codes = Predictor._codes
 
-    def spy(self, chunk, labels):
+    def spy(self, chunk):
         seen.add(threading.get_ident())
-        write(self, chunk, labels)
+        return codes(self, chunk)
 
-    monkeypatch.setattr(Predictor, "_write_labels", spy)
+    monkeypatch.setattr(Predictor, "_codes", spy)
     np.testing.assert_array_equal(Predictor(network).probabilities(X), alone[0])
-    np.testing.assert_array_equal(Predictor(network).labels(X), alone[1])
+    np.testing.assert_array_equal(codes_of(Predictor(network), X), alone[1])
     assert threading.get_ident() not in seen
     assert 1 <= len(seen) <= 3
 
@@ -137,11 +143,11 @@ def test_no_threads_within_a_thread(monkeypatch):
 
 def test_one_predictor_serves_several_threads():
     predictor, X = Predictor(make_network((50, 30, 7))), samples(4000, 50)
-    expected = Predictor(predictor.network).labels(X)
+    expected = codes_of(Predictor(predictor.network), X)
     found = [None] * 8
 
     def run(i):
-        found[i] = predictor.labels(X)
+        found[i] = codes_of(predictor, X)
 
     threads = [threading.Thread(target=run, args=(i,)) for i in range(8)]
     for thread in threads:
@@ -156,10 +162,10 @@ def test_memory_is_the_output_and_a_little(monkeypatch):
     monkeypatch.setattr(_predictor, "_n_threads", lambda: 2)
     predictor = Predictor(make_network((50, 30, 7)))
     X = samples(400_000, 50)
-    predictor.labels(X[:1000])  # compile
+    codes_of(predictor, X[:1000])  # compile
     tracemalloc.start()
     try:
-        labels = predictor.labels(X)
+        labels = codes_of(predictor, X)
         peak = tracemalloc.get_traced_memory()[1]
         assert peak < labels.nbytes + 4_000_000
         tracemalloc.reset_peak()
@@ -172,10 +178,10 @@ def test_memory_is_the_output_and_a_little(monkeypatch):
 
 def test_a_pickle_holds_the_network_and_not_this_machines_packing():
     predictor, X = Predictor(make_network((11, 9, 4))), samples(300, 11)
-    expected = predictor.labels(X)
+    expected = codes_of(predictor, X)
     size = len(pickle.dumps(predictor))
     assert size == len(pickle.dumps(Predictor(predictor.network)))
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(predictor)).labels(X), expected)
+    np.testing.assert_array_equal(codes_of(pickle.loads(pickle.dumps(predictor)), X), expected)
 
 
 def test_large_scores_do_not_overflow():
@@ -188,7 +194,7 @@ def test_large_scores_do_not_overflow():
 def test_ties_go_to_the_lower_class():
     network = DenseNetwork((np.ones((2, 3), np.float32),), (np.zeros(3, np.float32),), ())
     for n in (3, 300):
-        assert not Predictor(network).labels(np.ones((n, 2), np.float32)).any()
+        assert not codes_of(Predictor(network), np.ones((n, 2), np.float32)).any()
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
@@ -200,7 +206,7 @@ def test_a_value_that_is_not_finite_is_an_error_wherever_it_is(activation, width
         for column in (0, 5):
             X = samples(n, 6)
             X[row, column] = value
-            for method in (predictor.labels, predictor.probabilities):
+            for method in (partial(codes_of, predictor), predictor.probabilities):
                 with pytest.raises(ValueError, match=f"Input X contains {name}"):
                     method(X)
 
@@ -211,6 +217,18 @@ def test_the_largest_finite_values_are_finite(n):
     predictor = Predictor(make_network((6, 16, 4)))
     X = np.full((n, 6), np.float32(3e38))
     with np.errstate(all="ignore"):
-        assert len(predictor.labels(X)) == n
+        assert len(codes_of(predictor, X)) == n
     with pytest.raises(ValueError, match="too large for dtype"), np.errstate(over="ignore"):
-        predictor.labels(np.full((n, 6), 1e39))
+        codes_of(predictor, np.full((n, 6), 1e39))
+
+
+@pytest.mark.parametrize("n", [3, 3000])
+def test_labels_are_the_classes_themselves(n):
+    predictor, X = Predictor(make_network((6, 9, 3))), samples(n, 6)
+    codes = codes_of(predictor, X)
+    for classes in (["a", "bc", "def"], [False, True, 2], [1.5, 2.5, 9.0]):
+        for dtype in (None, object):
+            classes_ = np.array(classes, dtype=dtype)
+            labels = predictor.labels(X, classes_)
+            assert labels.dtype == classes_.dtype
+            np.testing.assert_array_equal(labels, classes_[codes])
