@@ -129,13 +129,12 @@ class AbsorptionFeatures(SpectralTransformer):
     >>> features = AbsorptionFeatures(
     ...     [2160, 2180, 2200, 2220, 2240],
     ...     features={"al_oh_2200": (2160, 2240)},
-    ...     parameters=("position", "depth", "width"),
+    ...     parameters=("position", "width"),
     ... )
     >>> features.fit_transform([[0.6, 0.48, 0.3, 0.48, 0.6]]).round(1)
-    array([[2200. ,    0.5,   33.3]])
+    array([[2200. ,   33.3]])
     >>> features.get_feature_names_out()
-    array(['al_oh_2200__position', 'al_oh_2200__depth', 'al_oh_2200__width'],
-          dtype=object)
+    array(['al_oh_2200__position', 'al_oh_2200__width'], dtype=object)
     """
 
     _parameter_constraints = {

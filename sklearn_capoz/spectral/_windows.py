@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+# numba's cache on disk does not notice when a kernel of another file changes: touch this file too.
 from ._hull import compress, fill_hull, load
 
 PARAMETERS = ("position", "depth", "width", "area", "asymmetry", "sai", "slope")
@@ -101,19 +102,22 @@ def measure_shape(wavelengths, q, m, s1, s2, found):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def quotient(wavelengths, r, straight, stack, q):
-    """Quotient to the upper convex hull or to the straight line from end to end."""
+def quotient_to_line(wavelengths, r, q):
+    """Quotient to the straight line from end to end."""
     last = len(r) - 1
-    if straight:
-        start, level = wavelengths[0], r[0]
-        slope = (r[last] - level) / (wavelengths[last] - start)
-        for j in range(last):
-            q[j] = r[j] / (level + slope * (wavelengths[j] - start))
-    else:
-        fill_hull(wavelengths, r, 0, last, stack, q)
-        for j in range(last):
-            q[j] = r[j] / q[j]
-    q[last] = 1.0
+    start, level = wavelengths[0], r[0]
+    slope = (r[last] - level) / (wavelengths[last] - start)
+    for j in range(last):
+        q[j] = r[j] / (level + slope * (wavelengths[j] - start))
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def quotient_to_hull(wavelengths, r, stack, q):
+    """Quotient to the upper convex hull."""
+    last = len(r) - 1
+    fill_hull(wavelengths, r, 0, last, stack, q)
+    for j in range(last):
+        q[j] = r[j] / q[j]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -130,7 +134,11 @@ def measure_complete(X, start, wavelengths, windows, k, selected, shape, least, 
             continue
         exists = width > 2 and r[0] > 0.0 and r[width - 1] > 0.0
         if exists:  # both ends are above zero, and so is the continuum
-            quotient(wavelengths, r, straight, stack, q)
+            if straight:
+                quotient_to_line(wavelengths, r, q)
+            else:
+                quotient_to_hull(wavelengths, r, stack, q)
+            q[width - 1] = 1.0
             m = lowest_band(q, first, last)
             exists = m >= 0 and 0.0 < q[m] < 1.0 - least
             if exists:

@@ -1,0 +1,238 @@
+"""Spectra per second, by compiled kernel and public ``transform``, beside the peers.
+
+Run with ``python -m benchmarks.spectral_speed``. Spectra are smooth, with slopes, absorptions and
+1 % noise. "kernel" is the compiled loop alone; "transform" is what a user calls, with validation.
+Every figure is the median of repeats in turn, so that a busy moment hits all alike. The peers
+compute the hull quotient only, and in float64; hylite ignores the wavelengths.
+"""
+
+import platform
+from importlib.metadata import version
+from os import cpu_count
+from time import perf_counter
+
+import numpy as np
+
+from benchmarks.spectral_exactness import random_spectra
+from sklearn_capoz.spectral import (
+    AbsorptionFeature,
+    AbsorptionFeatures,
+    ContinuumRemoval,
+    SpectralAbsorptionIndex,
+    _hull,
+    _local_index,
+    _windows,
+)
+
+REPEATS = 9
+GRIDS = {50: (1990, 2480), 224: (380, 2510), 2151: (350, 2500)}
+ROWS = {50: 100_000, 224: 25_000, 2151: 2_500}
+HULL_TARGETS = {50: 2.0e6, 224: 500e3, 2151: 70e3}
+PEER_ROWS = {50: 2_000, 224: 1_000, 2151: 200}
+
+
+def rates(jobs, repeats=REPEATS):
+    """Spectra per second of every job, a dict name -> (function, number of spectra)."""
+    for function, _ in jobs.values():
+        function()  # compiles
+    seconds = {name: [] for name in jobs}
+    for _ in range(repeats):
+        for name, (function, _) in jobs.items():
+            start = perf_counter()
+            function()
+            seconds[name].append(perf_counter() - start)
+    return {name: n / np.median(seconds[name]) for name, (_, n) in jobs.items()}
+
+
+def spectra(n_bands, dtype=np.float32):
+    """Wavelengths in nm and spectra for one row of the table."""
+    nm = np.linspace(*GRIDS[n_bands], n_bands)
+    return nm, random_spectra(nm, ROWS[n_bands], random_state=0).astype(dtype)
+
+
+def peer_hull_quotients(nm, quiet=False):
+    """Hull quotients of the packages that are installed: name -> function of X."""
+    makers = {
+        "spectral": _spectral_python,
+        "hylite": _hylite,
+        "chemotools": _chemotools,
+        "pysptools": _pysptools,
+    }
+    found = {}
+    for name, make in makers.items():
+        try:
+            found[name] = make(nm)
+        except ImportError as error:
+            if not quiet:
+                print(f"  without {name}: {error}")
+    return found
+
+
+def _spectral_python(nm):
+    from spectral import remove_continuum
+
+    return lambda X: remove_continuum(X.astype(np.float64), nm)
+
+
+def _hylite(nm):
+    import gfit  # noqa: F401  # hylite's hull lives there
+    from hylite.correct.detrend import get_hull_corrected
+
+    return lambda X: get_hull_corrected(X.astype(np.float64), vb=False)
+
+
+def _chemotools(nm):
+    from chemotools.baseline import RubberbandCorrection
+
+    def quotient(X):
+        below_hull = RubberbandCorrection().fit_transform(-X)
+        return X / (X + below_hull)
+
+    return quotient
+
+
+def _pysptools(nm):
+    from pysptools.spectro.hull_removal import convex_hull_removal
+
+    return lambda X: np.array([convex_hull_removal(list(row), list(nm))[0] for row in X])
+
+
+def hull_jobs(n_bands, dtype):
+    """Convex hull quotient of one grid: kernel, transform, peers."""
+    nm, X = spectra(n_bands, dtype)
+    out, bounds = np.empty_like(X), np.array([0, n_bands], dtype=np.intp)
+    removal = ContinuumRemoval(nm).fit(X)
+    few = X[: PEER_ROWS[n_bands]]
+    return {
+        "kernel": (
+            lambda: _hull.remove_continuum(X, nm, bounds, _hull.CONVEX, _hull.DIVIDE, out),
+            len(X),
+        ),
+        "transform": (lambda: removal.transform(X), len(X)),
+    } | {
+        name: (lambda quotient=quotient: quotient(few), len(few))
+        for name, quotient in peer_hull_quotients(nm, quiet=True).items()
+    }
+
+
+def window_jobs(feature, parameters, dtype):
+    """One window of a 50-band spectrum: kernel and transform."""
+    nm, X = spectra(50, dtype)
+    finder = AbsorptionFeatures(nm, features=[feature], parameters=parameters).fit(X)
+    out = finder.transform(X)
+    settings = finder._axis.wavelengths, finder._windows, finder._selected
+    shape = len(parameters) > 4
+    return {
+        "kernel": (
+            lambda: _windows.absorption_features(X, *settings, shape, 1e-6, out),
+            len(X),
+        ),
+        "transform": (lambda: finder.transform(X), len(X)),
+    }
+
+
+def index_jobs(half_widths, dtype):
+    """Local SAI vector of 50 bands: kernel and transform."""
+    nm, X = spectra(50, dtype)
+    index = SpectralAbsorptionIndex(nm, half_widths=half_widths).fit(X)
+    out = index.transform(X)
+    return {
+        "kernel": (lambda: _local_index.shoulder_index(X, index._shoulders, out), len(X)),
+        "transform": (lambda: index.transform(X), len(X)),
+    }
+
+
+def thread_jobs():
+    """Make the same transforms on one and on two threads."""
+    nm, X = spectra(224)
+    makers = {
+        "hull, 224 bands": lambda n_jobs: ContinuumRemoval(nm, n_jobs=n_jobs),
+        "local SAI, 224 bands": lambda n_jobs: SpectralAbsorptionIndex(nm, n_jobs=n_jobs),
+        "swir features, 224 bands": lambda n_jobs: AbsorptionFeatures(nm, n_jobs=n_jobs),
+    }
+    for name, make in makers.items():
+        both = {n_jobs: make(n_jobs).fit(X) for n_jobs in (1, 2)}
+        yield (
+            name,
+            {
+                str(n_jobs): (lambda one=one: one.transform(X), len(X))
+                for n_jobs, one in both.items()
+            },
+        )
+
+
+def first_call_seconds():
+    """Seconds of the first transform in a new process without compiled kernels on disk."""
+    import os
+    import subprocess
+    import sys
+    from tempfile import TemporaryDirectory
+
+    program = (
+        "import time, numpy as np\n"
+        "from sklearn_capoz.spectral import *\n"
+        "nm = np.arange(2000, 2400, 10.); X = np.ones((5, 40), np.float32)\n"
+        "for step in (ContinuumRemoval(nm), SpectralAbsorptionIndex(nm), AbsorptionFeatures(nm)):\n"
+        "    start = time.perf_counter(); step.fit_transform(X)\n"
+        "    print(f'{time.perf_counter() - start:.2f}', end=' ')\n"
+    )
+    with TemporaryDirectory() as folder:
+        environment = os.environ | {"NUMBA_CACHE_DIR": folder}
+        for state in ("cold", "cached"):
+            run = subprocess.run(
+                [sys.executable, "-c", program], env=environment, capture_output=True, check=True
+            )
+            yield state, run.stdout.decode().strip()
+
+
+def show(job, found, target):
+    """Print one row of the table."""
+    ours = f"{found['kernel'] / 1e6:8.3f} {found['transform'] / 1e6:10.3f} {target / 1e6:8.3f}"
+    peers = "  ".join(
+        f"{name} {rate / 1e3:.1f} k ({found['transform'] / rate:.1f}x)"
+        for name, rate in found.items()
+        if name not in ("kernel", "transform")
+    )
+    print(f"{job:<44} {ours}  {peers}")
+
+
+def main():
+    """Print the table."""
+    print(
+        f"{platform.processor() or platform.machine()}, {cpu_count()} cores, one thread unless said"
+    )
+    print(", ".join(f"{name} {version(name)}" for name in ("numba", "numpy", "scikit-learn")))
+    peer_hull_quotients(np.arange(5.0))
+    print(
+        f"{'million spectra per second':<44} {'kernel':>8} {'transform':>10} {'target':>8}  peers"
+    )
+    straight = AbsorptionFeature("al_oh_2200", 2120, 2280, left=2120, right=2280)
+    hull = AbsorptionFeature("al_oh_2200", 2120, 2280)
+    for dtype in (np.float32, np.float64):
+        name = dtype.__name__
+        for n_bands, target in HULL_TARGETS.items():
+            show(
+                f"hull quotient, {n_bands} bands, {name}", rates(hull_jobs(n_bands, dtype)), target
+            )
+        four = ("position", "depth", "sai", "slope")
+        show(
+            f"one window, 4 parameters, line, {name}",
+            rates(window_jobs(straight, four, dtype)),
+            20e6,
+        )
+        seven = _windows.PARAMETERS
+        show(f"one window, 7 parameters, hull, {name}", rates(window_jobs(hull, seven, dtype)), 3e6)
+        for half_widths in (60, (40, 60, 80)):
+            job = f"local SAI, 50 bands, {half_widths} nm, {name}"
+            show(job, rates(index_jobs(half_widths, dtype)), 2.5e6)
+    print("two threads over one (target 1.8)")
+    for name, jobs in thread_jobs():
+        found = rates(jobs)
+        print(f"  {name:<30} {found['2'] / found['1']:.2f}")
+    print("first call in a new process, s: hull, SAI, features")
+    for state, seconds in first_call_seconds():
+        print(f"  {state:<10} {seconds}")
+
+
+if __name__ == "__main__":
+    main()
