@@ -29,7 +29,7 @@ __all__ = ["SceneMap", "predict_scene"]
 
 #: Bytes of reflectance per block: small enough for the caches and for a cluster's messages, large
 #: enough that Python's share is nothing.
-BLOCK_BYTES = 8_000_000
+BLOCK_BYTES = 4_000_000
 
 REJECTED_COLOR = (128, 128, 128)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from functools import cache
 from itertools import islice
 from typing import Any
 
 import numpy as np
 from joblib import effective_n_jobs
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_limits
 from tqdm.auto import tqdm
 
 from ._scene_arrays import ArraySource, DaskSource
@@ -108,6 +109,12 @@ def current_client(source: Source):
         return None
 
 
+@cache
+def _thread_pools() -> ThreadpoolController:
+    """Find the BLAS libraries once: it takes 5 ms, a block takes 10."""
+    return ThreadpoolController()
+
+
 def _itself(value):
     return value
 
@@ -115,5 +122,5 @@ def _itself(value):
 def _work_there(classify: PixelClassifier, block, start: int, stop: int) -> list[np.ndarray]:
     if isinstance(block, Source):
         block = block.read(start, stop, classify.match.bands)
-    with threadpool_limits(1, "blas"):
+    with _thread_pools().limit(limits=1, user_api="blas"):
         return classify(block)

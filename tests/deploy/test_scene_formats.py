@@ -9,8 +9,8 @@ import pytest
 import xarray as xr
 from sklearn.naive_bayes import GaussianNB
 
-from sklearn_capoz.deploy import predict_scene
 from sklearn_capoz.deploy import _scene_formats as formats
+from sklearn_capoz.deploy import predict_scene
 
 envi = pytest.importorskip("spectral.io.envi")
 rasterio = pytest.importorskip("rasterio")

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from sklearn.naive_bayes import GaussianNB
 
-from sklearn_capoz.deploy import predict_scene
 from sklearn_capoz.deploy import _scene_formats as formats
 from sklearn_capoz.deploy import _scene_work as work
+from sklearn_capoz.deploy import predict_scene
 
 pytest.importorskip("rasterio")
 pytest.importorskip("spectral")
@@ -26,7 +26,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def uninterrupted(tmp_path, scene, scene_model):
-    """The files of a run that nothing interrupted, by output name."""
+    """Return a function: the files of a run that nothing interrupted, by output name."""
     folder = tmp_path / "whole"
     folder.mkdir()
 
@@ -107,7 +107,7 @@ def test_a_continued_run_does_only_what_is_left(tmp_path, monkeypatch, scene, sc
 
 @pytest.fixture
 def interrupted(tmp_path, monkeypatch, scene, scene_model):
-    """An output whose run was interrupted after some blocks."""
+    """Interrupt a run after some blocks; return its output's path."""
     output = tmp_path / "map.tif"
     with monkeypatch.context() as patch:
         patch.setattr(GaussianNB, "predict_proba", Interrupter(6).wrap(GaussianNB.predict_proba))

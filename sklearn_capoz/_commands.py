@@ -1,0 +1,204 @@
+"""Commands `train` and `map`: from a table of spectra to a model, from a model to a map.
+
+Both are thin: what they do is a few calls of the public API. That is imported when a command runs,
+so that a wrong call is answered at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+__all__ = ["add_map_parser", "add_train_parser"]
+
+#: A column name that is a wavelength, such as 2205.3, "2205 nm" or "2.205um".
+_WAVELENGTH = re.compile(r"\s*\d+(\.\d+)?\s*(nm|um|µm)?\s*", re.IGNORECASE)
+
+#: Samples that a class needs to be split into training, scoring, choosing and testing.
+_MIN_PER_CLASS = 10
+
+
+def add_train_parser(subparsers) -> None:
+    """Add the command that trains a pruned model on a table of spectra.
+
+    Parameters
+    ----------
+    subparsers : argparse's subparsers
+        Of the program's parser; the command's function is `run` in the parsed arguments.
+    """
+    parser = subparsers.add_parser(
+        "train",
+        help="train a pruned model on a CSV table of spectra",
+        description="Train on a CSV file with a spectrum in each row: a column for each band, "
+        "named by its wavelength in nm or um, and a column with the label. Other columns are "
+        "ignored. A part of the spectra is held out to test the model.",
+    )
+    parser.add_argument("spectra", type=Path, help="CSV file")
+    parser.add_argument("--label", required=True, help="name of the column with the labels")
+    parser.add_argument("--output", required=True, type=Path, help="model file, by custom .capoz")
+    parser.add_argument("--units", type=int, default=30, help="hidden units at first (30)")
+    parser.add_argument("--iterations", type=int, default=5, help="rounds of pruning (5)")
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=0.01,
+        help="validation accuracy that a smaller network may give up (0.01)",
+    )
+    parser.add_argument("--test-fraction", type=float, default=0.2, help="share held out (0.2)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything random (0)")
+    parser.add_argument("--quiet", action="store_true", help="show no progress bar")
+    parser.set_defaults(run=_train)
+
+
+def add_map_parser(subparsers) -> None:
+    """Add the command that maps a scene with a saved model.
+
+    Parameters
+    ----------
+    subparsers : argparse's subparsers
+        Of the program's parser; the command's function is `run` in the parsed arguments.
+    """
+    parser = subparsers.add_parser(
+        "map",
+        help="map a scene with a saved model",
+        description="Classify every pixel of an ENVI file or GeoTIFF of any size.",
+    )
+    parser.add_argument("scene", type=Path, help="ENVI header or data file, or GeoTIFF")
+    parser.add_argument("--model", required=True, type=Path, help="model file of `train`")
+    parser.add_argument(
+        "--output", required=True, type=Path, help=".tif writes a GeoTIFF, .hdr an ENVI file"
+    )
+    parser.add_argument("--proba", action="store_true", help="also write class probabilities")
+    parser.add_argument("--features", action="store_true", help="also write the model's features")
+    parser.add_argument(
+        "--reject-below", type=float, metavar="P", help="reject pixels less probable than P"
+    )
+    parser.add_argument("--nodata", type=float, help="stored number for no data (the file's)")
+    parser.add_argument("--scale", type=float, help="stored number for reflectance 1 (the file's)")
+    parser.add_argument(
+        "--max-band-gap", type=float, default=20.0, metavar="NM",
+        help="largest distance from a band of the model to one of the scene (20 nm)",
+    )  # fmt: skip
+    parser.add_argument("--jobs", type=int, default=-1, help="threads; -1 is every core (-1)")
+    parser.add_argument("--resume", action="store_true", help="go on where a run was interrupted")
+    parser.add_argument("--quiet", action="store_true", help="show no progress bar")
+    parser.set_defaults(run=_map)
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    from sklearn.metrics import balanced_accuracy_score
+    from sklearn.model_selection import train_test_split
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    from . import PrunedMLPClassifier, SpectralAbsorptionIndex
+    from .deploy import save_model
+
+    output = arguments.output
+    if output.is_dir() or not output.parent.is_dir():
+        raise FileNotFoundError(f"--output {output}: no file can be written there.")
+    X, y, wavelengths = _read_spectra(arguments.spectra, arguments.label)
+    print(
+        f"{len(X)} spectra of {len(set(y))} classes, {len(wavelengths)} bands from "
+        f"{min(wavelengths):g} to {max(wavelengths):g} nm"
+    )
+    X, X_test, y, y_test = train_test_split(
+        X, y, test_size=arguments.test_fraction, stratify=y, random_state=arguments.seed
+    )
+    network = PrunedMLPClassifier(
+        (arguments.units,),
+        n_iterations=arguments.iterations,
+        keep="smallest",
+        tolerance=arguments.tolerance,
+        verbose=not arguments.quiet,
+        random_state=arguments.seed,
+    )
+    model = make_pipeline(SpectralAbsorptionIndex(wavelengths), StandardScaler(), network)
+    model.fit(X, y)
+    columns = ["n_units", "n_parameters", "parameter_ratio", "accuracy_before", "accuracy_after"]
+    print(network.history_[columns].round(3).to_string())
+    print(
+        f"kept: iteration {network.best_iteration_}, "
+        f"{network.history_['n_units'][network.best_iteration_]} of {arguments.units} units"
+    )
+    predicted = model.predict(X_test)
+    print(
+        f"held-out spectra: {len(y_test)}, accuracy {(predicted == y_test).mean():.3f}, balanced "
+        f"accuracy {balanced_accuracy_score(y_test, predicted):.3f}"
+    )
+    save_model(model, output)
+    print(f"model: {output}")
+
+
+def _read_spectra(path: Path, label: str):
+    """Read reflectance (n_spectra, n_bands), labels, and wavelengths in nm."""
+    import numpy as np
+    import pandas as pd
+
+    from .exceptions import DataFormatError
+    from .spectral._wavelengths import wavelengths_nm
+
+    try:
+        table = pd.read_csv(path, dtype={label: str})
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise DataFormatError(f"{path} is no table in CSV: {error}") from error
+    if label not in table.columns:
+        listed = ", ".join([c for c in table.columns if not _WAVELENGTH.fullmatch(c)][:10])
+        raise DataFormatError(f"{path} has no column {label!r}; it has {listed or 'only bands'}.")
+    bands = [c for c in table.columns if c != label and _WAVELENGTH.fullmatch(c)]
+    if len(bands) < 3:
+        raise DataFormatError(
+            f"{path} has {len(bands)} columns named by a wavelength, such as 2205.3; at least 3 "
+            "are needed."
+        )
+    spectra = table[bands]
+    if texts := [c for c in bands if spectra[c].dtype.kind not in "iuf"]:
+        raise DataFormatError(f"{path}: column {texts[0]} must hold numbers.")
+    X = spectra.to_numpy(dtype=np.float64)
+    if (n_bad := int((~np.isfinite(X)).any(axis=1).sum())) or table[label].isna().any():
+        raise DataFormatError(
+            f"{path}: {n_bad} spectra have missing or infinite values, and "
+            f"{int(table[label].isna().sum())} no label; remove these rows or bands."
+        )
+    if np.median(np.abs(X)) > 5:
+        raise DataFormatError(
+            f"{path}: the median is {np.median(np.abs(X)):g}, and reflectance is 0 to 1; divide "
+            "by what stands for 1."
+        )
+    y = table[label].str.strip().to_numpy(dtype=str)
+    names, counts = np.unique(y, return_counts=True)
+    if len(names) < 2 or counts.min() < _MIN_PER_CLASS:
+        raise DataFormatError(
+            f"{path} must hold at least two classes of {_MIN_PER_CLASS} spectra each: the label "
+            f"'{names[counts.argmin()]}' has {counts.min()}, and there are {len(names)} labels."
+        )
+    return X, y, wavelengths_nm(spectra, len(bands)).tolist()
+
+
+def _map(arguments: argparse.Namespace) -> None:
+    from .deploy import load_model, predict_scene
+
+    try:
+        found = predict_scene(
+            load_model(arguments.model),
+            arguments.scene,
+            output=arguments.output,
+            proba=arguments.proba,
+            features="model" if arguments.features else None,
+            reject_below=arguments.reject_below,
+            nodata=arguments.nodata,
+            scale=arguments.scale,
+            max_band_gap=arguments.max_band_gap,
+            n_jobs=arguments.jobs,
+            resume=arguments.resume,
+            verbose=not arguments.quiet,
+        )
+    except KeyboardInterrupt:
+        print("\nThe finished part is kept: go on with --resume.", file=sys.stderr)
+        raise
+    width = max(map(len, found.class_names))
+    for name, count in zip(found.class_names, found.counts, strict=True):
+        print(f"{name:<{width}}  {count:>12,} pixels  {count / found.counts.sum():7.2%}")
+    print("written:", *map(str, found.files))

@@ -1,0 +1,197 @@
+import argparse
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sklearn_capoz._commands import add_map_parser, add_train_parser
+from sklearn_capoz.datasets import make_mineral_scene
+from sklearn_capoz.deploy import load_model, predict_scene
+from sklearn_capoz.exceptions import DataFormatError
+
+envi = pytest.importorskip("spectral.io.envi")
+pytest.importorskip("safetensors")
+rasterio = pytest.importorskip("rasterio")
+
+
+def run(*words):
+    parser = argparse.ArgumentParser()
+    subparsers = parser.add_subparsers(required=True)
+    add_train_parser(subparsers)
+    add_map_parser(subparsers)
+    arguments = parser.parse_args([str(word) for word in words])
+    arguments.run(arguments)
+
+
+@pytest.fixture(scope="module")
+def table():
+    scene = make_mineral_scene((40, 40), minerals=["Alunite", "Calcite", "Muscovite"],
+                               random_state=0)  # fmt: skip
+    names = [f"{w / 1000:.4f}" for w in scene.wavelengths]
+    table = pd.DataFrame(scene.cube.reshape(-1, 50), columns=names)
+    table.insert(0, "mineral", scene.target_names[scene.labels.ravel()])
+    table["sample"] = "some text"
+    return table
+
+
+@pytest.fixture(scope="module")
+def trained(table, tmp_path_factory):
+    """Train once; return the model's path."""
+    folder = tmp_path_factory.mktemp("trained")
+    table.to_csv(folder / "spectra.csv", index=False)
+    run("train", folder / "spectra.csv", "--label", "mineral", "--output", folder / "m.capoz",
+        "--units", 8, "--iterations", 2, "--quiet")  # fmt: skip
+    return folder / "m.capoz"
+
+
+@pytest.fixture
+def scene_path(tmp_path):
+    scene = make_mineral_scene((30, 20), minerals=["Alunite", "Calcite", "Muscovite"],
+                               random_state=1)  # fmt: skip
+    header = {"wavelength": scene.wavelengths, "wavelength units": "Nanometers"}
+    header["reflectance scale factor"] = 10000
+    path = tmp_path / "scene.hdr"
+    envi.save_image(str(path), (scene.cube * 10000).astype("int16"), metadata=header)
+    return path, scene
+
+
+def test_train_says_what_it_kept(table, tmp_path, capsys):
+    table.to_csv(tmp_path / "spectra.csv", index=False)
+    model_path = tmp_path / "m.capoz"
+    run("train", tmp_path / "spectra.csv", "--label", "mineral", "--output", model_path,
+        "--units", 8, "--iterations", 2, "--quiet")  # fmt: skip
+    said = capsys.readouterr().out
+    assert "1600 spectra of 3 classes, 50 bands from 1990 to 2480 nm" in said
+    assert "of 8 units" in said
+    assert "held-out spectra: 320, accuracy 0." in said
+    model = load_model(model_path)
+    assert list(model.classes_) == ["Alunite", "Calcite", "Muscovite"]
+    X = table.drop(columns=["mineral", "sample"]).to_numpy()
+    assert (model.predict(X) == table["mineral"]).mean() > 0.8
+
+
+def test_from_a_table_to_a_map(trained, scene_path, tmp_path, capsys):
+    path, scene = scene_path
+    output = tmp_path / "map.tif"
+    run("map", path, "--model", trained, "--output", output, "--proba", "--features",
+        "--reject-below", 0.5, "--jobs", 1, "--quiet")  # fmt: skip
+    said = capsys.readouterr().out
+    assert "no data" in said
+    assert "rejected" in said
+    assert str(tmp_path / "map_features.tif") in said
+    direct = predict_scene(load_model(trained), path, reject_below=0.5)
+    with pytest.warns(rasterio.errors.NotGeoreferencedWarning), rasterio.open(output) as dataset:
+        np.testing.assert_array_equal(dataset.read(1), direct.codes)
+    assert (direct.codes == scene.labels + 1).mean() > 0.7
+
+
+def test_map_shows_progress_and_resumes(trained, scene_path, tmp_path, capsys, monkeypatch):
+    path, _ = scene_path
+    output = tmp_path / "map.hdr"
+    words = ("map", path, "--model", trained, "--output", output, "--jobs", 1)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sklearn_capoz.deploy._scene.publish", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(*words)
+    assert "go on with --resume" in capsys.readouterr().err
+    assert not output.exists()
+    run(*words, "--resume")
+    assert "600/600" in capsys.readouterr().err
+    assert output.exists()
+
+
+def test_a_model_for_other_bands_is_refused(trained, scene_path, tmp_path):
+    path, _ = scene_path
+    lines = path.read_text().splitlines()
+    shifted = ", ".join(str(1000 + 5 * i) for i in range(50))
+    lines = [f"wavelength = {{{shifted}}}" if li.startswith("wavelength =") else li for li in lines]
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(ValueError, match="good bands span 1000 to 1245 nm"):
+        run("map", path, "--model", trained, "--output", tmp_path / "map.tif")
+    assert not list(tmp_path.glob("map*"))
+
+
+def with_missing(table):
+    table.iloc[3, 5] = np.nan
+
+
+def with_text(table):
+    table["2.2008"] = "high"
+
+
+def with_percent(table):
+    table.iloc[:, 1:51] *= 100
+
+
+def with_a_rare_class(table):
+    table.loc[[0, 1], "mineral"] = "Opal"
+
+
+def without_a_label(table):
+    table.loc[7, "mineral"] = None
+
+
+def with_one_class(table):
+    table["mineral"] = "Opal"
+
+
+def without_bands(table):
+    table.columns = ["mineral", *(f"band {i}" for i in range(50)), "sample"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (with_missing, "1 spectra have missing or infinite values"),
+        (with_text, r"column 2\.2008 must hold numbers"),
+        (with_percent, "reflectance is 0 to 1"),
+        (with_a_rare_class, "the label 'Opal' has 2"),
+        (without_a_label, "and 1 no label"),
+        (with_one_class, "there are 1 labels"),
+        (without_bands, "has 0 columns named by a wavelength"),
+    ],
+)
+def test_tables_that_cannot_be_trained_on(table, tmp_path, spoil, message):
+    table = table.copy()
+    spoil(table)
+    table.to_csv(tmp_path / "spectra.csv", index=False)
+    with pytest.raises(DataFormatError, match=message):
+        run("train", tmp_path / "spectra.csv", "--label", "mineral", "--output", tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+
+
+def test_files_that_are_no_table(table, tmp_path):
+    path, output = tmp_path / "spectra.csv", tmp_path / "m.capoz"
+    table.to_csv(path, index=False)
+    with pytest.raises(DataFormatError, match="no column 'rock'; it has mineral, sample"):
+        run("train", path, "--label", "rock", "--output", output)
+    path.write_bytes(b"\xff\xfe\x00,1,2\n")
+    with pytest.raises(DataFormatError, match="is no table in CSV"):
+        run("train", path, "--label", "mineral", "--output", output)
+    path.write_bytes(b"")
+    with pytest.raises(DataFormatError, match="is no table in CSV"):
+        run("train", path, "--label", "mineral", "--output", output)
+    with pytest.raises(FileNotFoundError, match=r"absent\.csv"):
+        run("train", tmp_path / "absent.csv", "--label", "mineral", "--output", output)
+    with pytest.raises(FileNotFoundError, match="no file can be written there"):
+        run("train", path, "--label", "mineral", "--output", tmp_path / "absent" / "m.capoz")
+
+
+def test_what_is_no_model_is_refused(scene_path, tmp_path):
+    path, _ = scene_path
+    (tmp_path / "m.capoz").write_bytes(b"nothing of the kind")
+    with pytest.raises(DataFormatError):
+        run("map", path, "--model", tmp_path / "m.capoz", "--output", tmp_path / "map.tif")
+
+
+@pytest.mark.parametrize(
+    "words", [["map"], ["train", "spectra.csv"], ["map", "s.hdr", "--model", "m", "--jobs", "two"]]
+)
+def test_wrong_calls_are_explained(words, capsys):
+    with pytest.raises(SystemExit):
+        run(*words)
+    assert "usage:" in capsys.readouterr().err
