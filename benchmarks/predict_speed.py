@@ -1,0 +1,201 @@
+"""Speed of prediction, against MLPClassifier and onnxruntime, with the same weights.
+
+Run with `python -m benchmarks.predict_speed`. All times are medians of repeats in turn, within
+one process, through the public `predict`, input checks included; onnxruntime has none. Every
+peer may use two threads. The labels of all peers are compared first.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_capoz.deploy import CompiledClassifier, compile_pipeline, to_onnx
+from sklearn_capoz.networks._convert import as_dense_network
+
+N_THREADS = 2
+
+#: Widths -> rows, and the least ratio to MLPClassifier and to onnxruntime that we ask for.
+JOBS: dict[tuple[int, ...], tuple[int, float | None, float | None]] = {
+    (50, 30, 7): (2_000_000, 7.0, 0.75),
+    (50, 9, 7): (2_000_000, None, None),
+    (200, 512, 512, 16): (40_000, None, 1.0),
+}
+
+
+def fitted_mlp(widths: tuple[int, ...], dtype=np.float32) -> MLPClassifier:
+    """Return an MLPClassifier after one epoch: the time does not depend on what it learnt."""
+    random = np.random.RandomState(0)
+    X = random.standard_normal((20 * widths[-1], widths[0])).astype(dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        mlp = MLPClassifier(widths[1:-1], max_iter=1, random_state=0)
+        return mlp.fit(X, np.arange(len(X)) % widths[-1])
+
+
+def compiled(mlp: MLPClassifier) -> CompiledClassifier:
+    return CompiledClassifier(as_dense_network(mlp), mlp.classes_)
+
+
+def onnx_session(mlp: MLPClassifier) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = N_THREADS
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "mlp.onnx"
+        to_onnx(mlp, path)
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def seconds(calls: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
+    """Return the median time of every call; they take turns, after one round to warm up."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for turn in range(repeats + 1):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            if turn:
+                times[name].append(time.perf_counter() - start)
+    return {name: median(values) for name, values in times.items()}
+
+
+def verdict(ratio: float, target: float | None) -> str:
+    if target is None:
+        return f"{ratio:.2f}"
+    return f"{ratio:.2f} (>= {target:g}: {'yes' if ratio >= target else 'NO'})"
+
+
+def many_rows() -> None:
+    print(f"{'network':>16} {'rows':>9} | ms: MLPClassifier onnxruntime ours | ratios", flush=True)
+    ours = {}
+    for widths, (n_rows, over_mlp, over_onnx) in JOBS.items():
+        mlp = fitted_mlp(widths)
+        model, session = compiled(mlp), onnx_session(mlp)
+        X = np.random.RandomState(1).standard_normal((n_rows, widths[0])).astype(np.float32)
+        expected = mlp.predict(X)
+        assert (model.predict(X) == expected).all()
+        differing = int((session.run(["label"], {"X": X})[0] != expected).sum())
+        found = seconds(
+            {
+                "mlp": lambda mlp=mlp, X=X: mlp.predict(X),
+                "onnx": lambda session=session, X=X: session.run(["label"], {"X": X}),
+                "ours": lambda model=model, X=X: model.predict(X),
+            },
+            repeats=9,
+        )
+        ours[widths] = found["ours"]
+        name = "-".join(map(str, widths))
+        times = " ".join(f"{1e3 * found[peer]:9.1f}" for peer in ("mlp", "onnx", "ours"))
+        print(
+            f"{name:>16} {n_rows:>9} | {times} | {verdict(found['mlp'] / found['ours'], over_mlp)}"
+            f" x MLPClassifier, {verdict(found['onnx'] / found['ours'], over_onnx)} x onnxruntime"
+            f"; onnxruntime differs in {differing} labels",
+            flush=True,
+        )
+    ratio = ours[50, 30, 7] / ours[50, 9, 7]
+    print(f"9 of 30 units against all 30: {verdict(ratio, 1.3)} x")
+
+
+def other_inputs() -> None:
+    """Probabilities, float64, a column order that BLAS likes and we copy, and a scaler."""
+    print("\nours against MLPClassifier, 50-30-7, 500,000 rows")
+    for dtype in (np.float32, np.float64):
+        mlp = fitted_mlp((50, 30, 7), dtype)
+        model = compiled(mlp)
+        X = np.random.RandomState(1).standard_normal((500_000, 50)).astype(dtype)
+        scaler = StandardScaler().fit(X[:1000])
+        pipeline = Pipeline([("scaler", scaler), ("mlp", mlp)])
+        folded, columns = compile_pipeline(pipeline), np.asfortranarray(X)
+        pairs = {
+            "predict": (lambda m=mlp, X=X: m.predict(X), lambda m=model, X=X: m.predict(X)),
+            "predict_proba": (
+                lambda m=mlp, X=X: m.predict_proba(X),
+                lambda m=model, X=X: m.predict_proba(X),
+            ),
+            "predict, Fortran order": (
+                lambda m=mlp, X=columns: m.predict(X),
+                lambda m=model, X=columns: m.predict(X),
+            ),
+            "predict, scaler folded": (
+                lambda m=pipeline, X=X: m.predict(X),
+                lambda m=folded, X=X: m.predict(X),
+            ),
+        }
+        assert (folded.predict(X) == pipeline.predict(X)).mean() > 0.99999
+        for name, (theirs, ours) in pairs.items():
+            found = seconds({"theirs": theirs, "ours": ours}, repeats=5)
+            ratio = found["theirs"] / found["ours"]
+            print(f"{np.dtype(dtype).name:>8} {name:24} {ratio:6.2f} x", flush=True)
+
+
+def one_row(n_calls: int = 2000) -> None:
+    mlp = fitted_mlp((50, 30, 7))
+    model, X = compiled(mlp), np.zeros((1, 50), np.float32)
+
+    def often(predict: Callable) -> Callable[[], None]:
+        def call() -> None:
+            for _ in range(n_calls):
+                predict(X)
+
+        return call
+
+    found = seconds({"mlp": often(mlp.predict), "ours": often(model.predict)}, repeats=7)
+    mine, theirs = (1e6 * found[peer] / n_calls for peer in ("ours", "mlp"))
+    within = "yes" if mine <= 0.65 * theirs else "NO"
+    print(
+        f"\none row: {mine:.0f} us, MLPClassifier {theirs:.0f} us, ratio {mine / theirs:.2f} "
+        f"(<= 0.65: {within})"
+    )
+
+
+def peak_memory(n_rows: int = 10_000_000) -> None:
+    """Resident memory above X and the output; Linux only."""
+    if not Path("/proc/self/clear_refs").exists():
+        return
+    model = compiled(fitted_mlp((50, 30, 7)))
+    X = np.empty((n_rows, 50), np.float32)
+    for start in range(0, n_rows, 1_000_000):
+        X[start : start + 1_000_000] = np.random.RandomState(0).standard_normal(50)
+    model.predict(X[:100_000])
+    for method in (model.predict, model.predict_proba):
+        Path("/proc/self/clear_refs").write_text("5")  # sets the peak to the present
+        before = _status("VmRSS")
+        output = method(X)
+        extra = (_status("VmHWM") - before - output.nbytes) / 1e6
+        print(
+            f"{method.__name__} of {n_rows} rows: {extra:.1f} MB beside the output "
+            f"(<= 16: {'yes' if extra <= 16 else 'NO'})"
+        )
+        del output
+
+
+def _status(key: str) -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(key):
+            return int(line.split()[1]) * 1024
+    raise LookupError(key)
+
+
+def main() -> None:
+    """Print all tables."""
+    print(f"{os.cpu_count()} cores, onnxruntime {onnxruntime.__version__}")
+    many_rows()
+    other_inputs()
+    one_row()
+    peak_memory()
+
+
+if __name__ == "__main__":
+    main()
