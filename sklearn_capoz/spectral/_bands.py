@@ -25,12 +25,7 @@ class BandSelector(SelectorMixin, BaseEstimator):
     exclude : "water", list of (low, high) or None, default="water"
         Ranges in nm to leave out of them, ends included. "water" is 1340 to 1450 nm and 1790 to
         1960 nm, where water vapour hides the ground from an airborne or orbiting sensor.
-    bad_bands : array-like or None, default=None
-        Bands to leave out: a boolean mask, True for bad (an ENVI ``bbl`` list is the opposite), or
-        band numbers counted from 0.
-    unit : {"nm", "um"} or None, default=None
-        Unit of the wavelengths. None infers it: at most 30 is um, at least 200 is nm, and anything
-        else is an error.
+    <sensor>
 
     Attributes
     ----------

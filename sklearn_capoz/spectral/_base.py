@@ -29,13 +29,15 @@ _SHARED_DOC = {
             plain array. "index" takes the band numbers 0, 1, 2, ... as positions, for data whose
             wavelengths are not known.
         """,
-    "<common>": """
+    "<sensor>": """
         unit : {"nm", "um"} or None, default=None
             Unit of the wavelengths. None infers it: at most 30 is um, at least 200 is nm, and
             anything else is an error.
         bad_bands : array-like or None, default=None
             Bands to leave out: a boolean mask, True for bad (an ENVI ``bbl`` list is the
             opposite), or band numbers counted from 0.
+        """,
+    "<common>": """
         duplicates : {"error", "average"}, default="error"
             What to do with bands at exactly the same wavelength.
         scale : float or None, default=None
@@ -50,6 +52,8 @@ _SHARED_DOC = {
 
 def shared_doc(cls):
     """Fill the parameters that all transformers share into a class docstring."""
+    if cls.__doc__ is None:  # python -OO
+        return cls
     text = cleandoc(cls.__doc__)
     for marker, paragraph in _SHARED_DOC.items():
         text = text.replace(marker, cleandoc(paragraph))

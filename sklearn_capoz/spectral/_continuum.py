@@ -32,6 +32,7 @@ class ContinuumRemoval(SpectralTransformer):
     ranges : list of (low, high) or None, default=None
         Ranges in nm, ends included, that each get a continuum of their own. Bands outside all
         ranges are not in the output. None is one range over all bands.
+    <sensor>
     <common>
 
     Attributes
@@ -151,5 +152,10 @@ class ContinuumRemoval(SpectralTransformer):
 
 def _range_bounds(nm, ranges):
     """Where each range begins among the ascending bands, and the end."""
-    starts = [0] if ranges is None else np.unique(np.searchsorted(nm, ranges[:, 0]))
-    return np.unique(np.append(starts, len(nm))).astype(np.intp)
+    if ranges is None:
+        return np.array([0, len(nm)], dtype=np.intp)
+    bounds = np.append(np.searchsorted(nm, ranges[:, 0]), len(nm)).astype(np.intp)
+    if (np.diff(bounds) == 0).any():
+        low, high = ranges[np.diff(bounds).argmin()]
+        raise ValueError(f"The range from {low:g} to {high:g} nm holds no band.")
+    return bounds

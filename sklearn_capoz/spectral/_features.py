@@ -79,6 +79,7 @@ class AbsorptionFeatures(SpectralTransformer):
     on_missing : {"neutral", "nan"}, default="neutral"
         What a feature that is not there gives: position in the middle of the window, SAI 1 and 0
         for all else, or NaN for all.
+    <sensor>
     <common>
 
     Attributes

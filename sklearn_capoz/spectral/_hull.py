@@ -11,13 +11,14 @@ costs numba atomic reference counts, which are dear beside 50 bands.
 """
 
 import numpy as np
-from numba import njit
+
+from ._kernel import kernel
 
 CONVEX, SEGMENTED, LINEAR = 0, 1, 2
 DIVIDE, SUBTRACT, LOG = 0, 1, 2
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@kernel(fastmath={"contract"})
 def fill_hull(wavelengths, r, first, last, stack, continuum):
     """Upper convex hull of the bands `first` to `last`, filled up to before `last`."""
     digits = np.int64(1)
@@ -45,7 +46,7 @@ def fill_hull(wavelengths, r, first, last, stack, continuum):
             top -= 1
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def next_maximum(r, first, n):
     """First local maximum behind a band, or the last band."""
     for j in range(first + 1, n - 1):
@@ -54,7 +55,7 @@ def next_maximum(r, first, n):
     return n - 1
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def fill_continuum(wavelengths, r, kind, stack, continuum):
     """Continuum of a spectrum whose bands are all finite."""
     n = len(r)
@@ -71,7 +72,7 @@ def fill_continuum(wavelengths, r, kind, stack, continuum):
     continuum[n - 1] = r[n - 1]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def load(row, r):
     """Copy bands as float64; how many of them are finite."""
     finite = 0
@@ -82,7 +83,7 @@ def load(row, r):
     return finite
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def compress(r, wavelengths, at, place):
     """Move the finite bands to the front, with their wavelengths and places."""
     n = 0
@@ -94,7 +95,7 @@ def compress(r, wavelengths, at, place):
             n += 1
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def relate(r, mode, continuum):
     """Replace the continuum by its relation to the bands; NaN where that has no meaning."""
     if mode == SUBTRACT:
@@ -110,7 +111,7 @@ def relate(r, mode, continuum):
             continuum[j] = np.log(continuum[j]) if continuum[j] > 0.0 else np.nan
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def remove_from_complete(X, start, wavelengths, kind, mode, out):
     """Relate the bands from `start` on to their continuum; count the rows with gaps, which wait."""
     width = len(wavelengths)
@@ -128,7 +129,7 @@ def remove_from_complete(X, start, wavelengths, kind, mode, out):
     return waiting
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def remove_with_gaps(X, start, wavelengths, kind, mode, out):
     """Do the same for the rows that wait, on their finite bands; the others are NaN."""
     width = len(wavelengths)
@@ -146,7 +147,7 @@ def remove_with_gaps(X, start, wavelengths, kind, mode, out):
                 out[i, start + place[j]] = known[0, j]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def remove_continuum(X, wavelengths, bounds, kind, mode, out):
     """Relate every spectrum (row of X) to its continuum, range by range.
 

@@ -44,6 +44,7 @@ class SpectralAbsorptionIndex(SpectralTransformer):
         not available and may differ.
     log : bool, default=False
         Return ln(SAI), which is 0 without absorption.
+    <sensor>
     <common>
 
     Attributes

@@ -7,7 +7,8 @@ wavelength of its bands, so a straight spectrum has the index 1 at any spacing.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+
+from ._kernel import kernel
 
 
 class Shoulders(NamedTuple):
@@ -42,14 +43,14 @@ def _mean_wavelengths(wavelengths, half):
     return np.array([span.mean() for span in spans])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def index_of(continuum, centre):
     """SAI = Rc / R_m; 1 where both are equal, 0/0 included; NaN unless both are above zero."""
     index = continuum / centre if continuum > 0.0 and centre > 0.0 else np.nan
     return 1.0 if continuum == centre else index
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def moving_mean(padded, half, means):
     """Mean over `half` bands to both sides, as many as there are; `padded` has zeros outside."""
     n = len(means)
@@ -63,7 +64,7 @@ def moving_mean(padded, half, means):
         means[j] /= min(j, half) + min(n - 1 - j, half) + 1
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def mean_over(r, wavelengths, middle, half):
     """Mean reflectance and mean wavelength of the finite bands of a span; NaN if none is."""
     n, total, at = 0, 0.0, 0.0
@@ -75,7 +76,7 @@ def mean_over(r, wavelengths, middle, half):
     return total / n, at / n
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def index_with_gaps(r, shoulders, out):
     """SAI of one spectrum with bands that are not finite: they are left out of every mean."""
     wavelengths, half = shoulders.wavelengths, shoulders.shoulder_half
@@ -92,7 +93,7 @@ def index_with_gaps(r, shoulders, out):
             out[k] = 1.0
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def shoulder_index(X, shoulders, out):
     """SAI of every spectrum (row of X) for all shoulders."""
     n_bands = X.shape[1]

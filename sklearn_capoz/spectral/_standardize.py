@@ -3,11 +3,11 @@
 from numbers import Integral
 
 import numpy as np
-from numba import njit
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import validate_data
 
 from ._base import fill_masked, run_blocks
+from ._kernel import kernel
 
 
 class SpectrumStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -107,7 +107,7 @@ class SpectrumStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         return tags
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _standardize(X, out):
     for i in range(X.shape[0]):
         n, total, low, high = 0, 0.0, np.inf, -np.inf

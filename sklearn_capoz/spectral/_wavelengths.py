@@ -15,7 +15,7 @@ import numpy as np
 _LARGEST_UM = 30.0
 _SMALLEST_NM = 200.0
 
-_NUMBER = re.compile(r"(?<![\w.])?(\d+(?:\.\d+)?)\s*(nm|um|µm|μm|micrometers?|nanometers?)?", re.I)
+_NUMBER = re.compile(r"(\d+(?:\.\d+)?)\s*(nm|um|µm|μm|micrometers?|nanometers?)?", re.I)
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 # numba's cache on disk does not notice when a kernel of another file changes: touch this file too.
 from ._hull import compress, fill_hull, load
+from ._kernel import kernel
 
 PARAMETERS = ("position", "depth", "width", "area", "asymmetry", "sai", "slope")
 POSITION, DEPTH, WIDTH, AREA, ASYMMETRY, SAI, SLOPE = range(len(PARAMETERS))
@@ -23,7 +23,7 @@ class Windows(NamedTuple):
     absent: np.ndarray  # (n_windows, 7), what is returned where there is no feature
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def search_bounds(wavelengths, low, high):
     """First and last band that lie between two wavelengths."""
     n = len(wavelengths)
@@ -35,7 +35,7 @@ def search_bounds(wavelengths, low, high):
     return first, last
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def lowest_band(q, first, last):
     """Lowest band of a window, or -1 if it is the window's first or last one."""
     lowest = first
@@ -47,7 +47,7 @@ def lowest_band(q, first, last):
     return lowest if first < lowest < last else -1
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def on_hull(q, m, step):
     """Nearest band to one side of m that touches the hull."""
     j = m + step
@@ -56,7 +56,7 @@ def on_hull(q, m, step):
     return j
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def vertex(wavelengths, q, m):
     """Wavelength of the vertex of the parabola through a band and its neighbours.
 
@@ -68,7 +68,7 @@ def vertex(wavelengths, q, m):
     return wavelengths[m] - (fall - curvature * left) / (2.0 * curvature)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def crossing(wavelengths, q, m, step):
     """Wavelength where the side of a feature comes back to half its depth."""
     level = 0.5 * (1.0 + q[m])
@@ -79,7 +79,7 @@ def crossing(wavelengths, q, m, step):
     return wavelengths[j] + share * (wavelengths[j - step] - wavelengths[j])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def measure_depth(wavelengths, r, q, m, s1, s2, found):
     """Fill in what the lowest band and the shoulders alone say."""
     found[POSITION] = vertex(wavelengths, q, m)
@@ -88,7 +88,7 @@ def measure_depth(wavelengths, r, q, m, s1, s2, found):
     found[SLOPE] = (r[s2] - r[s1]) / (wavelengths[s2] - wavelengths[s1])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def measure_shape(wavelengths, q, m, s1, s2, found):
     """Fill in what all bands between the shoulders say; the position must be known."""
     left = found[POSITION] - crossing(wavelengths, q, m, -1)
@@ -101,7 +101,7 @@ def measure_shape(wavelengths, q, m, s1, s2, found):
     found[AREA] = 0.5 * area
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def quotient_to_line(wavelengths, r, q):
     """Quotient to the straight line from end to end."""
     last = len(r) - 1
@@ -111,7 +111,7 @@ def quotient_to_line(wavelengths, r, q):
         q[j] = r[j] / (level + slope * (wavelengths[j] - start))
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def quotient_to_hull(wavelengths, r, stack, q):
     """Quotient to the upper convex hull."""
     last = len(r) - 1
@@ -120,7 +120,7 @@ def quotient_to_hull(wavelengths, r, stack, q):
         q[j] = r[j] / q[j]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def measure_complete(X, start, wavelengths, windows, k, selected, shape, least, out):
     """Measure window k, whose bands begin at `start`; count the rows with gaps, which wait."""
     width, straight, absent = len(wavelengths), windows.straight[k], windows.absent[k]
@@ -155,7 +155,7 @@ def measure_complete(X, start, wavelengths, windows, k, selected, shape, least, 
     return waiting
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def measure_with_gaps(X, start, wavelengths, windows, k, selected, shape, least, out):
     """Do the same for the rows that wait, on their finite bands."""
     width = len(wavelengths)
@@ -173,7 +173,7 @@ def measure_with_gaps(X, start, wavelengths, windows, k, selected, shape, least,
             out[i, p] = known[0, p]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@kernel
 def absorption_features(X, wavelengths, windows, selected, shape, least, out):
     """Measure every window of every spectrum (row of X), the windows side by side.
 

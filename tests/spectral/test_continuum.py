@@ -100,6 +100,7 @@ def test_ranges_have_a_continuum_each_and_drop_the_rest():
         ([(2150, 2100)], "low < high"),
         ([2100, 2150], "pairs"),
         ([(300, 400)], "No band is left of 7"),
+        ([(2100, 2150), (3000, 4000)], "The range from 3000 to 4000 nm holds no band"),
     ],
 )
 def test_wrong_ranges_are_refused(ranges, words):

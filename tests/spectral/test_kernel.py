@@ -1,0 +1,23 @@
+"""Compiled loops where nothing can be written to disk."""
+
+import numba
+import pytest
+
+from sklearn_capoz.spectral import _kernel
+
+
+def test_without_a_folder_for_the_cache_kernels_still_compile(monkeypatch):
+    def njit(cache=False, **options):
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return numba.njit(**options)
+
+    monkeypatch.setattr(_kernel, "njit", njit)
+    double = _kernel.kernel(lambda x: 2 * x)
+    assert double(3) == 6
+    half = _kernel.kernel(fastmath={"contract"})(lambda x: 0.5 * x)
+    assert half(3) == pytest.approx(1.5)
+
+
+def test_kernels_release_the_gil():
+    assert _kernel.kernel(lambda x: x).targetoptions["nogil"]
