@@ -193,9 +193,9 @@ def predict_scene(
     )
     shape = opened.shape[:2]
     if path is None:
-        with workers as submit_and_ahead:
+        with workers as team:
             memory = MemoryStore(classify.layers, shape, rows)
-            run_blocks(memory, submit_and_ahead, verbose)
+            run_blocks(memory, team, verbose)
         return SceneMap(
             legend.names,
             legend.colors,
@@ -204,11 +204,11 @@ def predict_scene(
             probability=memory.arrays.get("probability"),
             features=memory.arrays.get("features"),
         )
-    with workers as submit_and_ahead:
+    with workers as team:
         request = _request(classify, opened)
         work = WorkFolder(path, classify.layers, shape, rows, request, resume=resume)
         try:
-            run_blocks(work, submit_and_ahead, verbose)
+            run_blocks(work, team, verbose)
             counts = _count(work, len(legend.names))
             files = publish(write_layers(work, path, legend, opened.georeference), path)
         except DataFormatError:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from itertools import islice
-from typing import Any
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -21,17 +21,37 @@ from ._scene_work import Store
 
 __all__ = ["current_client", "on_cluster", "on_threads", "run_blocks"]
 
-#: From first row and last row + 1 to the results that will come, and how many may be under way.
-Workers = tuple[Callable[[int, int], Future], int]
+#: Blocks that a cluster gets as one task: a message costs it some milliseconds, as a block does.
+BLOCKS_PER_TASK = 8
+
+Rows = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who does the work.
+
+    Parameters
+    ----------
+    submit : callable
+        From a list of (first row, last row + 1) to the future list of the blocks' results.
+    n_tasks : int
+        How many may be under way.
+    n_blocks : int
+        How many blocks to submit as one task.
+    """
+
+    submit: Callable[[list[Rows]], Future]
+    n_tasks: int
+    n_blocks: int
 
 
 def run_blocks(store: Store, workers: Workers, verbose: bool) -> None:
     """Do every block that the store lacks; memory holds only those under way."""
-    submit, ahead = workers
     n_rows, n_columns = store.shape
     starts = store.starts()
-    todo = iter(starts)
-    pending: dict[Future, int] = {}
+    todo = iter([(start, store.stop(start)) for start in starts])
+    pending: dict[Future, list[Rows]] = {}
     left = sum(store.stop(start) - start for start in starts)
     bar = tqdm(
         total=n_rows * n_columns, initial=(n_rows - left) * n_columns, unit="px", unit_scale=True,
@@ -40,14 +60,17 @@ def run_blocks(store: Store, workers: Workers, verbose: bool) -> None:
     with bar:
         try:
             while True:
-                for start in islice(todo, ahead - len(pending)):
-                    pending[submit(start, store.stop(start))] = start
+                while len(pending) < workers.n_tasks and (
+                    task := list(islice(todo, workers.n_blocks))
+                ):
+                    pending[workers.submit(task)] = task
                 if not pending:
                     return
                 for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                    start = pending.pop(future)
-                    store.write(start, future.result())
-                    bar.update((store.stop(start) - start) * n_columns)
+                    task = pending.pop(future)
+                    for (start, stop), results in zip(task, future.result(), strict=True):
+                        store.write(start, results)
+                        bar.update((stop - start) * n_columns)
         finally:
             for future in pending:
                 future.cancel()
@@ -58,11 +81,11 @@ def on_threads(source: Source, classify: PixelClassifier, n_jobs: int | None) ->
     """Threads share the blocks; BLAS has one thread meanwhile, or the two would fight for cores."""
     n_threads = effective_n_jobs(n_jobs)
 
-    def work(start: int, stop: int) -> list[np.ndarray]:
-        return classify(source.read(start, stop, classify.match.bands))
+    def work(task: list[Rows]) -> list[list[np.ndarray]]:
+        return [classify(source.read(*rows, classify.match.bands)) for rows in task]
 
     with source.reading(), threadpool_limits(1, "blas"), ThreadPoolExecutor(n_threads) as pool:
-        yield lambda start, stop: pool.submit(work, start, stop), 2 * n_threads
+        yield Workers(lambda task: pool.submit(work, task), 2 * n_threads, 1)
 
 
 @contextmanager
@@ -83,16 +106,21 @@ def on_cluster(source: Source, classify: PixelClassifier, client) -> Iterator[Wo
     executor = client.get_executor(pure=False)
     model = client.submit(_itself, classify, pure=False)
 
-    def submit(start: int, stop: int) -> Future:
-        block: Any = source
-        if isinstance(source, DaskSource):
-            block = client.compute(source.lazy(start, stop, classify.match.bands))
-        elif isinstance(source, ArraySource):
-            block = source.read(start, stop, classify.match.bands)
-        return executor.submit(_work_there, model, block, start, stop)
+    bands = classify.match.bands
 
+    def submit(task: list[Rows]) -> Future:
+        if isinstance(source, DaskSource):
+            blocks = client.compute([source.lazy(*rows, bands) for rows in task])
+            return executor.submit(_classify_there, model, blocks)
+        if isinstance(source, ArraySource):
+            blocks = [source.read(*rows, bands) for rows in task]
+            return executor.submit(_classify_there, model, blocks)
+        return executor.submit(_read_there, model, source, task)
+
+    # An array travels in the message, which should not be large.
+    n_blocks = 1 if isinstance(source, ArraySource) else BLOCKS_PER_TASK
     try:
-        yield submit, 2 * n_threads
+        yield Workers(submit, 2 * n_threads, n_blocks)
     finally:
         executor.shutdown(wait=False)
 
@@ -119,8 +147,14 @@ def _itself(value):
     return value
 
 
-def _work_there(classify: PixelClassifier, block, start: int, stop: int) -> list[np.ndarray]:
-    if isinstance(block, Source):
-        block = block.read(start, stop, classify.match.bands)
+def _read_there(
+    classify: PixelClassifier, source: Source, task: list[Rows]
+) -> list[list[np.ndarray]]:
+    return _classify_there(classify, (source.read(*rows, classify.match.bands) for rows in task))
+
+
+def _classify_there(
+    classify: PixelClassifier, blocks: Iterable[np.ndarray]
+) -> list[list[np.ndarray]]:
     with _thread_pools().limit(limits=1, user_api="blas"):
-        return classify(block)
+        return [classify(block) for block in blocks]

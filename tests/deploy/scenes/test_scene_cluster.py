@@ -8,8 +8,8 @@ import pytest
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 
-from sklearn_capoz.deploy import predict_scene
 from sklearn_capoz.deploy import _scene_run as scene_run
+from sklearn_capoz.deploy import predict_scene
 
 da = pytest.importorskip("dask.array")
 distributed = pytest.importorskip("distributed")
