@@ -11,9 +11,11 @@ from __future__ import annotations
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from .._compile import kernel
 
 __all__ = ["ROWS", "argmax", "forward", "pack"]
 
@@ -113,7 +115,7 @@ def _tile(typing_context, x, x_stride, w, b, out, out_stride, n_in, relu):
     return signature, emit
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def forward(X, parameters, layers, block, logits):
     """Write the logits of X (C-contiguous, the parameters' dtype), `block` rows at a time.
 
@@ -160,7 +162,7 @@ def forward(X, parameters, layers, block, logits):
     return True
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def argmax(logits, labels):
     """Column of the first largest logit of each row, without a branch that could go wrong."""
     for r in range(len(logits)):

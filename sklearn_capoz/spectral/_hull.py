@@ -12,7 +12,7 @@ costs numba atomic reference counts, which are dear beside 50 bands.
 
 import numpy as np
 
-from ._kernel import kernel
+from .._compile import kernel
 
 CONVEX, SEGMENTED, LINEAR = 0, 1, 2
 DIVIDE, SUBTRACT, LOG = 0, 1, 2

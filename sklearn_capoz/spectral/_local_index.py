@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._kernel import kernel
+from .._compile import kernel
 
 
 class Shoulders(NamedTuple):

@@ -6,8 +6,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import validate_data
 
+from .._compile import kernel
 from ._base import fill_masked, run_blocks
-from ._kernel import kernel
 
 
 class SpectrumStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):

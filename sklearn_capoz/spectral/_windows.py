@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._compile import kernel
+
 # numba's cache on disk does not notice when a kernel of another file changes: touch this file too.
 from ._hull import compress, fill_hull, load
-from ._kernel import kernel
 
 PARAMETERS = ("position", "depth", "width", "area", "asymmetry", "sai", "slope")
 POSITION, DEPTH, WIDTH, AREA, ASYMMETRY, SAI, SLOPE = range(len(PARAMETERS))

@@ -3,7 +3,7 @@
 import numba
 import pytest
 
-from sklearn_capoz.spectral import _kernel
+from sklearn_capoz import _compile
 
 
 def test_without_a_folder_for_the_cache_kernels_still_compile(monkeypatch):
@@ -12,12 +12,12 @@ def test_without_a_folder_for_the_cache_kernels_still_compile(monkeypatch):
             raise RuntimeError("cannot cache function: no locator available")
         return numba.njit(**options)
 
-    monkeypatch.setattr(_kernel, "njit", njit)
-    double = _kernel.kernel(lambda x: 2 * x)
+    monkeypatch.setattr(_compile, "njit", njit)
+    double = _compile.kernel(lambda x: 2 * x)
     assert double(3) == 6
-    half = _kernel.kernel(fastmath={"contract"})(lambda x: 0.5 * x)
+    half = _compile.kernel(fastmath={"contract"})(lambda x: 0.5 * x)
     assert half(3) == pytest.approx(1.5)
 
 
 def test_kernels_release_the_gil():
-    assert _kernel.kernel(lambda x: x).targetoptions["nogil"]
+    assert _compile.kernel(lambda x: x).targetoptions["nogil"]

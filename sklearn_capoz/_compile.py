@@ -1,4 +1,4 @@
-"""How the loops over spectra are compiled: without the GIL, and kept on disk where that can be."""
+"""How the hot loops are compiled: without the GIL, and kept on disk where that can be."""
 
 from numba import njit
 
