@@ -301,6 +301,9 @@ class PrunedMLPClassifier(
         """Check, split and train: everything up to pruning."""
         self._check_parameters()
         plan = self._plan()
+        widths = tuple(np.atleast_1d(self.hidden_layer_sizes).tolist())
+        # A schedule for another number of layers raises here, not after the training.
+        list(plan.schedule.iterations(widths, plan.n_iterations))
         split_random, training_random, scoring_random = spawn_random_states(
             check_random_state(self.random_state), 3
         )
@@ -315,8 +318,9 @@ class PrunedMLPClassifier(
 
     def _check_parameters(self) -> None:
         self._validate_params()
-        widths = np.atleast_1d(self.hidden_layer_sizes)
-        if widths.ndim != 1 or not widths.size or widths.dtype.kind not in "iu" or widths.min() < 1:
+        widths = np.atleast_1d(np.array(self.hidden_layer_sizes, dtype=object))
+        whole = [isinstance(width, Integral) and int(width) >= 1 for width in widths]
+        if widths.ndim != 1 or not whole or not all(whole):
             raise InvalidParameterError(
                 "hidden_layer_sizes must be one or more whole numbers of at least 1, got "
                 f"{self.hidden_layer_sizes!r}."
