@@ -27,9 +27,9 @@ from ._scene_work import MemoryStore, Store, WorkFolder
 
 __all__ = ["SceneMap", "predict_scene"]
 
-#: Bytes of reflectance per block: small enough for the caches and for a cluster's messages, large
-#: enough that Python's share is nothing.
-BLOCK_BYTES = 4_000_000
+#: Bytes of reflectance per block: small enough for a cluster's messages, and above the 4 MiB from
+#: which numpy asks for huge pages, without which a fresh array costs as much as what is done to it.
+BLOCK_BYTES = 8_000_000
 
 REJECTED_COLOR = (128, 128, 128)
 

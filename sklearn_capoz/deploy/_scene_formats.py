@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
@@ -170,7 +171,7 @@ def _write_envi(
         "header offset": 0,
         "data type": envi.dtype_to_envi[np.dtype(layer.dtype).char],
         "interleave": "bip",
-        "byte order": 0,
+        "byte order": int(sys.byteorder == "big"),
         "band names": [_plain(name) for name in layer.bands],
         "data ignore value": NO_DATA if layer.name == "classes" else "NaN",
         **_envi_georeference(georeference),

@@ -22,7 +22,7 @@ from ._scene_work import Store
 __all__ = ["current_client", "on_cluster", "on_threads", "run_blocks"]
 
 #: Blocks that a cluster gets as one task: a message costs it some milliseconds, as a block does.
-BLOCKS_PER_TASK = 8
+BLOCKS_PER_TASK = 4
 
 Rows = tuple[int, int]
 
@@ -139,7 +139,7 @@ def current_client(source: Source):
 
 @cache
 def _thread_pools() -> ThreadpoolController:
-    """Find the BLAS libraries once: it takes 5 ms, a block takes 10."""
+    """Find the BLAS libraries once: it takes 5 ms, a block takes 15."""
     return ThreadpoolController()
 
 
