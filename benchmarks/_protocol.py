@@ -17,7 +17,13 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.frozen import FrozenEstimator
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, cohen_kappa_score, f1_score
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    cohen_kappa_score,
+    f1_score,
+    precision_score,
+)
 from tqdm.auto import tqdm
 
 from sklearn_capoz import CAPoZPruner, PrunedMLPClassifier, PruningPath, pruning_path
@@ -35,7 +41,7 @@ from ._data import Task
 
 #: No early end of a training.
 NEVER = 10**9
-METRICS = ("accuracy", "balanced_accuracy", "kappa", "f1")
+METRICS = ("accuracy", "balanced_accuracy", "kappa", "precision", "f1")
 #: Retraining with the dense network as teacher.
 DISTILLATION = {"distillation": 0.7, "temperature": 2.0, "retrain_learning_rate": "cosine"}
 
@@ -149,6 +155,7 @@ def measure(network: DenseNetwork, task: Task) -> dict:
         "accuracy": accuracy_score(y, found),
         "balanced_accuracy": balanced_accuracy_score(y, found),
         "kappa": cohen_kappa_score(y, found),
+        "precision": precision_score(y, found, average="macro", zero_division=0),
         "f1": f1_score(y, found, average="macro"),
     }
 
