@@ -10,17 +10,16 @@ from abc import ABC, abstractmethod
 from copy import deepcopy
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.neural_network import MLPClassifier
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
-from skorch import NeuralNetClassifier
 
 from ._samples import PruningData
 from .classifier import PrunedMLPClassifier
 from .exceptions import UnsupportedNetworkError
-from .networks import DenseModel, DenseNetwork, OptimizerState, SkorchModel, TrainingSettings
+from .networks import DenseModel, DenseNetwork, OptimizerState, TrainingSettings
+from .networks._convert import is_skorch_net
 from .pruning import PrunableModel
 
 __all__ = ["Adapter", "find_adapter"]
@@ -124,42 +123,6 @@ class MLPClassifierAdapter(Adapter):
         return OptimizerState(moments, optimizer.t if adam else 0)
 
 
-class SkorchAdapter(Adapter):
-    """The net's own loop, optimizer and callbacks train and retrain it."""
-
-    def fit(self, estimator, data, classes, random_state):
-        net = clone(estimator)
-        X, y = data.train.X, data.train.y
-        with torch.random.fork_rng():
-            torch.manual_seed(random_state.randint(2**31))
-            net.check_data(X, y)
-            net.initialize()
-            dtype = torch.from_numpy(X[:0]).dtype
-            net.module_.to(dtype)
-            net.criterion_.to(dtype)
-            with torch.no_grad():  # gives lazy layers their shape
-                n_outputs = net.module_.eval()(torch.as_tensor(X[:2], device=net.device)).shape[1]
-        if n_outputs != len(classes):
-            raise ValueError(
-                f"The module gives {n_outputs} outputs, y holds {len(classes)} classes; give the "
-                "module one output per class."
-            )
-        model = self.model(net, random_state)
-        _ = model.chain  # raises for what cannot be pruned, before any training
-        return model.retrained(data)[0].net
-
-    def n_epochs(self, fitted):
-        return len(fitted.history_)
-
-    def model(self, fitted, random_state):
-        # The net stops by its own callbacks, or after max_epochs.
-        settings = TrainingSettings(max_iter=fitted.max_epochs, n_iter_no_change=10**9)
-        return SkorchModel(fitted, settings, random_state)
-
-    def with_model(self, fitted, model):
-        return model.net
-
-
 class PrunedMLPAdapter(Adapter):
     """Its first training is run, its own pruning parameters are not used."""
 
@@ -182,27 +145,28 @@ class PrunedMLPAdapter(Adapter):
         return pruned
 
 
-ADAPTERS: dict[type, type[Adapter]] = {
-    MLPClassifier: MLPClassifierAdapter,
-    NeuralNetClassifier: SkorchAdapter,
-    PrunedMLPClassifier: PrunedMLPAdapter,
-}
-
-
 def find_adapter(estimator) -> tuple[Adapter, BaseEstimator, bool]:
     """Return the adapter of an estimator, the estimator itself, and whether it came frozen."""
     frozen = isinstance(estimator, FrozenEstimator)
     inner = estimator.estimator if frozen else estimator
-    for kind, adapter in ADAPTERS.items():
-        if isinstance(inner, kind):
-            if frozen:
-                check_is_fitted(inner)
-            return adapter(), inner, frozen
-    raise UnsupportedNetworkError(
-        f"CAPoZPruner cannot prune {type(inner).__name__}; give it a "
-        f"{', a '.join(kind.__name__ for kind in ADAPTERS)}, or one of these, trained, in a "
-        "FrozenEstimator."
-    )
+    adapter: Adapter
+    if isinstance(inner, MLPClassifier):
+        adapter = MLPClassifierAdapter()
+    elif isinstance(inner, PrunedMLPClassifier):
+        adapter = PrunedMLPAdapter()
+    elif is_skorch_net(inner):
+        from ._skorch_adapter import SkorchAdapter  # imports torch
+
+        adapter = SkorchAdapter()
+    else:
+        raise UnsupportedNetworkError(
+            f"CAPoZPruner cannot prune {type(inner).__name__}; give it a MLPClassifier, a "
+            "NeuralNetClassifier, a PrunedMLPClassifier, or one of these, trained, in a "
+            "FrozenEstimator."
+        )
+    if frozen:
+        check_is_fitted(inner)
+    return adapter, inner, frozen
 
 
 def _with_random_state(estimator, random_state: np.random.RandomState):

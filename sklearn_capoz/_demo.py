@@ -111,6 +111,8 @@ def _write(folder: Path, features: Pipeline, paths: dict[str, PruningPath], seed
     )
     scene = make_mineral_scene((200, 240), random_state=seed)
     before, after = (predict_scene(model, scene.cube) for model in (dense, pruned))
+    assert before.codes is not None  # the map is in memory, no file was asked for
+    assert after.codes is not None
     MineralMapDisplay(
         after.codes.astype(int) - 1,
         after.class_names[1:],

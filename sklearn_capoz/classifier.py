@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from . import networks
 from ._prediction import NetworkPredictionMixin
 from ._results import PruningResultsMixin, spawn_random_states
 from ._samples import PruningData, Samples, make_samples, split_samples
@@ -23,12 +24,8 @@ from .networks import (
     ACTIVATIONS,
     DenseModel,
     DenseNetwork,
-    MLPNet,
-    SkorchModel,
     TrainingSettings,
     initial_network,
-    net_from_training,
-    network_from_module,
 )
 from .networks._predictor import Predictor
 from .pruning import PruningJob, accuracy
@@ -284,7 +281,7 @@ class PrunedMLPClassifier(
         return self._fit(X, y, X_val, y_val, sample_weight)
 
     @property
-    def net_(self) -> MLPNet:
+    def net_(self):
         """The pruned network as a skorch net."""
         check_is_fitted(self)
         # Made when first asked for: it takes longer than pruning a small network.
@@ -352,7 +349,8 @@ class PrunedMLPClassifier(
             if self.callbacks is None:
                 models.append(DenseModel(network, None, settings, self.device, generator))
             else:
-                models.append(SkorchModel(self._make_net(network, settings), settings, generator))
+                net = self._make_net(network, settings)
+                models.append(networks.SkorchModel(net, settings, generator))
         trained = type(models[0]).retrain_together(models, [data] * len(models))
         accuracies = [accuracy(model, data.score) for model, _ in trained]
         model, self.n_iter_ = trained[int(np.argmax(accuracies))]
@@ -376,20 +374,20 @@ class PrunedMLPClassifier(
         """View the fitted network as a prunable model."""
         settings = self._training_settings()
         if self._model is None:
-            return SkorchModel(self._net, settings, random_state)
+            return networks.SkorchModel(self._net, settings, random_state)
         return replace(self._model, settings=settings, random_state=random_state)
 
-    def _make_net(self, network: DenseNetwork, settings: TrainingSettings, **trained) -> MLPNet:
+    def _make_net(self, network: DenseNetwork, settings: TrainingSettings, **trained):
         callbacks = deepcopy(self.callbacks)
-        return net_from_training(
+        return networks.net_from_training(
             network, settings, callbacks=callbacks, device=self.device, **trained
         )
 
     def _store_model(self, model, fitted=None) -> None:
         """Keep a network as arrays and as the skorch net that the user sees."""
-        if isinstance(model, SkorchModel):
+        if not isinstance(model, DenseModel):
             self._model, self._net = None, model.net
-            self.network_ = network_from_module(model.net.module_)
+            self.network_ = networks.network_from_module(model.net.module_)
             # So that a clone of the net has the pruned widths too.
             self._net.module__hidden_layer_sizes = self.network_.widths
         else:

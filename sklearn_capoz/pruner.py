@@ -21,7 +21,6 @@ from ._validation import PRUNING_CONSTRAINTS, encode_labels
 from .exceptions import UnsupportedNetworkError
 from .networks._convert import as_dense_network
 from .networks._predictor import Predictor
-from .networks._skorch_model import SkorchPredictor
 from .pruning import PruningJob
 
 __all__ = ["CAPoZPruner"]
@@ -223,6 +222,8 @@ class CAPoZPruner(
         try:
             return Predictor(as_dense_network(self.estimator_))
         except UnsupportedNetworkError:
+            from .networks._skorch_model import SkorchPredictor
+
             return SkorchPredictor(self.estimator_)
 
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
-
-import numpy as np
-import torch
 from sklearn.frozen import FrozenEstimator
 from sklearn.neural_network import MLPClassifier
 from sklearn.utils.validation import check_is_fitted
-from skorch import NeuralNetClassifier
-from torch import nn
 
 from ..exceptions import UnsupportedNetworkError
-from ._chain import Chain, trace_chain
-from ._network import ACTIVATIONS, DenseNetwork
+from ._network import DenseNetwork
 
-__all__ = ["as_dense_network"]
+__all__ = ["as_dense_network", "is_skorch_net"]
 
-#: What may happen to a table of numbers before the first layer without changing one.
-_HARMLESS = {"flatten", "Flatten", "float", "double", "contiguous"}
+
+def is_skorch_net(estimator) -> bool:
+    """Whether an estimator is a skorch NeuralNetClassifier, told without importing skorch."""
+    return any(
+        kind.__name__ == "NeuralNetClassifier" and kind.__module__.startswith("skorch.")
+        for kind in type(estimator).__mro__
+    )
 
 
 def as_dense_network(estimator) -> DenseNetwork:
@@ -48,11 +46,11 @@ def as_dense_network(estimator) -> DenseNetwork:
 
     if isinstance(estimator, FrozenEstimator):
         return as_dense_network(estimator.estimator)
-    known = (PrunedMLPClassifier, CAPoZPruner, MLPClassifier, NeuralNetClassifier)
-    if not isinstance(estimator, known):
+    known = (PrunedMLPClassifier, CAPoZPruner, MLPClassifier)
+    if not (isinstance(estimator, known) or is_skorch_net(estimator)):
         raise UnsupportedNetworkError(
             f"{type(estimator).__name__} holds no network that is known here; give a fitted "
-            f"{', '.join(kind.__name__ for kind in known[:-1])} or {known[-1].__name__}."
+            f"{', '.join(kind.__name__ for kind in known)} or NeuralNetClassifier."
         )
     check_is_fitted(estimator)
     if isinstance(estimator, PrunedMLPClassifier):
@@ -61,7 +59,9 @@ def as_dense_network(estimator) -> DenseNetwork:
         return as_dense_network(estimator.estimator_)
     if isinstance(estimator, MLPClassifier):
         return _from_mlp(estimator)
-    return _from_skorch(estimator)
+    from ._convert_net import network_of_net  # torch is needed for nets alone
+
+    return network_of_net(estimator)
 
 
 def _from_mlp(mlp: MLPClassifier) -> DenseNetwork:
@@ -72,104 +72,3 @@ def _from_mlp(mlp: MLPClassifier) -> DenseNetwork:
         )
     activations = (mlp.activation,) * (len(mlp.coefs_) - 1)
     return DenseNetwork(tuple(mlp.coefs_), tuple(mlp.intercepts_), activations, mlp.out_activation_)
-
-
-def _from_skorch(net: NeuralNetClassifier) -> DenseNetwork:
-    module = deepcopy(net.module_).cpu().eval()
-    chain = trace_chain(module)
-    _check_input(chain)
-    # skorch itself adds a softmax for the cross-entropy only.
-    last, adds_softmax = chain.links[-1].kind, isinstance(net.criterion_, nn.CrossEntropyLoss)
-    if (last == "softmax") is adds_softmax or (last == "log_softmax" and not adds_softmax):
-        raise UnsupportedNetworkError(
-            f"{type(module).__name__} ends in {last} and is trained with "
-            f"{type(net.criterion_).__name__}, so predict_proba of the skorch net gives no softmax "
-            "of its scores. Use CrossEntropyLoss without a Softmax, or NLLLoss with one."
-        )
-    with torch.no_grad():
-        return _fold(chain, module)
-
-
-def _check_input(chain: Chain) -> None:
-    """Refuse what changes numbers and is no link: `trace_chain` lets it pass before the Linear."""
-    links = {link.node for link in chain.links}
-    modules = dict(chain.graph.named_modules())
-    for node in chain.graph.graph.nodes:
-        if node.op in {"placeholder", "output"}:
-            continue
-        name = str(getattr(node.target, "__name__", node.target))
-        if node.op == "call_module":
-            name = type(modules[name]).__name__
-        random = name == "dropout" and node.kwargs.get("training", True)
-        if random or (node.name not in links and name not in _HARMLESS):
-            raise UnsupportedNetworkError(
-                f"The module runs {name} on its data"
-                + (" in evaluation mode too" if random else "")
-                + ", which a dense network cannot stand for."
-            )
-
-
-def _fold(chain: Chain, module: nn.Module) -> DenseNetwork:
-    """Walk along the chain; a batch norm goes into the Linear before or else after it."""
-    weights: list[np.ndarray] = []
-    biases: list[np.ndarray] = []
-    activations: list[str] = []
-    scale, shift = np.ones(()), np.zeros(())  # what the next Linear's input goes through
-    is_open = False  # whether a Linear waits for its activation
-    for link in chain.links:
-        part = module.get_submodule(link.module) if link.module else None
-        if link.kind == "linear":
-            assert isinstance(part, nn.Linear)
-            if is_open:
-                activations.append("identity")
-            weight = _array(part.weight).T
-            bias = np.zeros(weight.shape[1]) if part.bias is None else _array(part.bias)
-            biases.append(bias + np.broadcast_to(shift, len(weight)) @ weight)
-            weights.append(np.broadcast_to(scale, len(weight))[:, None] * weight)
-            scale, shift, is_open = np.ones(()), np.zeros(()), True
-        elif link.kind == "norm":
-            assert isinstance(part, nn.BatchNorm1d)
-            factor, offset = _scale_and_shift(part)
-            if is_open:
-                weights[-1], biases[-1] = weights[-1] * factor, biases[-1] * factor + offset
-            else:
-                scale, shift = scale * factor, shift * factor + offset
-        elif link.kind in ACTIVATIONS and is_open:
-            activations.append(link.kind)
-            is_open = False
-        elif link.kind not in {"skip", "softmax", "log_softmax"}:
-            raise UnsupportedNetworkError(
-                f"{link.kind} at {link.node!r} has no place in a dense network, which has one of "
-                f"{', '.join(ACTIVATIONS)} after each hidden Linear."
-            )
-    if not is_open:
-        raise UnsupportedNetworkError(
-            "An activation follows the last Linear; only a softmax over the classes may."
-        )
-    is_double = next(module.parameters()).dtype == torch.float64
-    dtype = np.float64 if is_double else np.float32
-    return DenseNetwork(
-        tuple(np.ascontiguousarray(weight, dtype=dtype) for weight in weights),
-        tuple(bias.astype(dtype) for bias in biases),
-        tuple(activations),
-    )
-
-
-def _scale_and_shift(norm: nn.BatchNorm1d) -> tuple[np.ndarray, np.ndarray]:
-    """Return factor and offset of a batch norm in evaluation mode."""
-    if norm.running_mean is None or norm.running_var is None:
-        raise UnsupportedNetworkError(
-            "A BatchNorm1d without running statistics looks at the whole batch when it predicts; "
-            "a dense network takes each sample alone."
-        )
-    factor = 1 / np.sqrt(_array(norm.running_var) + norm.eps)
-    offset = -_array(norm.running_mean) * factor
-    if norm.affine:
-        factor, offset = factor * _array(norm.weight), offset * _array(norm.weight)
-        offset = offset + _array(norm.bias)
-    return factor, offset
-
-
-def _array(tensor: torch.Tensor) -> np.ndarray:
-    """Return the numbers in double precision, so that folding adds no error of its own."""
-    return tensor.detach().double().numpy()

@@ -1,0 +1,48 @@
+"""How CAPoZPruner reaches into skorch nets."""
+
+from __future__ import annotations
+
+import torch
+from sklearn.base import clone
+
+from ._adapters import Adapter
+from .networks import TrainingSettings
+from .networks._skorch_model import SkorchModel
+
+__all__ = ["SkorchAdapter"]
+
+
+class SkorchAdapter(Adapter):
+    """The net's own loop, optimizer and callbacks train and retrain it."""
+
+    def fit(self, estimator, data, classes, random_state):
+        net = clone(estimator)
+        X, y = data.train.X, data.train.y
+        with torch.random.fork_rng():
+            torch.manual_seed(random_state.randint(2**31))
+            net.check_data(X, y)
+            net.initialize()
+            dtype = torch.from_numpy(X[:0]).dtype
+            net.module_.to(dtype)
+            net.criterion_.to(dtype)
+            with torch.no_grad():  # gives lazy layers their shape
+                n_outputs = net.module_.eval()(torch.as_tensor(X[:2], device=net.device)).shape[1]
+        if n_outputs != len(classes):
+            raise ValueError(
+                f"The module gives {n_outputs} outputs, y holds {len(classes)} classes; give the "
+                "module one output per class."
+            )
+        model = self.model(net, random_state)
+        _ = model.chain  # raises for what cannot be pruned, before any training
+        return model.retrained(data)[0].net
+
+    def n_epochs(self, fitted):
+        return len(fitted.history_)
+
+    def model(self, fitted, random_state):
+        # The net stops by its own callbacks, or after max_epochs.
+        settings = TrainingSettings(max_iter=fitted.max_epochs, n_iter_no_change=10**9)
+        return SkorchModel(fitted, settings, random_state)
+
+    def with_model(self, fitted, model):
+        return model.net
