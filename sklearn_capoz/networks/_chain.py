@@ -123,10 +123,7 @@ def trace_chain(module: nn.Module) -> Chain:
             f"{type(module).__name__} ends in {links[-1].kind}; after the last Linear only a "
             "softmax over the classes may follow."
         )
-    hidden = tuple(
-        _hidden_layer(links[a : b + 1], module)
-        for a, b in pairwise(linear)
-    )
+    hidden = tuple(_hidden_layer(links[a : b + 1], module) for a, b in pairwise(linear))
     return Chain(graph, links, hidden)
 
 

@@ -98,7 +98,7 @@ def test_a_continued_run_does_only_what_is_left(tmp_path, monkeypatch, scene, sc
         with pytest.raises(KeyboardInterrupt):
             predict_scene(scene_model, scene.cube, output=output, **SETTINGS)
     n_done = len((tmp_path / "map.tif.partial" / "journal").read_text().splitlines()) - 1
-    assert 3 <= n_done <= 5
+    assert 3 <= n_done < 9  # the other thread may finish blocks while this one stops
     counter = Interrupter(at=0)
     monkeypatch.setattr(GaussianNB, "predict_proba", counter.wrap(GaussianNB.predict_proba))
     predict_scene(scene_model, scene.cube, output=output, resume=True, **SETTINGS)
