@@ -10,7 +10,7 @@ from sklearn_capoz.criteria import CRITERIA
 from sklearn_capoz.displays import TradeOffDisplay
 
 from ._report import Report
-from ._statistics import compare, differences, mean_std, verdict
+from ._statistics import LEVEL, compare, differences, mean_std, verdict
 
 #: Operating points at which methods are tested against each other.
 TESTED = (9, 5)
@@ -28,6 +28,45 @@ CONTROLS = {
 def combined(criterion: str, compensation: str | None) -> str:
     """Name of a criterion with a compensation."""
     return criterion if compensation is None else f"{criterion} + {compensation}"
+
+
+def in_short(tables: dict[str, pd.DataFrame], best: str) -> pd.DataFrame:
+    """Return the accuracies that matter most, marked where they differ from the best method's."""
+    columns = {
+        "C-APoZ": "c-apoz",
+        "APoZ": "apoz",
+        "random": "random",
+        "from scratch, equal epochs": "from scratch, equal epochs",
+        "from scratch, total epochs": "from scratch, total epochs",
+        "and distillation": SCRATCH,
+    }
+    lines = []
+    for setting, table in tables.items():
+        rows = _matched_and_controls(table)
+        found = compare(rows, [(best, name) for name in columns.values()], TESTED)
+        found = found.set_index(["units", "against"])
+        for width in TESTED:
+            line = {
+                "task": setting,
+                "units": width,
+                "dense, 30 units": mean_std(_accuracies(rows, best, 30)),
+                best: mean_std(_accuracies(rows, best, width)),
+            }
+            for label, name in columns.items():
+                test = found.loc[(width, name)]
+                mark = ""
+                if test["p_holm"] < LEVEL:
+                    mark = " ▼" if test["difference"] > 0 else " ▲"
+                line[label] = mean_std(_accuracies(rows, name, width)) + mark
+            lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def _matched_and_controls(table: pd.DataFrame) -> pd.DataFrame:
+    """Pruned networks, and controls at the size that they are set against."""
+    unpruned = table[table["part"] == "control"]
+    unpruned = unpruned.assign(units=unpruned["against_units"].astype(int))
+    return pd.concat([table[table["part"] == "matched"], unpruned])
 
 
 def sweep(report: Report, table: pd.DataFrame) -> None:
@@ -51,8 +90,8 @@ def sweep(report: Report, table: pd.DataFrame) -> None:
         [("30 units", f"{width} units") for width in widths if width != 30],
         [0],
     )
-    better = comparison[(comparison["p_holm"] < 0.05) & (comparison["difference"] < 0)]
-    worse = comparison[(comparison["p_holm"] < 0.05) & (comparison["difference"] > 0)]
+    better = comparison[(comparison["p_holm"] < LEVEL) & (comparison["difference"] < 0)]
+    worse = comparison[(comparison["p_holm"] < LEVEL) & (comparison["difference"] > 0)]
     report.text(
         f"The select set would choose {chosen} units. 30 units against every other width (paired "
         f"Wilcoxon, Holm over {len(comparison)} tests): significantly better than "
@@ -144,15 +183,12 @@ def criteria(report: Report, table: pd.DataFrame, compensations: Sequence) -> No
 def controls(report: Report, table: pd.DataFrame, sizes: pd.DataFrame, best: str) -> None:
     """Set the main methods beside networks that were never pruned."""
     report.heading("Against the controls", 4)
-    pruned = table[table["part"] == "matched"]
     names = [
         *("c-apoz", "apoz", "random", "c-apoz + distillation"),
         *("c-apoz + least-squares + distillation", "reconstruction + least-squares"),
         *(best, "random + least-squares + distillation"),
     ]
-    unpruned = table[table["part"] == "control"]
-    unpruned = unpruned.assign(units=unpruned["against_units"].astype(int))
-    rows = pd.concat([pruned[pruned["method"].isin(names)], unpruned])
+    rows = _matched_and_controls(table)
     report.table(_by_width(rows, [*names, *CONTROLS], "accuracy", mean_std))
     report.text("\n".join(f"- {name}: {meaning}." for name, meaning in CONTROLS.items()))
     for width in TESTED:
@@ -183,7 +219,7 @@ def every_width(report: Report, table: pd.DataFrame, best: str) -> None:
     report.table(pd.DataFrame(cost, columns=["method", "networks", "epochs in all", "seconds"]))
     widths = [width for width in sorted(rows["units"].unique(), reverse=True) if width < 30]
     comparison = compare(rows, [(best, SCRATCH)], widths)
-    tested = (comparison["p_holm"] < 0.05).to_numpy()
+    tested = (comparison["p_holm"] < LEVEL).to_numpy()
     higher = comparison["difference"].to_numpy() > 0
     size = comparison["units"].to_numpy()
     report.text(
@@ -240,7 +276,9 @@ def _by_width(rows: pd.DataFrame, names: Sequence[str], value: str, cell) -> pd.
 
 
 def _accuracies(rows: pd.DataFrame, method: str, width: int) -> pd.Series:
-    return rows[(rows["method"] == method) & (rows["units"] == width)]["accuracy"]
+    """One per seed, the mean of several draws."""
+    found = rows[(rows["method"] == method) & (rows["units"] == width)]
+    return found.groupby("seed")["accuracy"].mean()
 
 
 def _for_display(rows: pd.DataFrame) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import wilcoxon
 
-__all__ = ["compare", "differences", "holm", "mean_std", "paired_p", "per_seed", "verdict"]
+__all__ = ["LEVEL", "compare", "differences", "holm", "mean_std", "paired_p", "per_seed", "verdict"]
 
 #: Level of every test, after Holm's correction within its table.
 LEVEL = 0.05

@@ -153,7 +153,7 @@ def run(options: Options, report: Report) -> None:
             "units": widths_of(units),
             "bytes": int(size),
             "error / %": mean_std(1 - group["accuracy"], digits=2),
-            "epochs": int(group["epochs"].iloc[0]),
+            "epochs": str(int(group["epochs"].iloc[0])),
         }
         for (name, size), group in groups
         for units in [int(group["units"].iloc[0])]

@@ -236,7 +236,7 @@ def run(options: Options, report: Report) -> None:
             "units stored": groups["units"].agg(mean_std, 1),
             "parameters stored": groups["parameters"].mean().round().astype(int),
             "bytes": (4 * groups["parameters"].mean()).round().astype(int),
-            "seconds": groups["seconds"].median().map("{:.2f}".format),
+            "seconds": groups["seconds"].median().map("{:.3f}".format),
             "lines": [lines_of(PEERS[name]) for name in groups.groups],
         }
     )
