@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Event
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,10 +16,9 @@ from ._engine_kernels import (
     evaluate,
     train_epoch,
 )
-
-if TYPE_CHECKING:
-    from ._engine import Rows, Trainee, TrainingSettings
-    from ._network import DenseNetwork
+from ._engine_task import TrainingSettings
+from ._engine_trainee import Rows, Trainee
+from ._network import DenseNetwork
 
 #: Multiply-adds up to which OpenBLAS computes a product in one thread.
 _ONE_THREAD = 2**18

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-if TYPE_CHECKING:
-    from ._engine import Rows, Trainee, TrainingSettings
+from ._engine_task import TrainingSettings
+from ._engine_trainee import Rows, Trainee
 
 _ACTIVATE = {
     "identity": lambda z: z,

@@ -6,7 +6,8 @@ networks side by side are such calls in several threads.
 
 Parameters, gradient and moments are vectors (all weights, then all biases), and `widths` holds
 the units of every layer, input first. The loops keep the dtype of the parameters, so scalars
-are cast to it before they meet an array.
+are cast to it before they meet an array. All kernels are in this one file because numba's
+cache on disk sees a change of its own file only.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import torch
 from skorch import NeuralNetClassifier
 from torch import nn
 
-from ._engine import TrainingSettings
+from ._engine_task import TrainingSettings
 from ._module import MLPModule, load_network, module_arguments
 from ._network import DenseNetwork
 from ._optimizer import OptimizerState

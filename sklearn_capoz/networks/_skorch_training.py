@@ -22,8 +22,8 @@ from skorch.helper import predefined_split
 from torch import nn
 
 from ..exceptions import UnsupportedNetworkError
-from ._engine import TrainingSettings
 from ._engine_stopping import StoppingRule
+from ._engine_task import TrainingSettings
 
 __all__ = ["train_with_skorch"]
 

@@ -6,13 +6,13 @@ import torch
 
 from sklearn_capoz.networks import _engine
 from sklearn_capoz.networks._engine import (
-    Trainee,
     TrainingSettings,
     TrainingTask,
     initial_network,
     train,
 )
 from sklearn_capoz.networks._engine_device import train_on_device
+from sklearn_capoz.networks._engine_trainee import Trainee
 from sklearn_capoz.networks._optimizer import flatten
 
 
