@@ -12,10 +12,11 @@ cache on disk sees a change of its own file only.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+
+from .._compile import kernel
 
 __all__ = [
     "ACTIVATION_CODES",
@@ -30,14 +31,8 @@ __all__ = [
 ACTIVATION_CODES = {"identity": 0, "relu": 1, "tanh": 2, "logistic": 3}
 SOLVER_CODES = {"sgd": 0, "adam": 1}
 
-#: The error model of numpy leaves out the test for division by zero, which blocks vector code;
 #: "contract" lets multiply and add be one instruction.
-_COMPILE: dict[str, Any] = {
-    "cache": True,
-    "nogil": True,
-    "error_model": "numpy",
-    "fastmath": {"contract"},
-}
+_kernel = kernel(fastmath={"contract"})
 
 
 class Architecture(NamedTuple):
@@ -76,13 +71,13 @@ class Rule(NamedTuple):
     temperature: float
 
 
-@njit(**_COMPILE)
+@_kernel
 def _block(vector, start, n_rows, n_columns):
     """Matrix view of a part of a vector."""
     return vector[start : start + n_rows * n_columns].reshape((n_rows, n_columns))
 
 
-@njit(**_COMPILE)
+@_kernel
 def _activate(Z, code):
     one = Z.dtype.type(1)
     flat = Z.reshape(Z.size)
@@ -97,7 +92,7 @@ def _activate(Z, code):
             flat[i] = one / (one + np.exp(-flat[i]))
 
 
-@njit(**_COMPILE)
+@_kernel
 def _derive(A, delta, code):
     """Multiply `delta` by the derivative of the activation, from the activation's value."""
     one = A.dtype.type(1)
@@ -113,7 +108,7 @@ def _derive(A, delta, code):
             d[i] *= a[i] * (one - a[i])
 
 
-@njit(**_COMPILE)
+@_kernel
 def _scale(A, keep, scale):
     """Inverted dropout, of activations and of their gradients alike."""
     factor = A.dtype.type(scale)
@@ -122,7 +117,7 @@ def _scale(A, keep, scale):
             A[i, j] = A[i, j] * factor if keep[i, j] else A.dtype.type(0)
 
 
-@njit(**_COMPILE)
+@_kernel
 def _forward(parameters, architecture, X, outputs, capacity, keep, dropout):
     """Fill `outputs` with every layer's activations and return the logits, a view of it.
 
@@ -153,7 +148,7 @@ def _forward(parameters, architecture, X, outputs, capacity, keep, dropout):
     return inputs
 
 
-@njit(**_COMPILE)
+@_kernel
 def _softmax_loss(logits, y, weight, soft, soft_entropy, distillation, temperature):
     """Turn logits into the gradient of the summed loss and return that loss."""
     kind = logits.dtype.type
@@ -180,7 +175,7 @@ def _softmax_loss(logits, y, weight, soft, soft_entropy, distillation, temperatu
     return total
 
 
-@njit(**_COMPILE)
+@_kernel
 def _soften(gradient, z, top, soft, soft_entropy, weight, temperature):
     """Add the teacher's share, weight * T^2 * KL(soft || softmax(z / T)), of one sample."""
     kind = z.dtype.type
@@ -196,13 +191,13 @@ def _soften(gradient, z, top, soft, soft_entropy, weight, temperature):
     return weight * temperature**2 * (soft_entropy - cross + np.log(norm))
 
 
-@njit(**_COMPILE)
+@_kernel
 def _softplus(z, one):
     """log(1 + exp(z)) without overflow; `one` carries the dtype."""
     return max(z, one - one) + np.log1p(np.exp(-abs(z)))
 
 
-@njit(**_COMPILE)
+@_kernel
 def _logistic_loss(logits, y, weight, soft, soft_entropy, distillation, temperature):
     """`_softmax_loss` for a single output unit: two classes with logits 0 and z."""
     kind = logits.dtype.type
@@ -223,7 +218,7 @@ def _logistic_loss(logits, y, weight, soft, soft_entropy, distillation, temperat
     return total
 
 
-@njit(**_COMPILE)
+@_kernel
 def _backward(parameters, gradient, architecture, X, outputs, deltas, capacity, keep, dropout):
     """Fill `gradient`; the last layer of `outputs` already holds the gradient of the logits."""
     widths, n_rows = architecture.widths, X.shape[0]
@@ -260,7 +255,7 @@ def _backward(parameters, gradient, architecture, X, outputs, deltas, capacity, 
         delta = below
 
 
-@njit(**_COMPILE)
+@_kernel
 def _adam_step(parameters, gradient, first, second, scale, alpha, rule, n_steps):
     """MLPClassifier's Adam: epsilon is added before the bias correction of the second moment."""
     kind = parameters.dtype.type
@@ -274,7 +269,7 @@ def _adam_step(parameters, gradient, first, second, scale, alpha, rule, n_steps)
         parameters[i] -= size * first[i] / (np.sqrt(second[i]) + epsilon)
 
 
-@njit(**_COMPILE)
+@_kernel
 def _sgd_step(parameters, gradient, velocity, scale, alpha, rule):
     """Momentum as torch keeps it: the velocity does not hold the learning rate."""
     kind = parameters.dtype.type
@@ -289,7 +284,7 @@ def _sgd_step(parameters, gradient, velocity, scale, alpha, rule):
             parameters[i] -= rate * velocity[i]
 
 
-@njit(**_COMPILE)
+@_kernel
 def _step(parameters, gradient, moments, n_weights, total_weight, rule, n_steps):
     """One step of the solver; only weights, not biases, are pulled to zero by alpha."""
     for start, stop, alpha in (
@@ -303,7 +298,7 @@ def _step(parameters, gradient, moments, n_weights, total_weight, rule, n_steps)
             _sgd_step(p, g, first, 1 / total_weight, alpha, rule)
 
 
-@njit(**_COMPILE)
+@_kernel
 def _loss(logits, y, weight, soft, soft_entropy, softmax, distillation, temperature):
     """Turn logits into the gradient of the summed loss and return that loss."""
     if softmax:
@@ -311,7 +306,7 @@ def _loss(logits, y, weight, soft, soft_entropy, softmax, distillation, temperat
     return _logistic_loss(logits, y, weight, soft, soft_entropy, distillation, temperature)
 
 
-@njit(**_COMPILE)
+@_kernel
 def train_epoch(parameters, moments, n_steps, architecture, batches, order, keep, rule):
     """Run through all rows once, in the given order; return the mean loss.
 
@@ -364,7 +359,7 @@ def train_epoch(parameters, moments, n_steps, architecture, batches, order, keep
     return loss / n_rows
 
 
-@njit(**_COMPILE)
+@_kernel
 def evaluate(parameters, architecture, batches, no_dropout):
     """Weighted mean cross-entropy and accuracy; the lower index wins ties."""
     n_rows, chunk = batches.X.shape[0], batches.chunk
