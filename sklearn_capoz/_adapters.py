@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.neural_network import MLPClassifier
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from ._samples import PruningData
@@ -130,7 +131,7 @@ class PrunedMLPAdapter(Adapter):
         fitted = _with_random_state(clone(estimator), random_state)
         fitted._check_parameters()
         fitted.classes_, fitted.n_features_in_ = classes, data.train.X.shape[1]
-        fitted._store_model(fitted._train_dense(data, random_state))
+        fitted._store_model(fitted._train_dense(data, check_random_state(fitted.random_state)))
         return fitted
 
     def weigh(self, estimator, data, classes):
