@@ -22,11 +22,11 @@ class SkorchAdapter(Adapter):
             torch.manual_seed(random_state.randint(2**31))
             net.check_data(X, y)
             net.initialize()
-            dtype = torch.from_numpy(X[:0]).dtype
+            dtype = getattr(torch, X.dtype.name)
             net.module_.to(dtype)
             net.criterion_.to(dtype)
             with torch.no_grad():  # gives lazy layers their shape
-                n_outputs = net.module_.eval()(torch.as_tensor(X[:2], device=net.device)).shape[1]
+                n_outputs = net.module_.eval()(torch.tensor(X[:2], device=net.device)).shape[1]
         if n_outputs != len(classes):
             raise ValueError(
                 f"The module gives {n_outputs} outputs, y holds {len(classes)} classes; give the "

@@ -140,11 +140,11 @@ class SkorchModel:
         watched = data.score if self.settings.early_stopping else None
         train_with_skorch(
             net,
-            self._cast(data.train.X),
+            _for_module(data.train.X, net.module_),
             data.train.y,
             self.settings,
             sample_weight=None if np.all(data.train.weight == 1) else data.train.weight,
-            X_val=None if watched is None else self._cast(watched.X),
+            X_val=None if watched is None else _for_module(watched.X, net.module_),
             y_val=None if watched is None else watched.y,
             sample_weight_val=None if watched is None else watched.weight,
             teacher=self.teacher,
@@ -157,17 +157,15 @@ class SkorchModel:
         assert isinstance(module, torch.nn.Linear)
         return module
 
-    def _cast(self, X: np.ndarray) -> np.ndarray:
-        """Bring data into the module's precision: a trained net, or X_val, may have the other."""
-        return X.astype(_array(next(self.net.module_.parameters())).dtype, copy=False)
-
     def _run(self, X: np.ndarray) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
         """Value of every operation in evaluation mode, and the log-probabilities."""
         recorder = _Recorder(self.chain.graph)
         training = self.net.module_.training
         self.net.module_.eval()
         try:
-            output = recorder.run(torch.as_tensor(self._cast(X), device=self.net.device))
+            output = recorder.run(
+                torch.as_tensor(_for_module(X, self.net.module_), device=self.net.device)
+            )
         finally:
             self.net.module_.train(training)
         if self.chain.links[-1].kind == "softmax":
@@ -192,9 +190,8 @@ class SkorchPredictor:
 
     def probabilities(self, X: np.ndarray) -> np.ndarray:
         assert_all_finite(X, input_name="X")
-        dtype = next(self.net.module_.parameters()).dtype
         with torch.random.fork_rng():  # skorch's DataLoader draws a seed
-            return self.net.predict_proba(torch.as_tensor(X, dtype=dtype))
+            return self.net.predict_proba(_for_module(X, self.net.module_))
 
 
 class _Recorder(fx.Interpreter):
@@ -207,6 +204,12 @@ class _Recorder(fx.Interpreter):
     def run_node(self, n):
         self.values[n.name] = value = super().run_node(n)
         return value
+
+
+def _for_module(X: np.ndarray, module: torch.nn.Module) -> np.ndarray:
+    """Bring data into the module's precision, which a trained net or X_val need not share."""
+    dtype = _array(next(module.parameters())).dtype
+    return X.astype(dtype, copy=not X.flags.writeable)  # torch warns of read-only memory
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:
