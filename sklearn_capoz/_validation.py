@@ -58,5 +58,7 @@ def encode_labels(y, classes: np.ndarray, name: str) -> np.ndarray:
     """Codes of labels among the known `classes`, which are sorted."""
     unknown = np.setdiff1d(y, classes)
     if unknown.size:
-        raise ValueError(f"{name} holds labels that y does not: {unknown[:10].tolist()}.")
+        raise ValueError(
+            f"{name} holds labels that the classifier is not trained on: {unknown[:10].tolist()}."
+        )
     return np.searchsorted(classes, y)

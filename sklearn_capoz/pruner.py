@@ -186,6 +186,11 @@ class CAPoZPruner(
             check_random_state(self.random_state), 3
         )
         X, y = validate_data(self, X, y, dtype=(np.float64, np.float32))
+        if frozen and X.shape[1] != getattr(estimator, "n_features_in_", X.shape[1]):
+            raise ValueError(
+                f"X has {X.shape[1]} features, but the frozen {type(estimator).__name__} is "
+                f"expecting {estimator.n_features_in_} features."
+            )
         check_classification_targets(y)
         samples = make_samples(X, y, sample_weight)
         self.classes_ = adapter.classes(estimator) if frozen else np.unique(samples.y)

@@ -549,7 +549,7 @@ def spoiled(value):
         ({"y_val": Y}, "X_val and y_val belong together; only y_val was given"),
         ({"X_val": X[:, :3], "y_val": Y}, "X has 3 features, but .* is expecting 8 features"),
         ({"X_val": spoiled(np.nan), "y_val": Y}, "contains NaN"),
-        ({"X_val": X, "y_val": Y + 1}, r"y_val holds labels that y does not: \[3\]"),
+        ({"X_val": X, "y_val": Y + 1}, r"y_val holds labels that the classifier is not .*: \[3\]"),
         ({"X_val": X[:1], "y_val": Y[:1]}, "X_val holds 1 sample; at least 2 are needed"),
         ({"X_val": X, "y_val": Y[:7]}, "inconsistent numbers of samples"),
         ({"sample_weight": -np.ones(240)}, "Negative values"),
