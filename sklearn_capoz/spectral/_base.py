@@ -184,12 +184,17 @@ def run_blocks(work, n_rows, bytes_per_row, n_jobs):
     size = max(1, _BLOCK_BYTES // max(1, bytes_per_row))
     blocks = [slice(start, start + size) for start in range(0, n_rows, size)]
     workers = min(effective_n_jobs(n_jobs), len(blocks))
-    if workers <= 1:
-        for rows in blocks:
+
+    def run(share):
+        for rows in share:
             work(rows)
+
+    if workers <= 1:
+        run(blocks)
         return
+    # One task for each thread: handing over single blocks costs more than working on them.
     with ThreadPoolExecutor(workers) as pool:
-        for _ in pool.map(work, blocks):
+        for _ in pool.map(run, [blocks[i::workers] for i in range(workers)]):
             pass
 
 
