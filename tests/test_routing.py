@@ -1,0 +1,111 @@
+"""Validation data and weights reach both estimators through pipelines and searches."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from sklearn.datasets import make_classification
+from sklearn.feature_selection import SelectKBest
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import has_fit_parameter
+
+from sklearn_capoz import CAPoZPruner, PrunedMLPClassifier
+from sklearn_capoz.thresholds import Count
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+X, Y = make_classification(240, 8, n_informative=6, n_classes=3, random_state=0)
+X = 50 * X + 1000  # as raw spectra are: without the scaler nothing is learned
+NAMES = np.array(["kaolinite", "alunite", "calcite"])[Y]
+TRAIN, VAL = slice(0, 160), slice(160, None)
+
+
+@pytest.fixture(autouse=True)
+def routing():
+    with sklearn.config_context(enable_metadata_routing=True):
+        yield
+
+
+@pytest.fixture(params=["classifier", "pruner"])
+def estimator(request):
+    prune = {"threshold": Count(2), "n_iterations": 2, "retrain_max_iter": 3, "random_state": 0}
+    train = {"hidden_layer_sizes": (10,), "max_iter": 15, "learning_rate_init": 0.02}
+    if request.param == "classifier":
+        return PrunedMLPClassifier(**train, **prune)
+    return CAPoZPruner(MLPClassifier(random_state=0, **train), **prune)
+
+
+def skip_without_weights(estimator):
+    if isinstance(estimator, CAPoZPruner) and not has_fit_parameter(
+        estimator.estimator, "sample_weight"
+    ):
+        pytest.skip("this scikit-learn's MLPClassifier takes no weights")
+
+
+def assert_same(first, second):
+    pd.testing.assert_frame_equal(
+        first.history_.drop(columns="seconds"), second.history_.drop(columns="seconds")
+    )
+
+
+def test_validation_data_are_transformed_like_the_rest(estimator):
+    estimator.set_fit_request(X_val=True, y_val=True)
+    steps = [("scale", StandardScaler()), ("best", SelectKBest(k=6)), ("prune", estimator)]
+    pipeline = Pipeline(steps, transform_input=["X_val"])
+    pipeline.fit(X[TRAIN], NAMES[TRAIN], X_val=X[VAL], y_val=NAMES[VAL])
+    by_hand = Pipeline(steps[:-1]).fit(X[TRAIN], NAMES[TRAIN])
+    expected = sklearn.clone(estimator).fit(
+        by_hand.transform(X[TRAIN]), NAMES[TRAIN], by_hand.transform(X[VAL]), NAMES[VAL]
+    )
+    assert_same(pipeline[-1], expected)
+    assert pipeline[-1].n_features_in_ == 6
+    assert pipeline.score(X[VAL], NAMES[VAL]) > 0.4
+    np.testing.assert_array_equal(pipeline.predict(X), expected.predict(by_hand.transform(X)))
+
+
+def test_raw_validation_data_would_be_seen(estimator):
+    """Without `transform_input` the accuracies differ: the test above can fail."""
+    estimator.set_fit_request(X_val=True, y_val=True)
+    raw, transformed = (
+        Pipeline([("scale", StandardScaler()), ("prune", estimator)], transform_input=names)
+        .fit(X[TRAIN], NAMES[TRAIN], X_val=X[VAL], y_val=NAMES[VAL])[-1]
+        .history_["accuracy_after"]
+        for names in (None, ["X_val"])
+    )
+    assert raw[0] < transformed[0]
+
+
+def test_weights_go_through_a_pipeline(estimator):
+    skip_without_weights(estimator)
+    estimator.set_fit_request(sample_weight=True)
+    weight = np.where(Y == 0, 3.0, 1.0)
+    scaler = StandardScaler().set_fit_request(sample_weight=False)
+    pipeline = Pipeline([("scale", scaler), ("prune", estimator)])
+    pipeline.fit(X, NAMES, sample_weight=weight)
+    expected = sklearn.clone(estimator).fit(scaler.fit_transform(X), NAMES, sample_weight=weight)
+    assert_same(pipeline[-1], expected)
+
+
+def test_weights_go_through_a_search(estimator):
+    """The search hands each fold its own weights: with zeros it is as if they were not there."""
+    skip_without_weights(estimator)
+    estimator.set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+    scaler = StandardScaler().set_fit_request(sample_weight=True)
+    pipeline = Pipeline([("scale", scaler), ("prune", estimator)])
+    grid = {"prune__threshold__count": [1, 3]}
+    search = GridSearchCV(pipeline, grid, cv=2)
+    search.fit(X, NAMES, sample_weight=np.where(NAMES == "alunite", 0.0, 1.0))
+    assert search.best_estimator_[-1].classes_.tolist() == ["calcite", "kaolinite"]
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+def test_what_is_not_asked_for_is_refused(estimator):
+    with pytest.raises(ValueError, match="sample_weight"):
+        cross_val_score(estimator, X, Y, params={"sample_weight": np.ones(240)})
+    with pytest.raises(ValueError, match="X_val"):
+        Pipeline([("scale", StandardScaler()), ("prune", estimator)]).fit(
+            X[TRAIN], Y[TRAIN], X_val=X[VAL], y_val=Y[VAL]
+        )
