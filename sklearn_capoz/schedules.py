@@ -198,6 +198,10 @@ SCHEDULES = {
 def check_schedule(schedule) -> Schedule:
     """Return the schedule of that name, or the schedule itself, its parameters checked.
 
+    Parameters
+    ----------
+    schedule : str or Schedule
+
     Raises
     ------
     ValueError

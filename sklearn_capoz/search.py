@@ -274,11 +274,29 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return int(good[np.lexsort((-mean[good], sizes[good]))[0]])
 
     def predict(self, X):
-        """Predict labels with the chosen candidate."""
+        """Predict labels with the chosen candidate.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+        """
         return self._chosen(X).predict(X)
 
     def predict_proba(self, X):
-        """Predict class probabilities with the chosen candidate."""
+        """Predict class probabilities with the chosen candidate.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+        """
         return self._chosen(X).predict_proba(X)
 
     def predict_log_proba(self, X):

@@ -247,6 +247,10 @@ THRESHOLDS = {
 def check_threshold(threshold) -> ThresholdRule:
     """Return the rule of that name, or the rule itself, its parameters checked.
 
+    Parameters
+    ----------
+    threshold : str or ThresholdRule
+
     Raises
     ------
     ValueError

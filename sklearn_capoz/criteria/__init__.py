@@ -57,6 +57,10 @@ CRITERIA: dict[str, Callable[[], Criterion]] = {
 def check_criterion(criterion) -> Criterion:
     """Return the criterion of that name, or the criterion itself, its parameters checked.
 
+    Parameters
+    ----------
+    criterion : str or Criterion
+
     Raises
     ------
     ValueError

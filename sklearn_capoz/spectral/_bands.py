@@ -62,13 +62,13 @@ class BandSelector(SelectorMixin, BaseEstimator):
     }
 
     def __init__(
-        self, ranges=None, *, wavelengths=None, exclude="water", bad_bands=None, unit=None
+        self, ranges=None, *, wavelengths=None, exclude="water", unit=None, bad_bands=None
     ):
         self.ranges = ranges
         self.wavelengths = wavelengths
         self.exclude = exclude
-        self.bad_bands = bad_bands
         self.unit = unit
+        self.bad_bands = bad_bands
 
     def fit(self, X, y=None):
         """Settle which bands are kept; nothing is learnt from the spectra.
