@@ -5,9 +5,11 @@ import threading
 import joblib
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 
+from sklearn_capoz import CAPoZPrunerCV, PrunedMLPClassifier
 from sklearn_capoz.deploy import _scene_run as scene_run
 from sklearn_capoz.deploy import predict_scene
 
@@ -124,6 +126,19 @@ def test_grid_search_runs_on_the_cluster(client, scene):
         there.cv_results_["mean_test_score"], here.cv_results_["mean_test_score"]
     )
     assert there.best_params_ == here.best_params_
+
+
+def test_pruner_search_runs_on_the_cluster(client, scene):
+    X, y = scene.cube.reshape(-1, 50)[::4].astype(float), scene.labels.ravel()[::4]
+    y = np.where(y > 3, 1, 0)
+    classifier = PrunedMLPClassifier((6,), max_iter=5, retrain_max_iter=2, random_state=0)
+    search = CAPoZPrunerCV(classifier, thresholds=["fraction"], max_iterations=1, cv=2)
+    with joblib.parallel_config("dask"):
+        there = clone(search).fit(X, y)
+    here = search.fit(X, y)
+    np.testing.assert_array_equal(
+        there.cv_results_["mean_test_score"], here.cv_results_["mean_test_score"]
+    )
 
 
 def test_a_cluster_without_workers():
