@@ -7,6 +7,7 @@ from numbers import Real
 
 import numpy as np
 
+from .._compile import kernel
 from .._sklearn import Interval
 from ..exceptions import NoCorrectSampleError, SmoothActivationWarning
 from ._base import Criterion, Layer
@@ -30,13 +31,21 @@ class _ZeroCounting(Criterion):
                 SmoothActivationWarning,
                 stacklevel=2,
             )
-        if self.tolerance == 0:
-            zero = layer.activations == 0
-        else:
-            zero = np.abs(layer.activations) <= self.tolerance
-        # A product of floats runs in BLAS; a sum over booleans is many times slower.
-        dtype = layer.activations.dtype
-        return weight.astype(dtype) @ zero.astype(dtype) / weight.sum()
+        activations = np.ascontiguousarray(layer.activations)
+        tolerance = activations.dtype.type(self.tolerance)
+        return _weight_of_zeros(activations, weight, tolerance) / weight.sum()
+
+
+@kernel
+def _weight_of_zeros(activations, weight, tolerance):
+    """Sum the weights of the samples on which each unit is zero; read the activations once."""
+    n_samples, n_units = activations.shape
+    total = np.zeros(n_units)
+    for k in range(n_samples):
+        own = weight[k]  # outside: the compiler cannot know that `total` is other memory
+        for i in range(n_units):
+            total[i] += own if abs(activations[k, i]) <= tolerance else 0.0
+    return total
 
 
 class APoZ(_ZeroCounting):

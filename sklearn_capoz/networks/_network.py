@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, softmax
 
+from ._predictor_kernels import argmax
+
 __all__ = ["ACTIVATIONS", "DenseNetwork"]
 
 
@@ -107,7 +109,9 @@ class DenseNetwork:
     def labels(self, logits: np.ndarray) -> np.ndarray:
         """Index of the most likely class of each sample; the lower index on ties."""
         if self.output == "softmax":
-            return logits.argmax(axis=1)
+            labels = np.empty(len(logits), dtype=np.intp)
+            argmax(logits, labels)
+            return labels
         return (logits[:, 0] > 0).astype(np.intp)
 
     def backward(
