@@ -1,0 +1,138 @@
+"""Cost of scoring against a forward pass, and of a pruning step against torch-pruning.
+
+Run with `python -m benchmarks.prune_step`. Medians of repeats in turn, in one process, with two
+threads. Scoring is one forward pass that keeps every layer, and C-APoZ of each. A step scores the
+layers at hand, decides and cuts both hidden layers; torch-pruning's is `MagnitudePruner.step` on
+the same network, its graph traced beforehand. Every step starts from the whole network.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from statistics import median
+
+import numpy as np
+import torch
+import torch_pruning
+from threadpoolctl import threadpool_limits
+
+from sklearn_capoz._samples import Samples
+from sklearn_capoz.criteria import CAPoZ, WeightNorm
+from sklearn_capoz.networks import DenseModel, TrainingSettings, initial_network
+from sklearn_capoz.networks._module import module_from_network
+from sklearn_capoz.thresholds import Fraction
+
+N_THREADS = 2
+N_SAMPLES = 10_000
+#: Inputs, hidden units and classes of the networks, and the targets.
+NETWORKS = ((50, 30, 7), (50, 9, 7), (200, 512, 512, 16))
+SCORING, STEP = 1.2, 1.0
+
+
+def dense_model(sizes: tuple[int, ...]) -> DenseModel:
+    n_features, *widths, n_classes = sizes
+    network = initial_network(n_features, widths, n_classes, "relu", 0, np.float32)
+    return DenseModel(network, None, TrainingSettings(), "cpu", np.random.RandomState(0))
+
+
+def random_samples(n_features: int, n_classes: int, weighted: bool = False) -> Samples:
+    random = np.random.RandomState(1)
+    X = random.standard_normal((N_SAMPLES, n_features)).astype(np.float32)
+    weight = random.uniform(0.5, 2, N_SAMPLES) if weighted else np.ones(N_SAMPLES)
+    return Samples(X, random.randint(n_classes, size=N_SAMPLES), weight)
+
+
+def in_turn(calls: dict[str, tuple[Callable, Callable]], repeats: int) -> dict[str, float]:
+    """Return the median seconds of each call; of a pair the first prepares, untimed."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for turn in range(repeats + 1):
+        for name, (prepare, call) in calls.items():
+            prepared = prepare()
+            start = time.perf_counter()
+            call(prepared)
+            if turn:  # the first round warms up
+                times[name].append(time.perf_counter() - start)
+    return {name: median(values) for name, values in times.items()}
+
+
+def scoring(repeats: int = 25) -> None:
+    print(f"{N_SAMPLES} samples, float32, ms  forward  scoring  ratio (target <= {SCORING})")
+    for sizes in NETWORKS:
+        for weighted in (False, True):
+            model, samples = dense_model(sizes), random_samples(sizes[0], sizes[-1], weighted)
+
+            def score(_, model=model, samples=samples):
+                for layer in model.layers(samples, False, np.random.RandomState(0)):
+                    CAPoZ().score(layer)
+
+            def forward(_, model=model, samples=samples):
+                model.network.forward(samples.X)
+
+            found = in_turn({"forward": (int, forward), "scoring": (int, score)}, repeats)
+            ratio = found["scoring"] / found["forward"]
+            name = "-".join(map(str, sizes)) + (" weighted" if weighted else "")
+            print(
+                f"{name:27} {1e3 * found['forward']:8.2f} {1e3 * found['scoring']:8.2f} "
+                f"{ratio:6.2f} {'yes' if ratio <= SCORING else 'NO'}",
+                flush=True,
+            )
+
+
+def our_step(model: DenseModel, layers, criterion) -> DenseModel:
+    """Score the layers at hand, decide and cut a quarter of every hidden layer."""
+    for index, layer in enumerate(layers):
+        keep = Fraction(0.25).decide(criterion.score(layer), prune_high=criterion.prune_high).keep
+        model = model.cut(index, keep, None, None)
+    return model
+
+
+def magnitude_pruner(module: torch.nn.Module, sizes: tuple[int, ...]):
+    last = [part for part in module.modules() if isinstance(part, torch.nn.Linear)][-1]
+    return torch_pruning.pruner.MagnitudePruner(
+        module,
+        torch.zeros(1, sizes[0]),
+        importance=torch_pruning.importance.MagnitudeImportance(p=1),
+        pruning_ratio=0.25,
+        ignored_layers=[last],
+    )
+
+
+def step(repeats: int = 25) -> None:
+    sizes = (200, 512, 512, 16)
+    model, samples = dense_model(sizes), random_samples(sizes[0], sizes[-1])
+    layers = model.layers(samples, False, np.random.RandomState(0))
+    # The same loss of a quarter of the units, so that the narrower networks are as large.
+    assert our_step(model, layers, CAPoZ()).widths == (384, 384)
+    pruned = module_from_network(model.network)
+    magnitude_pruner(pruned, sizes).step()
+    assert [p.shape[0] for p in pruned.parameters()] == [384, 384, 384, 384, 16, 16]
+
+    found = in_turn(
+        {
+            "torch-pruning, l1": (
+                lambda: magnitude_pruner(module_from_network(model.network), sizes),
+                lambda pruner: pruner.step(),
+            ),
+            "ours, l1": (int, lambda _: our_step(model, layers, WeightNorm(1))),
+            "ours, c-apoz": (int, lambda _: our_step(model, layers, CAPoZ())),
+        },
+        repeats,
+    )
+    theirs = found["torch-pruning, l1"]
+    print(f"\none step on {'-'.join(map(str, sizes))}, ms, ratio (target < {STEP:g})")
+    for name, seconds in found.items():
+        verdict = "" if name.startswith("torch") else "yes" if seconds / theirs < STEP else "NO"
+        print(f"{name:27} {1e3 * seconds:8.2f} {seconds / theirs:6.2f} {verdict}")
+
+
+def main() -> None:
+    """Print both tables."""
+    torch.set_num_threads(N_THREADS)
+    with threadpool_limits(N_THREADS):
+        scoring()
+        step()
+
+
+if __name__ == "__main__":
+    main()
