@@ -37,8 +37,8 @@ How far it gets
 Ten seeds, 452 pixels: overall 0.943 (sd 0.003, lowest 0.936) against 0.934 for the baseline;
 balanced 0.690 (sd 0.007) against 0.700. So it labels more pixels right, and falls short of the
 baseline where every mineral counts the same: by what one of the twelve montmorillonite pixels
-weighs, of which it finds a quarter; it finds neither of the two pixels of halloysite. Correlation in
-the same bands, without the ends, has 0.949 and 0.682; on held-out library spectra nine units are
+weighs, of which it finds a quarter; it finds neither of the two pixels of halloysite. Correlation
+in the same bands, without the ends, has 0.949 and 0.682; on held-out library spectra nine units are
 level with it.
 """
 
