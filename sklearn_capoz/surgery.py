@@ -69,7 +69,8 @@ def _replace(module: nn.Module, name: str, index: tuple[np.ndarray | None, ...],
     # A layer may have several names, as in `self.body = nn.Sequential(self.first, ...)`.
     for alias, part in list(module.named_modules(remove_duplicate=False)):
         if part is old:
-            module.set_submodule(alias, new)
+            parent, _, child = alias.rpartition(".")
+            setattr(module.get_submodule(parent), child, new)
 
 
 def _narrow(layer: nn.Module, index: tuple[np.ndarray | None, ...]) -> nn.Module:
