@@ -88,8 +88,8 @@ def differences(comparison: pd.DataFrame) -> pd.DataFrame:
                 f"{d:+.2f} ± {s:.2f}"
                 for d, s in zip(found["difference"], found["std"], strict=True)
             ],
-            "p": [f"{p:.4f}" for p in found["p"]],
-            "p (Holm)": [f"{p:.4f}" for p in found["p_holm"]],
+            "p": [_p(p) for p in found["p"]],
+            "p (Holm)": [_p(p) for p in found["p_holm"]],
             "": [
                 ("higher" if d > 0 else "lower") if p < LEVEL else "not significant"
                 for d, p in zip(found["difference"], found["p_holm"], strict=True)
@@ -109,15 +109,27 @@ def verdict(comparison: pd.DataFrame) -> str:
     sentences = []
     for name, rows in parts.items():
         groups = [
-            f"{method} against {against} ("
-            + ", ".join(
-                f"{units} units: {d:+.2f}"
-                for units, d in zip(found["units"], found["difference"], strict=True)
-            )
-            + ")"
-            for (method, against), found in rows.groupby(["method", "against"], sort=False)
+            f"{method} against " + ", ".join(_against(found))
+            for method, found in rows.groupby("method", sort=False)
         ]
         listed = "; ".join(groups) if groups else "none"
         sentences.append(f"- {name[0].upper()}{name[1:]}: {listed}.")
     head = f"Paired Wilcoxon test over seeds, Holm's correction over {len(comparison)} tests, 5 %:"
     return "\n".join([head, "", *sentences])
+
+
+def _against(rows: pd.DataFrame) -> list[str]:
+    """Name what one method was compared with, and the difference at every size."""
+    return [
+        f"{against} ("
+        + ", ".join(
+            f"{units} units: {difference:+.2f}"
+            for units, difference in zip(found["units"], found["difference"], strict=True)
+        )
+        + ")"
+        for against, found in rows.groupby("against", sort=False)
+    ]
+
+
+def _p(p: float) -> str:
+    return f"{p:.4f}" if p >= 0.0001 else "< 0.0001"

@@ -89,6 +89,15 @@ def test_compare_pairs_seeds_and_corrects_over_all_rows():
     assert text[4].startswith("- No significant difference: c against b (9 units: ")
 
 
+def test_verdict_names_a_method_once():
+    sure = dict.fromkeys(["p", "p_holm"], 0.001)
+    rows = [{"units": u, "method": "a", "against": x, "difference": d} | sure
+            for u, x, d in [(9, "b", 1.0), (9, "c", 2.0), (5, "b", 3.0)]]  # fmt: skip
+    text = verdict(pd.DataFrame(rows))
+    assert "- Significantly higher: a against b (9 units: +1.00, 5 units: +3.00), c (" in text
+    assert "- Significantly lower: none." in text
+
+
 def test_mean_std():
     assert mean_std(pd.Series([0.8, 0.9])) == "85.0 ± 7.1"
     assert mean_std(pd.Series([9.0]), 1) == "9.0 ± 0.0"
