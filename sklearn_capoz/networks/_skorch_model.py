@@ -16,6 +16,7 @@ from torch import fx
 from .._samples import PruningData, Samples
 from ..compensation import fold
 from ..criteria import Layer
+from ..exceptions import UnsupportedNetworkError
 from ..surgery import cut_module
 from ._chain import Chain, trace_chain
 from ._engine import TrainingSettings
@@ -114,14 +115,18 @@ class SkorchModel:
                 inputs = self._run(samples.X)[0][hidden.consumer_input]
             old, new = self._linear(hidden.consumer), module.get_submodule(hidden.consumer)
             assert isinstance(new, torch.nn.Linear)
-            bias = np.zeros(old.out_features) if old.bias is None else _array(old.bias)
+            if old.bias is None:
+                raise UnsupportedNetworkError(
+                    f"compensation={compensation!r} needs a bias in the layer after the cut units, "
+                    f"and {hidden.consumer!r} has none; give it one, or take compensation=None."
+                )
+            bias = _array(old.bias)
             folded = fold(
                 _array(inputs), keep, _array(old.weight).T, bias, samples.weight, compensation
             )
             with torch.no_grad():
                 new.weight.copy_(torch.from_numpy(folded[0].T.copy()))
-                if new.bias is not None:
-                    new.bias.copy_(torch.from_numpy(folded[1]))
+                new.bias.copy_(torch.from_numpy(folded[1]))
         return replace(self, net=rebuild_optimizer(self.net, module, kept))
 
     @classmethod

@@ -10,6 +10,7 @@ from torch import nn
 
 from sklearn_capoz._samples import PruningData, Samples
 from sklearn_capoz.criteria import CRITERIA
+from sklearn_capoz.exceptions import UnsupportedNetworkError
 from sklearn_capoz.networks import (
     DenseModel,
     DenseNetwork,
@@ -277,3 +278,22 @@ def test_networks_side_by_side_are_trained_as_one_by_one():
         assert n_epochs == len(a.loss_curve) == 3
         for first, second in zip(a.network.weights, b.network.weights, strict=True):
             np.testing.assert_array_equal(first, second)
+
+
+class NoBias(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3, bias=False))
+
+    def forward(self, X):
+        return self.layers(X)
+
+
+def test_compensation_needs_a_bias_to_put_the_mean_in():
+    net = NeuralNetClassifier(NoBias, criterion=nn.CrossEntropyLoss, verbose=0).initialize()
+    model = SkorchModel(net, TrainingSettings(), np.random.RandomState(0))
+    samples = Samples(np.ones((6, 4), np.float32), np.zeros(6, int), np.ones(6))
+    keep = np.arange(5) > 1
+    assert model.cut(0, keep, None, samples).widths == (3,)
+    with pytest.raises(UnsupportedNetworkError, match="needs a bias in the layer"):
+        model.cut(0, keep, "bias", samples)
