@@ -39,7 +39,7 @@ units x, param x, bytes x: the dense network's units, parameters, stored bytes o
 threshold: the rule's on this row's scores; units above it are gone in the next row.
 before, after: accuracy before and after retraining, on the samples to choose on.
 test: accuracy after retraining, on samples that nothing else has seen.
-One seed: differences of a point are noise; benchmarks/RESULTS.md has ten seeds and controls.
+One seed: differences of a point are noise; benchmarks/RESULTS.md has more seeds and controls.
 """
 
 
