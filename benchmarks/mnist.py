@@ -168,8 +168,23 @@ def run(options: Options, report: Report) -> None:
         f"hidden units do not touch; in the last path the {N_PIXELS} pixels that move the first "
         "layer most are chosen before training. Published figures come from other training."
     )
+    report.text("\n".join(beside_published(lenet)))
     draw(report, lenet)
     report.csv(summary(table, ("part", "method", "bytes", "iteration")))
+
+
+def beside_published(lenet: pd.DataFrame) -> list[str]:
+    """Say what is reached here within the bytes of each published network."""
+    mean = lenet.groupby(["method", "bytes"])["accuracy"].mean().reset_index()
+    sentences = []
+    for name, (size, error) in PUBLISHED.items():
+        small = mean[mean["bytes"] <= size]
+        found = "no network here is that small"
+        if len(small):
+            best = small.loc[small["accuracy"].idxmax()]
+            found = f"{100 - 100 * best['accuracy']:.2f} % by {best['method']} is the lowest here"
+        sentences.append(f"- {name}, {error} % in {size:,} bytes: {found}.")
+    return sentences
 
 
 def metrics_row(name: str, group: pd.DataFrame) -> dict:

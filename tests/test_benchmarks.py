@@ -236,7 +236,7 @@ def test_both_splits_have_the_same_classes(data_home):
 
 def test_mnist(tmp_path, data_home):
     text = run_quick("mnist", tmp_path, "--seeds", "1", "--data-home", str(data_home))
-    assert "VIB 97-71-33" in text
+    assert "- RigL+ 375-62-51, sparse (published), 1.57 % in 16,113 bytes: no network" in text
 
 
 def test_peers(tmp_path):
