@@ -10,8 +10,8 @@ from threading import Event
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 
+from .._sklearn import effective_n_threads
 from ._engine_compiled import train_one
 from ._engine_task import TrainingResult, TrainingSettings, TrainingTask
 from ._engine_trainee import Trainee
@@ -145,7 +145,7 @@ def train(
 
 
 def _train_in_threads(trainees: list[Trainee], report: Callable[[int], object]) -> None:
-    n_threads = min(len(trainees), _openmp_effective_n_threads())
+    n_threads = min(len(trainees), effective_n_threads())
     cancelled = Event()
     if n_threads < 2:
         for trainee in trainees:

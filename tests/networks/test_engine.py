@@ -191,9 +191,9 @@ def test_threads_give_the_results_of_one_thread(monkeypatch):
     from sklearn_capoz.networks import _engine
 
     settings = TrainingSettings(batch_size=32, max_iter=10)
-    monkeypatch.setattr(_engine, "_openmp_effective_n_threads", lambda: 1)
+    monkeypatch.setattr(_engine, "effective_n_threads", lambda: 1)
     alone = train(different_tasks(), settings)
-    monkeypatch.setattr(_engine, "_openmp_effective_n_threads", lambda: 3)
+    monkeypatch.setattr(_engine, "effective_n_threads", lambda: 3)
     together = train(different_tasks(), settings)
     for a, b in zip(alone, together, strict=True):
         assert_same_network(a.network, b.network)
