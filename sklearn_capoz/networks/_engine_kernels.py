@@ -12,6 +12,7 @@ cache on disk sees a change of its own file only.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,12 @@ __all__ = [
 
 ACTIVATION_CODES = {"identity": 0, "relu": 1, "tanh": 2, "logistic": 3}
 SOLVER_CODES = {"sgd": 0, "adam": 1}
+
+_LOG2_E = 1 / math.log(2)
+#: log(2) in two parts; n times the first is exact.
+_LN2_HIGH = float.fromhex("0x1.62e42feep-1")
+_LN2_LOW = 1.90821492927058770002e-10
+_INVERSE_FACTORIALS = tuple(1 / math.factorial(k) for k in range(14))
 
 #: "contract" lets multiply and add be one instruction.
 _kernel = kernel(fastmath={"contract"})
@@ -149,46 +156,83 @@ def _forward(parameters, architecture, X, outputs, capacity, keep, dropout):
 
 
 @_kernel
+def _exp(x, power):
+    """Replace the values of a float64 vector, none above 0, by their exponentials.
+
+    exp(x) = 2^n exp(r) with |r| <= log(2) / 2, where 14 terms of the series are exact to rounding.
+    The call into the C library that `np.exp` becomes would keep the loop from being vector code.
+    `power` is as long as x; 2^n is made in it by writing the exponent's bits.
+    """
+    bits = power.view(np.int64)
+    for i in range(x.size):
+        value = -708.0 if x[i] < -708.0 else x[i]  # below, exp(x) is next to 0; NaN goes through
+        n = np.floor(value * _LOG2_E + 0.5)
+        r = (value - n * _LN2_HIGH) - n * _LN2_LOW
+        series = _INVERSE_FACTORIALS[13]
+        for k in range(12, -1, -1):
+            series = series * r + _INVERSE_FACTORIALS[k]
+        x[i] = series
+        bits[i] = (np.int64(n) + 1023) << 52
+    for i in range(x.size):
+        x[i] *= power[i]
+
+
+@_kernel
 def _softmax_loss(logits, y, weight, soft, soft_entropy, distillation, temperature):
     """Turn logits into the gradient of the summed loss and return that loss."""
     kind = logits.dtype.type
-    n_classes = logits.shape[1]
-    z = np.empty_like(logits[0])
+    n_rows, n_classes = logits.shape
+    z = np.empty((n_rows, n_classes))  # logits below the highest of their row
+    power = np.empty(n_rows * n_classes)
+    for i in range(n_rows):
+        top = logits[i, 0]
+        for j in range(1, n_classes):
+            top = max(top, logits[i, j])
+        for j in range(n_classes):
+            z[i, j] = logits[i, j] - top
     total = 0.0
-    for i in range(logits.shape[0]):
-        row = logits[i]
-        z[:] = row
-        hard = kind(weight[i] * (1 - distillation))
-        top = np.max(z)
-        norm = kind(0)
+    hard = 1 - distillation
+    for i in range(n_rows):
+        total -= hard * weight[i] * z[i, y[i]]
+    if distillation > 0:
+        total += _soften(logits, z, power, soft, soft_entropy, weight, distillation, temperature)
+    else:
+        logits[:] = 0
+    _exp(z.reshape(z.size), power)
+    for i in range(n_rows):
+        norm = 0.0
         for j in range(n_classes):
-            row[j] = np.exp(z[j] - top)
-            norm += row[j]
-        total += hard * (top + np.log(norm) - z[y[i]])
+            norm += z[i, j]
+        share = hard * weight[i]
+        total += share * np.log(norm)
+        factor = share / norm
         for j in range(n_classes):
-            row[j] = hard * (row[j] / norm)
-        row[y[i]] -= hard
-        if distillation > 0:
-            total += _soften(
-                row, z, top, soft[i], soft_entropy[i], weight[i] * distillation, temperature
-            )
+            logits[i, j] += kind(factor * z[i, j])
+        logits[i, y[i]] -= kind(share)
     return total
 
 
 @_kernel
-def _soften(gradient, z, top, soft, soft_entropy, weight, temperature):
-    """Add the teacher's share, weight * T^2 * KL(soft || softmax(z / T)), of one sample."""
-    kind = z.dtype.type
-    T = kind(temperature)
-    norm = kind(0)
-    cross = kind(0)
-    for j in range(z.size):
-        norm += np.exp((z[j] - top) / T)
-        cross += soft[j] * ((z[j] - top) / T)
-    factor = kind(weight * temperature)
-    for j in range(z.size):
-        gradient[j] += factor * (np.exp((z[j] - top) / T) / norm - soft[j])
-    return weight * temperature**2 * (soft_entropy - cross + np.log(norm))
+def _soften(gradient, z, power, soft, soft_entropy, weight, distillation, temperature):
+    """Set `gradient` to the teacher's share, weight * T^2 * KL(soft || softmax(z / T)), of it."""
+    kind = gradient.dtype.type
+    softened = z / temperature
+    total = 0.0
+    for i in range(z.shape[0]):
+        cross = 0.0
+        for j in range(z.shape[1]):
+            cross += soft[i, j] * softened[i, j]
+        total += weight[i] * (soft_entropy[i] - cross)
+    _exp(softened.reshape(softened.size), power)
+    for i in range(z.shape[0]):
+        norm = 0.0
+        for j in range(z.shape[1]):
+            norm += softened[i, j]
+        total += weight[i] * np.log(norm)
+        share = weight[i] * distillation * temperature
+        for j in range(z.shape[1]):
+            gradient[i, j] = kind(share * (softened[i, j] / norm - soft[i, j]))
+    return distillation * temperature**2 * total
 
 
 @_kernel
