@@ -20,7 +20,7 @@ def test_exponentials_are_right_to_rounding(x):
     np.testing.assert_allclose(x, expected, rtol=4e-16)
 
 
-@pytest.mark.parametrize("value, expected", [(0.0, 1.0), (-1e300, 0.0), (-np.inf, 0.0)])
+@pytest.mark.parametrize(("value", "expected"), [(0.0, 1.0), (-1e300, 0.0), (-np.inf, 0.0)])
 def test_exponentials_at_the_ends(value, expected):
     x = np.array([value])
     _exp(x, np.empty(1))
