@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
@@ -19,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from ._samples import PruningData
 from .classifier import PrunedMLPClassifier
 from .exceptions import UnsupportedNetworkError
-from .networks import DenseModel, DenseNetwork, OptimizerState, TrainingSettings
+from .networks import DenseModel, DenseNetwork, OptimizerState, TrainingSettings, initial_network
 from .networks._convert import is_skorch_net
 from .pruning import PrunableModel
 
@@ -47,6 +48,10 @@ class Adapter(ABC):
         """Fold the estimator's own class weights into those of the training samples."""
         return data
 
+    def widths(self, estimator) -> tuple[int, ...] | None:
+        """Return the widths of the hidden layers, where they are known before training."""
+        return None
+
     def classes(self, fitted) -> np.ndarray:
         """Return the labels that a trained estimator knows, in the order of its codes."""
         return fitted.classes_
@@ -54,6 +59,23 @@ class Adapter(ABC):
     def n_epochs(self, fitted) -> int:
         """Return the epochs that training took."""
         return fitted.n_iter_
+
+    def has_short_cut(self, estimator) -> bool:
+        """Return whether `train_network` can train the estimator's network."""
+        return False
+
+    def train_network(
+        self, estimator, data: PruningData, classes: np.ndarray, random_state: np.random.RandomState
+    ) -> tuple[PrunableModel, int]:
+        """Train the network that `fit` would, without an estimator around it; count the epochs."""
+        raise NotImplementedError
+
+
+#: Of MLPClassifier, as (solver, learning_rate): those that the engine has.
+_ENGINE_SOLVERS = {
+    *(("adam", rate) for rate in ("constant", "invscaling", "adaptive")),
+    ("sgd", "constant"),
+}
 
 
 class MLPClassifierAdapter(Adapter):
@@ -78,20 +100,49 @@ class MLPClassifierAdapter(Adapter):
             (fitted.activation,) * (len(fitted.coefs_) - 1),
             fitted.out_activation_,
         )
+        optimizer, settings = self._optimizer(fitted, network), self._settings(fitted)
+        return DenseModel(network, optimizer, settings, "cpu", random_state)
+
+    @staticmethod
+    def _settings(estimator) -> TrainingSettings:
         # What lbfgs has trained is retrained by Adam, which works on batches.
-        solver = "sgd" if fitted.solver == "sgd" else "adam"
-        settings = TrainingSettings(
-            solver=solver,
-            **{
-                name: getattr(fitted, name)
-                for name in (
-                    *("alpha", "batch_size", "learning_rate_init", "tol", "n_iter_no_change"),
-                    *("early_stopping", "shuffle", "momentum", "nesterovs_momentum"),
-                    *("beta_1", "beta_2", "epsilon"),
-                )
-            },
+        solver = "sgd" if estimator.solver == "sgd" else "adam"
+        names = (
+            *("alpha", "batch_size", "learning_rate_init", "max_iter", "tol", "n_iter_no_change"),
+            *("early_stopping", "shuffle", "momentum", "nesterovs_momentum"),
+            *("beta_1", "beta_2", "epsilon"),
         )
-        return DenseModel(network, self._optimizer(fitted, network), settings, "cpu", random_state)
+        return TrainingSettings(solver=solver, **{name: getattr(estimator, name) for name in names})
+
+    def widths(self, estimator):
+        return tuple(np.atleast_1d(estimator.hidden_layer_sizes).tolist())
+
+    def has_short_cut(self, estimator):
+        """Whether the engine trains to the same weights: no subclass, no validation split."""
+        return (
+            type(estimator) is MLPClassifier
+            and (estimator.solver, estimator.learning_rate) in _ENGINE_SOLVERS
+            and not estimator.early_stopping
+            and not estimator.verbose
+            and all(width > 0 for width in self.widths(estimator))
+        )
+
+    def train_network(self, estimator, data, classes, random_state):
+        estimator = _with_random_state(clone(estimator), random_state)
+        estimator._validate_params()
+        generator = check_random_state(estimator.random_state)
+        network = initial_network(
+            data.train.X.shape[1],
+            self.widths(estimator),
+            len(classes),
+            estimator.activation,
+            generator,
+            data.train.X.dtype,
+            "logistic" if len(classes) == 2 else "softmax",
+        )
+        model = DenseModel(network, None, self._settings(estimator), "cpu", generator)
+        ((trained, n_epochs),) = DenseModel.retrain_together([model], [data])
+        return replace(trained, random_state=random_state), n_epochs
 
     def with_model(self, fitted, model):
         pruned = deepcopy(fitted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from dataclasses import replace
+from time import perf_counter
 
 import numpy as np
 from sklearn.utils.validation import validate_data
@@ -14,6 +15,7 @@ from ._validation import both_or_none, encode_labels
 from .criteria import Criterion, check_criterion
 from .pruning import (
     IterationRecord,
+    PrunableModel,
     PruningJob,
     PruningPlan,
     choose_iteration,
@@ -45,7 +47,9 @@ class PruningResultsMixin(ABC):
     classes_: np.ndarray
 
     def _plan(self) -> PruningPlan:
-        return PruningPlan(
+        """Check all parameters, before anything takes long."""
+        self._check_parameters()
+        plan = PruningPlan(
             criterion=check_criterion(self.criterion),
             threshold=check_threshold(self.threshold),
             schedule=check_schedule(self.schedule),
@@ -53,6 +57,11 @@ class PruningResultsMixin(ABC):
             min_units=self.min_units,
             compensation=self.compensation,
         )
+        widths = self._dense_widths()
+        if widths is not None:
+            # A schedule for another number of layers raises here, not after the training.
+            list(plan.schedule.iterations(widths, plan.n_iterations))
+        return plan
 
     def _fit(self, X, y, X_val, y_val, sample_weight):
         """Train, prune and keep one of the iterations."""
@@ -76,9 +85,41 @@ class PruningResultsMixin(ABC):
         self._store_model(records[iteration].model, fitted)
         return self
 
+    def _prepare(
+        self, X, y, X_val=None, y_val=None, sample_weight=None, *, network_only=False
+    ) -> tuple[PruningJob, object]:
+        """Check, split and train: the network to prune, and the estimator it came from.
+
+        With `network_only` the estimator may be None, where that lets the
+        network be trained sooner, to the same weights up to rounding.
+        """
+        plan = self._plan()
+        data, training_random, scoring_random = self._split(X, y, X_val, y_val, sample_weight)
+        start = perf_counter()
+        model, n_epochs, fitted = self._train(data, training_random, network_only)
+        model = self._for_retraining(model, data)
+        seconds = perf_counter() - start
+        return PruningJob(model, data, plan, scoring_random, n_epochs, seconds), fitted
+
     @abstractmethod
-    def _prepare(self, X, y, X_val, y_val, sample_weight) -> tuple[PruningJob, object]:
-        """Check, split and train: the network to prune, and the estimator it came from."""
+    def _check_parameters(self) -> None:
+        """Check the parameters that are not those of the plan."""
+
+    @abstractmethod
+    def _dense_widths(self) -> tuple[int, ...] | None:
+        """Widths of the hidden layers before pruning, where they are known before training."""
+
+    @abstractmethod
+    def _split(
+        self, X, y, X_val, y_val, sample_weight
+    ) -> tuple[PruningData, np.random.RandomState, np.random.RandomState]:
+        """Check and split samples; also return generators for training and for scoring."""
+
+    @abstractmethod
+    def _train(
+        self, data: PruningData, random_state: np.random.RandomState, network_only: bool
+    ) -> tuple[PrunableModel, int, object]:
+        """Train the dense network: return it, the epochs, and the estimator it came from."""
 
     @abstractmethod
     def _store_model(self, model, fitted) -> None:

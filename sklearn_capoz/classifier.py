@@ -5,7 +5,6 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import replace
 from numbers import Integral, Real
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,7 @@ from .networks import (
     initial_network,
 )
 from .networks._predictor import Predictor
-from .pruning import PruningJob, accuracy
+from .pruning import accuracy
 
 __all__ = ["PrunedMLPClassifier"]
 
@@ -294,24 +293,20 @@ class PrunedMLPClassifier(
             )
         return self._net
 
-    def _prepare(self, X, y, X_val=None, y_val=None, sample_weight=None):
-        """Check, split and train: everything up to pruning."""
-        self._check_parameters()
-        plan = self._plan()
-        widths = tuple(np.atleast_1d(self.hidden_layer_sizes).tolist())
-        # A schedule for another number of layers raises here, not after the training.
-        list(plan.schedule.iterations(widths, plan.n_iterations))
+    def _split(self, X, y, X_val, y_val, sample_weight):
         split_random, training_random, scoring_random = spawn_random_states(
             check_random_state(self.random_state), 3
         )
         samples = self._check_samples(X, y, sample_weight)
         validation = self._check_validation(X_val, y_val)
         data = split_samples(samples, validation, self.validation_fraction, split_random)
-        start = perf_counter()
-        data = self._weigh_classes(data, self.classes_)
-        model = self._for_retraining(self._train_dense(data, training_random), data)
-        seconds = perf_counter() - start
-        return PruningJob(model, data, plan, scoring_random, self.n_iter_, seconds), None
+        return self._weigh_classes(data, self.classes_), training_random, scoring_random
+
+    def _train(self, data, random_state, network_only):
+        return self._train_dense(data, random_state), self.n_iter_, None
+
+    def _dense_widths(self):
+        return tuple(np.atleast_1d(self.hidden_layer_sizes).tolist())
 
     def _check_parameters(self) -> None:
         self._validate_params()

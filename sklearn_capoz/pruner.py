@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import replace
-from time import perf_counter
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
@@ -21,7 +20,6 @@ from ._validation import PRUNING_CONSTRAINTS, encode_labels
 from .exceptions import UnsupportedNetworkError
 from .networks._convert import as_dense_network
 from .networks._predictor import Predictor
-from .pruning import PruningJob
 
 __all__ = ["CAPoZPruner"]
 
@@ -177,10 +175,19 @@ class CAPoZPruner(
         """
         return self._fit(X, y, X_val, y_val, sample_weight)
 
-    def _prepare(self, X, y, X_val=None, y_val=None, sample_weight=None):
-        """Check, split and train: everything up to pruning."""
+    def _prepare(self, *args, **kwargs):
+        job, fitted = super()._prepare(*args, **kwargs)
+        memory = None if self.memory is None else check_memory(self.memory)
+        return replace(job, memory=memory), fitted
+
+    def _check_parameters(self):
         self._validate_params()
-        plan = self._plan()
+
+    def _dense_widths(self):
+        adapter, estimator, _ = find_adapter(self.estimator)
+        return adapter.widths(estimator)
+
+    def _split(self, X, y, X_val, y_val, sample_weight):
         adapter, estimator, frozen = find_adapter(self.estimator)
         split_random, training_random, scoring_random = spawn_random_states(
             check_random_state(self.random_state), 3
@@ -198,25 +205,19 @@ class CAPoZPruner(
         validation = self._check_validation(X_val, y_val)
         data = split_samples(samples, validation, self.validation_fraction, split_random)
         data = adapter.weigh(estimator, data, self.classes_)
-        start = perf_counter()
-        memory = check_memory(self.memory)
+        return data, training_random, scoring_random
+
+    def _train(self, data, random_state, network_only):
+        adapter, estimator, frozen = find_adapter(self.estimator)
         if frozen:
             fitted = deepcopy(estimator)
+        elif network_only and self.memory is None and adapter.has_short_cut(estimator):
+            return *adapter.train_network(estimator, data, self.classes_, random_state), None
         else:
-            fitted, training_random = memory.cache(_fit)(
-                adapter, estimator, data, self.classes_, training_random
+            fitted, random_state = check_memory(self.memory).cache(_fit)(
+                adapter, estimator, data, self.classes_, random_state
             )
-        model = self._for_retraining(adapter.model(fitted, training_random), data)
-        job = PruningJob(
-            model,
-            data,
-            plan,
-            scoring_random,
-            dense_epochs=adapter.n_epochs(fitted),
-            dense_seconds=perf_counter() - start,
-            memory=None if self.memory is None else memory,
-        )
-        return job, fitted
+        return adapter.model(fitted, random_state), adapter.n_epochs(fitted), fitted
 
     def _store_model(self, model, fitted) -> None:
         self.estimator_ = find_adapter(fitted)[0].with_model(fitted, model)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
+import math
 from collections.abc import Sequence
-from copy import copy, deepcopy
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass
 from itertools import product
 from numbers import Integral, Real
 from time import perf_counter
@@ -13,20 +13,22 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from joblib import effective_n_jobs
 from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv
+from sklearn.utils import check_random_state, gen_even_slices
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._search_folds import Fold, Scoring, score_paths, train_fold
 from ._sklearn import Interval, StrOptions, check_sample_weight
 from .classifier import PrunedMLPClassifier
 from .criteria import check_criterion
-from .exceptions import PruningStalledWarning
 from .pruner import CAPoZPruner
-from .pruning import choose_iteration, prune_together
+from .pruning import choose_iteration
 from .thresholds import check_threshold
 
 __all__ = ["CAPoZPrunerCV", "PruningPath", "pruning_path"]
@@ -93,7 +95,9 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     In every fold the dense network is trained once, and the path of every
     criterion and rule is walked once; the networks on these paths are retrained
     side by side. A grid search over the same candidates, which gives the same
-    scores, trains each of them from the start.
+    scores, trains each of them from the start. The engine trains the folds'
+    dense networks, those of an MLPClassifier as well, unless `scoring` is a
+    callable, which may look at the fitted estimators.
 
     Parameters
     ----------
@@ -115,7 +119,7 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     tolerance : float, default=0.0
         Score that `keep="smallest"` may give up.
     n_jobs : int or None, default=None
-        Folds to run at the same time.
+        Dense networks, and then parts of the paths, to work on at the same time.
     verbose : int, default=0
         Passed on to joblib.
 
@@ -216,28 +220,45 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         pruner = _as_pruner(self.estimator).set_params(
             n_iterations=self.max_iterations, keep="last", verbose=False
         )
-        arrays = validate_data(self, X, y, dtype=(np.float64, np.float32))
-        check_classification_targets(arrays[1])
+        if pruner.random_state is None:  # every part of the search must see the same splits
+            pruner.set_params(random_state=check_random_state(None).randint(2**31 - 1))
+        checked, labels = validate_data(self, X, y, dtype=(np.float64, np.float32))
+        check_classification_targets(labels)
         weight = None
         if sample_weight is not None:
-            weight = check_sample_weight(sample_weight, arrays[0])
+            weight = check_sample_weight(sample_weight, checked)
         self.scorer_ = check_scoring(pruner, self.scoring)
-        cv = check_cv(self.cv, arrays[1], classifier=True)
-        splits = list(cv.split(*arrays, groups))
-        self.n_splits_ = len(splits)
-        folds = Parallel(n_jobs=self.n_jobs, verbose=self.verbose)(
-            delayed(_search_fold)(pruner, plans, *arrays, weight, train, test, self.scorer_)
-            for train, test in splits
-        )
-        self._store_results(parts, folds)
+        cv = check_cv(self.cv, labels, classifier=True)
+        splits = cv.split(checked, labels, groups)
+        folds = [Fold(checked, labels, weight, train, test) for train, test in splits]
+        self.n_splits_ = len(folds)
+        self._store_results(parts, self._walk_all(pruner, folds, plans))
         if self.refit:
             start = perf_counter()
             self.best_estimator_ = clone(pruner).set_params(**self.best_params_)
             # X as it came, for the names of its columns
-            self.best_estimator_.fit(X, arrays[1], sample_weight=sample_weight)
+            self.best_estimator_.fit(X, labels, sample_weight=sample_weight)
             self.refit_time_ = perf_counter() - start
             self.classes_ = self.best_estimator_.classes_
         return self
+
+    def _walk_all(self, pruner, folds: Sequence[Fold], plans: Sequence[tuple]) -> list[np.ndarray]:
+        """Train every fold's dense network, then walk all paths: what `score_paths` gives."""
+        # A scorer of the user's own may look at more than predictions.
+        scoring = Scoring(self.scorer_, self.scoring is None or isinstance(self.scoring, str))
+        parallel = Parallel(n_jobs=self.n_jobs, verbose=self.verbose)
+        dense = parallel(delayed(train_fold)(pruner, fold, scoring) for fold in folds)
+        # The paths of a fold are retrained side by side, as many together as leave
+        # no process without work.
+        n_jobs = effective_n_jobs(self.n_jobs)
+        n_slices = min(len(plans), n_jobs // math.gcd(n_jobs, len(folds)))
+        slices = [plans[part] for part in gen_even_slices(len(plans), n_slices)]
+        tables = parallel(
+            delayed(score_paths)(pruner, fold, job, fitted, part, scoring)
+            for fold, (job, fitted) in zip(folds, dense, strict=True)
+            for part in slices
+        )
+        return [np.concatenate(tables[i : i + n_slices]) for i in range(0, len(tables), n_slices)]
 
     def _store_results(self, parts: Sequence[tuple], folds: Sequence[np.ndarray]) -> None:
         """Tabulate what the folds give, an array (part, iteration, column) each."""
@@ -317,31 +338,3 @@ def _as_pruner(estimator):
     if isinstance(estimator, CAPoZPruner | PrunedMLPClassifier):
         return clone(estimator)
     return CAPoZPruner(clone(estimator))
-
-
-def _search_fold(pruner, plans, X, y, weight, train, test, scorer) -> np.ndarray:
-    """Score, units and parameters of every plan and iteration: (plan, iteration, 3)."""
-    pruner = clone(pruner)
-    weight = None if weight is None else weight[train]
-    job, fitted = pruner._prepare(X[train], y[train], None, None, weight)
-    jobs = [
-        replace(
-            job,
-            plan=replace(job.plan, criterion=criterion, threshold=threshold),
-            # Each walk goes on with generators of its own, as if it were the only one.
-            model=deepcopy(job.model),
-            random_state=deepcopy(job.random_state),
-        )
-        for criterion, threshold in plans
-    ]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PruningStalledWarning)  # the table shows it
-        paths = prune_together(jobs)
-    table = np.empty((len(plans), job.plan.n_iterations + 1, 3))
-    for records, rows in zip(paths, table, strict=True):
-        for iteration, record in enumerate(records):
-            model = copy(pruner)._store(records, iteration, fitted)
-            score = scorer(model, X[test], y[test])
-            # A path that has stalled stays what it is.
-            rows[iteration:] = score, sum(record.model.widths), record.model.n_parameters
-    return table
