@@ -19,9 +19,8 @@ from sklearn_capoz.spectral import (
     AbsorptionFeatures,
     ContinuumRemoval,
     SpectralAbsorptionIndex,
-    _hull,
+    _kernels,
     _local_index,
-    _windows,
 )
 
 REPEATS = 9
@@ -105,7 +104,7 @@ def hull_jobs(n_bands, dtype):
     few = X[: PEER_ROWS[n_bands]]
     return {
         "kernel": (
-            lambda: _hull.remove_continuum(X, nm, bounds, _hull.CONVEX, _hull.DIVIDE, out),
+            lambda: _kernels.remove_continuum(X, nm, bounds, _kernels.CONVEX, _kernels.DIVIDE, out),
             len(X),
         ),
         "transform": (lambda: removal.transform(X), len(X)),
@@ -124,7 +123,7 @@ def window_jobs(feature, parameters, dtype):
     shape = len(parameters) > 4
     return {
         "kernel": (
-            lambda: _windows.absorption_features(X, *settings, shape, 1e-6, out),
+            lambda: _kernels.absorption_features(X, *settings, shape, 1e-6, out),
             len(X),
         ),
         "transform": (lambda: finder.transform(X), len(X)),
@@ -221,7 +220,7 @@ def main():
             rates(window_jobs(straight, four, dtype)),
             20e6,
         )
-        seven = _windows.PARAMETERS
+        seven = _kernels.PARAMETERS
         show(f"one window, 7 parameters, hull, {name}", rates(window_jobs(hull, seven, dtype)), 3e6)
         for half_widths in (60, (40, 60, 80)):
             job = f"local SAI, 50 bands, {half_widths} nm, {name}"

@@ -1,7 +1,9 @@
 """What all transformers that know wavelengths share: their parameters, input rules and threads."""
 
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from inspect import cleandoc
+from itertools import pairwise
 from numbers import Integral, Real
 
 import numpy as np
@@ -12,8 +14,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._wavelengths import band_axis
 
-# A block of rows and its results stay in the second-level cache.
-_BLOCK_BYTES = 1 << 19
+# A block of rows stays in the second-level cache, and takes longer than to hand it over.
+_BLOCK_BYTES = 1 << 20
 
 BAND_PARAMETERS = {
     "wavelengths": ["array-like", StrOptions({"index"}), None],
@@ -180,22 +182,33 @@ def band_names(estimator, columns):
 
 
 def run_blocks(work, n_rows, bytes_per_row, n_jobs):
-    """Call `work(rows)` for slices that cover all rows, on `n_jobs` threads."""
+    """Call `work(rows)` for slices that cover all rows, on `n_jobs` threads, this one among them.
+
+    Every thread begins with a stretch of its own, since threads that are first to write to the
+    same page of memory both clear it. Who is done takes blocks from the ends of the others, so
+    that a slow core keeps nobody waiting.
+    """
     size = max(1, _BLOCK_BYTES // max(1, bytes_per_row))
     blocks = [slice(start, start + size) for start in range(0, n_rows, size)]
-    workers = min(effective_n_jobs(n_jobs), len(blocks))
+    workers = max(1, min(effective_n_jobs(n_jobs), len(blocks)))
+    bounds = [len(blocks) * i // workers for i in range(workers + 1)]
+    stretches = [deque(blocks[start:stop]) for start, stop in pairwise(bounds)]
 
-    def run(share):
-        for rows in share:
-            work(rows)
+    def run(own):
+        for stretch in (own, *stretches):
+            take = stretch.popleft if stretch is own else stretch.pop
+            while True:
+                try:
+                    rows = take()
+                except IndexError:  # asking whether it is empty first would race
+                    break
+                work(rows)
 
-    if workers <= 1:
-        run(blocks)
-        return
-    # One task for each thread: handing over single blocks costs more than working on them.
-    with ThreadPoolExecutor(workers) as pool:
-        for _ in pool.map(run, [blocks[i::workers] for i in range(workers)]):
-            pass
+    with ThreadPoolExecutor(workers) as pool:  # starts a thread when it gets work
+        others = [pool.submit(run, stretch) for stretch in stretches[1:]]
+        run(stretches[0])
+    for other in others:
+        other.result()
 
 
 def _working_dtype(dtype):

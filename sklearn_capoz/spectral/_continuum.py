@@ -3,12 +3,12 @@
 import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
-from . import _hull
+from . import _kernels
 from ._base import SpectralTransformer, band_names, shared_doc
 from ._wavelengths import check_ranges
 
-_HULLS = {"convex": _hull.CONVEX, "segmented": _hull.SEGMENTED, "linear": _hull.LINEAR}
-_MODES = {"divide": _hull.DIVIDE, "subtract": _hull.SUBTRACT, "log": _hull.LOG}
+_HULLS = {"convex": _kernels.CONVEX, "segmented": _kernels.SEGMENTED, "linear": _kernels.LINEAR}
+_MODES = {"divide": _kernels.DIVIDE, "subtract": _kernels.SUBTRACT, "log": _kernels.LOG}
 
 
 @shared_doc
@@ -135,7 +135,7 @@ class ContinuumRemoval(SpectralTransformer):
     def _transform_block(self, reflectance, out):
         axis = self._axis
         target = out if axis.in_order else np.empty_like(reflectance)
-        _hull.remove_continuum(
+        _kernels.remove_continuum(
             reflectance,
             axis.wavelengths,
             self._bounds,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
-from . import _windows
+from . import _kernels
 from ._base import SpectralTransformer, shared_doc
 from ._feature_table import FEATURE_SETS
 
@@ -150,7 +150,7 @@ class AbsorptionFeatures(SpectralTransformer):
         wavelengths=None,
         *,
         features="swir",
-        parameters=_windows.PARAMETERS,
+        parameters=_kernels.PARAMETERS,
         on_missing="neutral",
         unit=None,
         bad_bands=None,
@@ -206,7 +206,7 @@ class AbsorptionFeatures(SpectralTransformer):
         return len(self.features_) * len(self._selected)
 
     def _transform_block(self, reflectance, out):
-        _windows.absorption_features(
+        _kernels.absorption_features(
             reflectance,
             self._axis.wavelengths,
             self._windows,
@@ -222,12 +222,12 @@ class AbsorptionFeatures(SpectralTransformer):
 
 def _selected_parameters(parameters):
     names = list(parameters)
-    unknown = [name for name in names if name not in _windows.PARAMETERS]
+    unknown = [name for name in names if name not in _kernels.PARAMETERS]
     if unknown or not names or len(set(names)) < len(names):
         raise ValueError(
-            f"parameters must be distinct names out of {_windows.PARAMETERS}, got {parameters!r}."
+            f"parameters must be distinct names out of {_kernels.PARAMETERS}, got {parameters!r}."
         )
-    return np.array([_windows.PARAMETERS.index(name) for name in names], dtype=np.intp)
+    return np.array([_kernels.PARAMETERS.index(name) for name in names], dtype=np.intp)
 
 
 def _as_features(features):
@@ -276,12 +276,12 @@ def _why_not_covered(wavelengths, feature):
 def _place_windows(wavelengths, features, nan):
     spans = np.array([_span(wavelengths, feature) for feature in features], dtype=np.intp)
     low, high = (np.array([getattr(f, end) for f in features], float) for end in ("low", "high"))
-    absent = np.zeros((len(features), len(_windows.PARAMETERS)))
-    absent[:, _windows.POSITION] = 0.5 * (low + high)
-    absent[:, _windows.SAI] = 1.0
+    absent = np.zeros((len(features), len(_kernels.PARAMETERS)))
+    absent[:, _kernels.POSITION] = 0.5 * (low + high)
+    absent[:, _kernels.SAI] = 1.0
     if nan:
         absent[:] = np.nan
-    return _windows.Windows(
+    return _kernels.Windows(
         start=spans[:, 0].copy(),
         width=spans[:, 1] - spans[:, 0],
         low=low,

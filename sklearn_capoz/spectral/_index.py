@@ -5,7 +5,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from . import _hull, _local_index
+from . import _kernels, _local_index
 from ._base import SpectralTransformer, shared_doc
 from ._wavelengths import distinct_labels
 
@@ -241,8 +241,8 @@ class SpectralAbsorptionIndex(SpectralTransformer):
         if self._shoulders is None:
             whole = np.array([0, len(wavelengths)], dtype=np.intp)
             quotient = np.empty_like(reflectance)
-            _hull.remove_continuum(
-                reflectance, wavelengths, whole, _hull.CONVEX, _hull.DIVIDE, quotient
+            _kernels.remove_continuum(
+                reflectance, wavelengths, whole, _kernels.CONVEX, _kernels.DIVIDE, quotient
             )
             quotient = quotient[:, self._places]
             np.divide(1.0, quotient, out=out, where=quotient > 0)

@@ -45,13 +45,17 @@ class BandAxis:
         """Whether the input already brings the wavelengths in ascending order."""
         return np.array_equal(self.positions, np.arange(len(self.wavelengths)))
 
-    def gather(self, X, dtype, scale=None):
-        """Rows of X as reflectance on `wavelengths`: sorted, averaged where asked, scaled."""
+    @cached_property
+    def _selection(self):
+        """The used columns, as a slice where that spares a copy."""
         first, last = self.columns[0], self.columns[-1]
         consecutive = np.array_equal(self.columns, np.arange(first, last + 1))
-        bands = X[:, first : last + 1] if consecutive else X[:, self.columns]
+        return slice(first, last + 1) if consecutive else self.columns
+
+    def gather(self, X, dtype, scale=None):
+        """Rows of X as reflectance on `wavelengths`: sorted, averaged where asked, scaled."""
         # A read-only array would make numba compile every kernel a second time.
-        bands = np.require(bands, dtype=dtype, requirements=["C", "W"])
+        bands = np.require(X[:, self._selection], dtype=dtype, requirements=["C", "W"])
         if self.has_duplicates:
             bands = self._average(bands)
         if scale is not None:

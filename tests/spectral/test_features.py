@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.spectral_exactness import vertex_errors
 from sklearn_capoz.spectral import AbsorptionFeature, AbsorptionFeatures
-from sklearn_capoz.spectral._windows import PARAMETERS
+from sklearn_capoz.spectral._kernels import PARAMETERS
 
 NM = np.arange(2100.0, 2310, 10)
 WINDOW = {"dip": (2120, 2280)}
