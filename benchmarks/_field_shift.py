@@ -80,14 +80,22 @@ TILT, BEND = 0.3, 0.1
 
 def to_field(reflectance: np.ndarray, library: Library, shift: Shift, rng) -> np.ndarray:
     """Return the spectra as the field may show them."""
-    n, nm = len(reflectance), library.wavelengths
-    quotient = ContinuumRemoval(nm).fit_transform(reflectance)
+    return observe(dilute(reflectance, library, shift, rng), library.wavelengths, shift, rng)
+
+
+def dilute(reflectance: np.ndarray, library: Library, shift: Shift, rng) -> np.ndarray:
+    """Change the depth of all bands, and mix in a featureless mineral."""
+    n = len(reflectance)
+    quotient = ContinuumRemoval(library.wavelengths).fit_transform(reflectance)
     X = reflectance * quotient ** (rng.uniform(1 - shift.depth, 1 + shift.depth, (n, 1)) - 1)
     diluting = library.reflectance[np.isin(library.minerals, DILUTING)]
     part = rng.uniform(0, shift.dilution, (n, 1))
-    X = (1 - part) * X + part * diluting[rng.choice(len(diluting), n)]
+    return (1 - part) * X + part * diluting[rng.choice(len(diluting), n)]
 
-    scenes = 1 if shift.one_scene else n
+
+def observe(X: np.ndarray, nm: np.ndarray, shift: Shift, rng) -> np.ndarray:
+    """Return the spectra as a sensor sees them, and what calibration leaves, in bands at nm."""
+    n, scenes = len(X), 1 if shift.one_scene else len(X)
     X = _move_bands(X, nm, rng.uniform(-shift.band_error, shift.band_error, (scenes, 1)))
     along = np.linspace(-1, 1, len(nm))
     tilt, bend = rng.uniform(-TILT, TILT, (n, 1)), rng.uniform(-BEND, BEND, (n, 1))
@@ -108,12 +116,16 @@ def draw_by_sample(library: Library, n_per_mineral: int, rng) -> np.ndarray:
     return np.array(drawn)
 
 
-def draw_ground(library: Library, n: int, rng) -> np.ndarray:
-    """Draw mixtures of any two spectra of the library in any ratio, its minerals evenly."""
+def draw_any(library: Library, n: int, rng) -> np.ndarray:
+    """Draw n spectra of the library, its minerals evenly."""
     _, mineral, count = np.unique(library.minerals, return_inverse=True, return_counts=True)
     weight = 1 / count[mineral] / len(count)
-    first, second = (library.reflectance[rng.choice(len(weight), n, p=weight)] for _ in range(2))
-    part = rng.uniform(0, 0.5, (n, 1))
+    return library.reflectance[rng.choice(len(weight), n, p=weight)]
+
+
+def mix(first: np.ndarray, second: np.ndarray, most: float, rng) -> np.ndarray:
+    """Mix the second spectra into the first, in any part up to `most`."""
+    part = rng.uniform(0, most, (len(first), 1))
     return (1 - part) * first + part * second
 
 

@@ -253,3 +253,60 @@ def test_the_list_names_every_benchmark():
     assert "There is no benchmark 'no-such'" in listed.stderr
     for module in ROOT.glob("benchmarks/[a-z]*.py"):
         assert f"  {module.stem} " in listed.stdout
+
+
+@pytest.fixture
+def library(data_home):
+    from benchmarks._field_shift import load_library
+
+    return load_library(data_home)
+
+
+def test_tetracorder_names_the_pure_spectra_of_the_library(data_home, library):
+    from benchmarks._tetracorder import Tetracorder
+
+    names = Tetracorder(data_home)(library.reflectance)
+    for mineral in ("Alunite", "Calcite", "Montmorillonite", "Muscovite"):
+        assert set(names[library.minerals == mineral]) == {mineral}
+    assert (names[library.minerals == "Kaolinite"] == "Kaolinite").mean() > 0.9
+    for mineral in ("Buddingtonite", "Dolomite", "Gypsum", "Jarosite", "Pyrophyllite", "Talc"):
+        assert set(names[library.minerals == mineral]) == {""}
+
+
+def test_tetracorder_sees_neither_light_nor_slope(data_home, library):
+    from benchmarks._tetracorder import Tetracorder
+
+    rules = Tetracorder(data_home)
+    names = rules(library.reflectance)
+    np.testing.assert_array_equal(rules(0.3 * library.reflectance), names)
+    upside_down = rules(1 / library.reflectance)  # every band is a peak
+    assert (upside_down[library.seven] == names[library.seven]).mean() < 0.1
+    assert set(rules(np.full((2, 50), 0.4))) == {""}
+
+
+def test_a_field_without_shift_only_tilts(library):
+    from benchmarks._field_shift import Shift, to_field
+    from sklearn_capoz.spectral import ContinuumRemoval
+
+    seen = to_field(
+        library.reflectance, library, Shift(0, 0, 0, 0, 0, 0, 0), np.random.RandomState(0)
+    )
+    hull = ContinuumRemoval(library.wavelengths, ranges=[(2150, 2260)])
+    expected, found = hull.fit_transform(library.reflectance), hull.fit_transform(seen)
+    assert abs(found - expected).max() < 0.02
+    shape = seen / library.reflectance
+    curve = np.polynomial.Polynomial.fit(library.wavelengths, shape[0], 2)
+    np.testing.assert_allclose(curve(library.wavelengths), shape[0], atol=1e-3)
+
+
+def test_laboratory_model(data_home, library, monkeypatch):
+    from benchmarks import laboratory_to_field
+
+    monkeypatch.setattr(laboratory_to_field, "N_PER_MINERAL", 1000)
+    model = laboratory_to_field.fit_laboratory_model(data_home, 0)
+    assert model[-1].network_.widths == (9,)
+    pure = library.reflectance[library.seven]
+    predicted = model.predict(pure)
+    assert (predicted == library.minerals[library.seven]).mean() > 0.9
+    again = laboratory_to_field.fit_laboratory_model(data_home, 0)
+    np.testing.assert_array_equal(again.predict_proba(pure), model.predict_proba(pure))
