@@ -24,7 +24,7 @@ class ArraySource(Source):
 
     cube: Any
 
-    def read(self, start, stop, bands):
+    def read(self, start, stop, bands, scratch):
         return np.asarray(take_bands(self.cube[start:stop], bands))
 
 
@@ -37,7 +37,7 @@ class DaskSource(Source):
     def lazy(self, start: int, stop: int, bands: np.ndarray):
         return take_bands(self.array[start:stop], bands)
 
-    def read(self, start, stop, bands):
+    def read(self, start, stop, bands, scratch):
         # The block already runs in one of our threads: dask need not start its own.
         return self.lazy(start, stop, bands).compute(scheduler="synchronous")
 

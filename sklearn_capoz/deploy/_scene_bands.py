@@ -9,6 +9,8 @@ from numba import njit
 
 from sklearn_capoz.spectral._wavelengths import wavelengths_nm
 
+from ._scene_scratch import Scratch
+
 __all__ = ["BandMatch", "match_bands", "model_wavelengths", "scene_wavelengths"]
 
 #: Two band centres nearer than this, in nm, are the same band: headers round to 0.01 nm or so.
@@ -74,7 +76,12 @@ class BandMatch:
     weight: np.ndarray
 
     def spectra(
-        self, block: np.ndarray, scale: float, nodata: float | None, dtype: np.dtype
+        self,
+        block: np.ndarray,
+        scale: float,
+        nodata: float | None,
+        dtype: np.dtype,
+        scratch: Scratch,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Turn a block of `bands` into what the model takes.
 
@@ -87,6 +94,8 @@ class BandMatch:
         nodata : float or None
             The stored number that says "not measured"; NaN and inf always say so.
         dtype : dtype of X
+        scratch : Scratch
+            Where X is, until the next call.
 
         Returns
         -------
@@ -95,7 +104,7 @@ class BandMatch:
             False where any number that the pixel needs is missing.
         """
         n_rows, n_columns, _ = block.shape
-        X = np.empty((n_rows * n_columns, len(self.lower)), dtype=dtype)
+        X = scratch.empty("X", (n_rows * n_columns, len(self.lower)), dtype)
         valid = np.empty((n_rows, n_columns), dtype=bool)
         if not block.dtype.isnative:
             block = block.astype(block.dtype.newbyteorder("="))

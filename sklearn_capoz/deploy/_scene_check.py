@@ -10,6 +10,7 @@ from sklearn_capoz.exceptions import DataFormatError
 
 from ._scene_bands import as_stored
 from ._scene_envi import INTERLEAVES, EnviSource
+from ._scene_scratch import Scratch
 from ._scene_source import Source
 
 __all__ = ["check_content"]
@@ -85,11 +86,11 @@ def _sample(source: Source) -> np.ndarray:
     n_rows, _, n_bands = source.shape
     bands = np.arange(n_bands) if source.good is None else np.flatnonzero(source.good)
     starts = np.unique(np.linspace(0, max(0, n_rows - 2), N_PAIRS).astype(int))
-    pairs = []
+    pairs, scratch = [], Scratch()
     nodata = as_stored(source.nodata, source.dtype)
     with source.reading(), np.errstate(all="ignore"):  # signalling NaN in misread numbers
         for start in starts.tolist():
-            block = source.read(start, min(start + 2, n_rows), bands)[:, :N_COLUMNS]
+            block = source.read(start, min(start + 2, n_rows), bands, scratch)[:, :N_COLUMNS]
             values = block.astype(np.float64)
             pairs.append(np.where((values == nodata) | ~np.isfinite(values), np.nan, values))
     return np.stack(pairs)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -36,29 +36,26 @@ class EnviSource(Source):
     interleave: str
     offset: int
 
-    def read(self, start, stop, bands):
+    def read(self, start, stop, bands, scratch):
         n_rows, n_columns, n_bands = self.shape
         with open(self.path, "rb") as file:
             if self.interleave == "bsq":
                 plane = n_rows * n_columns
-                block = np.empty((len(bands), stop - start, n_columns), dtype=self.dtype)
+                block = scratch.empty("block", (len(bands), stop - start, n_columns), self.dtype)
                 for part, band in zip(block, bands.tolist(), strict=True):
-                    part[...] = self._numbers(file, band * plane + start * n_columns, part.shape)
+                    self._fill(part, file, band * plane + start * n_columns)
                 return block.transpose(1, 2, 0)
-            first = start * n_columns * n_bands
-            if self.interleave == "bil":
-                block = self._numbers(file, first, (stop - start, n_bands, n_columns))
-                return take_bands(block.transpose(0, 2, 1), bands)
-            return take_bands(self._numbers(file, first, (stop - start, n_columns, n_bands)), bands)
+            is_bil = self.interleave == "bil"
+            shape = (n_bands, n_columns) if is_bil else (n_columns, n_bands)
+            block = scratch.empty("block", (stop - start, *shape), self.dtype)
+            self._fill(block, file, start * n_columns * n_bands)
+            return take_bands(block.transpose(0, 2, 1) if is_bil else block, bands)
 
-    def _numbers(self, file: BinaryIO, first: int, shape: tuple[int, ...]) -> np.ndarray:
-        """Read `shape` numbers, beginning with the `first` one of the file."""
+    def _fill(self, block: np.ndarray, file: BufferedReader, first: int) -> None:
+        """Fill a block with the file's numbers, beginning with the `first` one."""
         file.seek(self.offset + first * self.dtype.itemsize)
-        count = int(np.prod(shape))
-        numbers = np.fromfile(file, dtype=self.dtype, count=count)
-        if len(numbers) < count:
+        if file.readinto(block.data) < block.nbytes:
             raise DataFormatError(f"{self.path} became shorter while it was read.")
-        return numbers.reshape(shape)
 
 
 def import_envi():

@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 
+from sklearn_capoz._prediction import NetworkPredictionMixin
+
 from ._scene_bands import BandMatch
+from ._scene_scratch import Scratch
 
 __all__ = ["Layer", "PixelClassifier", "scene_layers"]
 
@@ -64,16 +68,19 @@ class PixelClassifier:
     nodata: float | None
     reject_below: float | None
 
-    def __call__(self, block: np.ndarray) -> list[np.ndarray]:
+    def __call__(self, block: np.ndarray, scratch: Scratch) -> list[np.ndarray]:
         """One array (n_rows, n_columns, n_bands) per layer."""
         # Reflectance from integers fits into float32; float64 is kept where a scene brings it.
         dtype = np.dtype(np.float64 if block.dtype.newbyteorder("=") == np.float64 else np.float32)
-        X, valid = self.match.spectra(block, self.scale, self.nodata, dtype)
+        X, valid = self.match.spectra(block, self.scale, self.nodata, dtype, scratch)
         inputs, last = self._prepare(X)
         if inputs is not X and not get_tags(last).input_tags.allow_nan:
             # Shade or saturation may leave a spectrum without a continuum, and a feature NaN.
-            known = np.isfinite(np.asarray(inputs)).all(axis=1)
-            if not known.all():
+            values = np.asarray(inputs)
+            with np.errstate(all="ignore"):
+                total = values.sum()  # may overflow, but does not hide what is missing
+            if not np.isfinite(total):
+                known = np.isfinite(values).all(axis=1)
                 X, inputs = X[known], inputs[known]
                 valid[valid] = known
         results: dict[str, np.ndarray | None] = {}
@@ -85,21 +92,40 @@ class PixelClassifier:
 
     def _prepare(self, X: np.ndarray) -> tuple[Any, Any]:
         """Take a Pipeline apart: what its last step gets, and that step."""
-        if len(X) and len(getattr(self.estimator, "steps", [])) > 1:
-            return self.estimator[:-1].transform(X), self.estimator[-1]
-        return X, self.estimator
+        if not len(X) or len(getattr(self.estimator, "steps", [])) < 2:
+            return X, self.estimator
+        *steps, (_, last) = self.estimator.steps
+        inputs = X
+        for _, step in steps:
+            if type(step) is StandardScaler and _is_free(inputs, X):
+                inputs = step.transform(inputs, copy=False)
+            elif step not in (None, "passthrough"):
+                inputs = step.transform(inputs)
+        return inputs, last
 
     def _classify(self, last, inputs) -> tuple[np.ndarray, np.ndarray | None]:
-        classes = last.classes_
         wants_probability = any(layer.name == "probability" for layer in self.layers)
         if self.reject_below is None and not wants_probability:
-            return np.searchsorted(classes, last.predict(inputs)) + 1, None
+            return _codes(last, inputs), None
         probability = last.predict_proba(inputs)
         codes = probability.argmax(axis=1) + 1
         if self.reject_below is not None:
             # "Not at least" also rejects a probability that is NaN.
-            codes[~(probability.max(axis=1) >= self.reject_below)] = len(classes) + 1
+            codes[~(probability.max(axis=1) >= self.reject_below)] = len(last.classes_) + 1
         return codes, probability
+
+
+def _is_free(inputs, X: np.ndarray) -> bool:
+    """Whether a step made an array of its own, which the next one may change."""
+    return isinstance(inputs, np.ndarray) and not np.may_share_memory(inputs, X)
+
+
+def _codes(last, inputs) -> np.ndarray:
+    """Codes of the most likely classes; to write their names and look them up takes longer."""
+    codes = np.arange(1, len(last.classes_) + 1)
+    if isinstance(last, NetworkPredictionMixin):
+        return last._predictor.labels(last._check_X(inputs), codes)
+    return codes[np.searchsorted(last.classes_, last.predict(inputs))]
 
 
 def _fill(layer: Layer, values: np.ndarray | None, valid: np.ndarray) -> np.ndarray:

@@ -28,13 +28,16 @@ class RasterSource(Source):
         # Around all threads: the filters belong to the process.
         return quiet()
 
-    def read(self, start, stop, bands):
+    def read(self, start, stop, bands, scratch):
+        shape = (len(bands), stop - start, self.shape[1])
         rasterio = import_rasterio()
         try:
             # A dataset must not be shared between threads; opening one costs about a millisecond.
             with rasterio.open(self.path) as dataset:
                 block = dataset.read(
-                    (bands + 1).tolist(), window=((start, stop), (0, self.shape[1]))
+                    (bands + 1).tolist(),
+                    window=((start, stop), (0, self.shape[1])),
+                    out=scratch.empty("block", shape, self.dtype),
                 )
         except rasterio.errors.RasterioError as error:
             raise DataFormatError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,13 +16,23 @@ from tqdm.auto import tqdm
 
 from ._scene_arrays import ArraySource, DaskSource
 from ._scene_pixels import PixelClassifier
+from ._scene_scratch import Scratch
 from ._scene_source import Source
 from ._scene_work import Store
 
 __all__ = ["current_client", "on_cluster", "on_threads", "run_blocks"]
 
 #: Blocks that a cluster gets as one task: a message costs it some milliseconds, as a block does.
-BLOCKS_PER_TASK = 4
+BLOCKS_PER_TASK = 8
+
+#: Bytes of results that a task may send at once.
+MESSAGE_BYTES = 8_000_000
+
+#: Bytes of a model that still travels with every task. A future of it would draw the first tasks
+#: to the worker that holds it, while the others wait.
+SMALL_MODEL = 1_000_000
+
+_SCRATCH = Scratch()
 
 Rows = tuple[int, int]
 
@@ -38,7 +48,7 @@ class Workers:
     n_tasks : int
         How many may be under way.
     n_blocks : int
-        How many blocks to submit as one task.
+        How many blocks to submit as one task, at most.
     """
 
     submit: Callable[[list[Rows]], Future]
@@ -49,10 +59,11 @@ class Workers:
 def run_blocks(store: Store, workers: Workers, verbose: bool) -> None:
     """Do every block that the store lacks; memory holds only those under way."""
     n_rows, n_columns = store.shape
-    starts = store.starts()
-    todo = iter([(start, store.stop(start)) for start in starts])
+    blocks = [(start, store.stop(start)) for start in store.starts()]
+    size = _blocks_per_task(store, workers, len(blocks))
+    todo = iter(blocks)
     pending: dict[Future, list[Rows]] = {}
-    left = sum(store.stop(start) - start for start in starts)
+    left = sum(stop - start for start, stop in blocks)
     bar = tqdm(
         total=n_rows * n_columns, initial=(n_rows - left) * n_columns, unit="px", unit_scale=True,
         disable=not verbose,
@@ -60,9 +71,7 @@ def run_blocks(store: Store, workers: Workers, verbose: bool) -> None:
     with bar:
         try:
             while True:
-                while len(pending) < workers.n_tasks and (
-                    task := list(islice(todo, workers.n_blocks))
-                ):
+                while len(pending) < workers.n_tasks and (task := list(islice(todo, size))):
                     pending[workers.submit(task)] = task
                 if not pending:
                     return
@@ -76,16 +85,23 @@ def run_blocks(store: Store, workers: Workers, verbose: bool) -> None:
                 future.cancel()
 
 
+def _blocks_per_task(store: Store, workers: Workers, n_left: int) -> int:
+    """Make few messages, small ones, and enough for all workers."""
+    per_pixel = sum(len(layer.bands) * np.dtype(layer.dtype).itemsize for layer in store.layers)
+    block_bytes = store.block_rows * store.shape[1] * per_pixel
+    return max(1, min(workers.n_blocks, n_left // workers.n_tasks, MESSAGE_BYTES // block_bytes))
+
+
 @contextmanager
 def on_threads(source: Source, classify: PixelClassifier, n_jobs: int | None) -> Iterator[Workers]:
     """Threads share the blocks; BLAS has one thread meanwhile, or the two would fight for cores."""
     n_threads = effective_n_jobs(n_jobs)
 
-    def work(task: list[Rows]) -> list[list[np.ndarray]]:
-        return [classify(source.read(*rows, classify.match.bands)) for rows in task]
+    def submit(task: list[Rows]) -> Future:
+        return pool.submit(_read_and_classify, classify, source, task)
 
     with source.reading(), threadpool_limits(1, "blas"), ThreadPoolExecutor(n_threads) as pool:
-        yield Workers(lambda task: pool.submit(work, task), 2 * n_threads, 1)
+        yield Workers(submit, 2 * n_threads, 1)
 
 
 @contextmanager
@@ -95,6 +111,7 @@ def on_cluster(source: Source, classify: PixelClassifier, client) -> Iterator[Wo
     Nothing is scattered: what a dead worker held is computed again from the scheduler's graph.
     """
     try:
+        import cloudpickle
         from distributed import Client
     except ImportError as error:
         raise ImportError("a cluster needs dask: pip install 'sklearn-capoz[cluster]'") from error
@@ -104,8 +121,8 @@ def on_cluster(source: Source, classify: PixelClassifier, client) -> Iterator[Wo
     if not n_threads:
         raise ValueError("client has no workers: start some, or client.wait_for_workers(1) first.")
     executor = client.get_executor(pure=False)
-    model = client.submit(_itself, classify, pure=False)
-
+    is_small = len(cloudpickle.dumps(classify)) <= SMALL_MODEL
+    model = classify if is_small else client.submit(_itself, classify, pure=False)
     bands = classify.match.bands
 
     def submit(task: list[Rows]) -> Future:
@@ -113,7 +130,7 @@ def on_cluster(source: Source, classify: PixelClassifier, client) -> Iterator[Wo
             blocks = client.compute([source.lazy(*rows, bands) for rows in task])
             return executor.submit(_classify_there, model, blocks)
         if isinstance(source, ArraySource):
-            blocks = [source.read(*rows, bands) for rows in task]
+            blocks = [source.read(*rows, bands, _SCRATCH) for rows in task]
             return executor.submit(_classify_there, model, blocks)
         return executor.submit(_read_there, model, source, task)
 
@@ -150,11 +167,17 @@ def _itself(value):
 def _read_there(
     classify: PixelClassifier, source: Source, task: list[Rows]
 ) -> list[list[np.ndarray]]:
-    return _classify_there(classify, (source.read(*rows, classify.match.bands) for rows in task))
-
-
-def _classify_there(
-    classify: PixelClassifier, blocks: Iterable[np.ndarray]
-) -> list[list[np.ndarray]]:
     with _thread_pools().limit(limits=1, user_api="blas"):
-        return [classify(block) for block in blocks]
+        return _read_and_classify(classify, source, task)
+
+
+def _classify_there(classify: PixelClassifier, blocks: list[np.ndarray]) -> list[list[np.ndarray]]:
+    with _thread_pools().limit(limits=1, user_api="blas"):
+        return [classify(block, _SCRATCH) for block in blocks]
+
+
+def _read_and_classify(
+    classify: PixelClassifier, source: Source, task: list[Rows]
+) -> list[list[np.ndarray]]:
+    bands = classify.match.bands
+    return [classify(source.read(*rows, bands, _SCRATCH), _SCRATCH) for rows in task]

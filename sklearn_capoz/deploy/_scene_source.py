@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ._scene_scratch import Scratch
+
 __all__ = ["Georeference", "Source", "file_identity", "take_bands"]
 
 
@@ -59,10 +61,11 @@ class Source:
         """Set up what holds while blocks are read."""
         return nullcontext()
 
-    def read(self, start: int, stop: int, bands: np.ndarray) -> np.ndarray:
+    def read(self, start: int, stop: int, bands: np.ndarray, scratch: Scratch) -> np.ndarray:
         """Read the numbers of rows start to stop, (n_rows, n_columns, len(bands)).
 
-        Called from several threads, and on other machines.
+        Called from several threads, and on other machines. What it returns may be in the
+        scratch, and good until the next call.
         """
         raise NotImplementedError
 

@@ -3,19 +3,32 @@ import warnings
 import numpy as np
 import pytest
 import xarray as xr
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LinearRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from sklearn_capoz.deploy import predict_scene
+from sklearn_capoz import PrunedMLPClassifier
+from sklearn_capoz.deploy import compile_pipeline, predict_scene
 from sklearn_capoz.exceptions import DataFormatError
 from sklearn_capoz.spectral import ContinuumRemoval
 
 da = pytest.importorskip("dask.array")
 rasterio = pytest.importorskip("rasterio")
+
+
+class NearestShape(ClassifierMixin, BaseEstimator):
+    """Tells spectra apart by their shape alone, and takes numbers of any size."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return self.classes_[np.asarray(X).argmin(axis=1) % len(self.classes_)]
 
 
 def write_geotiff(path, cube, wavelengths, **settings):
@@ -118,6 +131,40 @@ def test_pixels_that_the_features_give_up_have_no_data(scene):
     codes = np.searchsorted(model.classes_, model.predict(X)) + 1
     codes[5 * 26 + 6] = 0
     np.testing.assert_array_equal(found.codes.ravel(), codes)
+
+
+def test_numbers_that_overflow_in_a_sum_are_there(scene):
+    X, y = scene.cube.reshape(-1, 50), scene.labels.ravel()
+    model = make_pipeline(FunctionTransformer(lambda X: X * np.float32(1e38)), NearestShape())
+    found = predict_scene(model.fit(X, y), scene.cube)
+    assert found.counts[0] == 0
+    codes = np.searchsorted(model.classes_, model.predict(X)) + 1
+    np.testing.assert_array_equal(found.codes.ravel(), codes)
+
+
+@pytest.mark.parametrize("removes", [False, True])
+def test_scaling_leaves_the_spectra_alone(scene, removes):
+    X, y = scene.cube.reshape(-1, 50), scene.labels.ravel()
+    first = ContinuumRemoval(scene.wavelengths) if removes else FunctionTransformer()
+    model = make_pipeline(first, "passthrough", StandardScaler(), StandardScaler(), GaussianNB())
+    model.fit(X, y)
+    untouched = FunctionTransformer(feature_names_out="one-to-one").fit(X)
+    cube = scene.cube.copy()
+    found = predict_scene(model, cube, features=untouched)
+    np.testing.assert_array_equal(found.features, scene.cube)
+    np.testing.assert_array_equal(cube, scene.cube)
+    codes = np.searchsorted(model.classes_, model.predict(X)) + 1
+    np.testing.assert_array_equal(found.codes.ravel(), codes)
+
+
+def test_pruned_networks_give_codes_without_their_names(scene):
+    X, y = scene.cube.reshape(-1, 50), scene.target_names[scene.labels.ravel()]
+    network = PrunedMLPClassifier((8,), n_iterations=1, max_iter=20, random_state=0)
+    model = make_pipeline(StandardScaler(), network).fit(X, y)
+    for pipeline in (model, compile_pipeline(model)):
+        found = predict_scene(pipeline, scene.cube, block_rows=7)
+        names = np.array(found.class_names)[found.codes].ravel()
+        np.testing.assert_array_equal(names, pipeline.predict(X))
 
 
 def test_a_band_that_the_model_does_not_use_may_be_missing(scene, scene_model, expected):

@@ -12,6 +12,7 @@ from sklearn_capoz.deploy._scene_bands import (
     model_wavelengths,
     scene_wavelengths,
 )
+from sklearn_capoz.deploy._scene_scratch import Scratch
 from sklearn_capoz.spectral import ContinuumRemoval
 
 ALL_GOOD = np.ones(4, dtype=bool)
@@ -23,7 +24,7 @@ def matched(values, wavelengths, wanted, *, good=None, max_gap=20.0, scale=1.0, 
     block = np.asarray(values)[None, None]
     good = np.ones(block.shape[2], dtype=bool) if good is None else good
     match = match_bands(np.asarray(wavelengths), good, len(wanted), np.asarray(wanted), max_gap)
-    return match.spectra(block[..., match.bands], scale, nodata, np.dtype(np.float64))
+    return match.spectra(block[..., match.bands], scale, nodata, np.dtype(np.float64), Scratch())
 
 
 def test_same_bands_are_taken_as_they_are():
@@ -101,7 +102,9 @@ def test_missing_numbers_make_missing_pixels(value):
     block[0, 1, 2] = value
     for wanted, missing in ((CENTRES, True), ([2025.0], True), ([2000.0, 2005.0], False)):
         match = match_bands(CENTRES, ALL_GOOD, len(wanted), np.asarray(wanted), 20.0)
-        X, valid = match.spectra(block[..., match.bands], 1.0, -9999.0, np.dtype(np.float32))
+        X, valid = match.spectra(
+            block[..., match.bands], 1.0, -9999.0, np.dtype(np.float32), Scratch()
+        )
         assert valid[0, 1] == (not missing)
         assert valid.sum() == len(X) == 6 - missing
         assert X.dtype == np.float32
@@ -116,7 +119,7 @@ def test_the_mean_of_two_numbers_is_not_taken_for_the_no_data_value():
 def test_integers_are_divided_as_numpy_does_it():
     stored = np.arange(-20, 10000, 7, dtype=np.int16)
     match = match_bands(None, np.ones(1, dtype=bool), 1, None, 20.0)
-    X, _ = match.spectra(stored[None, :, None], 10000.0, None, np.dtype(np.float32))
+    X, _ = match.spectra(stored[None, :, None], 10000.0, None, np.dtype(np.float32), Scratch())
     np.testing.assert_array_equal(X[:, 0], stored.astype(np.float32) / np.float32(10000))
 
 

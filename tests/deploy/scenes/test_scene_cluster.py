@@ -12,6 +12,8 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn_capoz import CAPoZPrunerCV, PrunedMLPClassifier
 from sklearn_capoz.deploy import _scene_run as scene_run
 from sklearn_capoz.deploy import predict_scene
+from sklearn_capoz.deploy._scene_pixels import Layer
+from sklearn_capoz.deploy._scene_work import MemoryStore
 
 da = pytest.importorskip("dask.array")
 distributed = pytest.importorskip("distributed")
@@ -51,6 +53,28 @@ def test_the_cluster_gives_what_threads_give(client, write_envi, scene, scene_mo
     found = predict_scene(scene_model, source, client=client, **settings)
     np.testing.assert_array_equal(found.codes, expected.codes)
     np.testing.assert_array_equal(found.probability, expected.probability)
+
+
+def test_a_large_model_goes_to_the_cluster_once(client, monkeypatch, scene, scene_model, expected):
+    monkeypatch.setattr(scene_run, "SMALL_MODEL", 0)
+    found = predict_scene(scene_model, scene.cube, client=client, block_rows=6)
+    np.testing.assert_array_equal(found.codes, expected)
+
+
+def test_tasks_are_few_small_and_enough_for_all():
+    def blocks(n_blocks, n_left, n_tasks=4, n_bands=1):
+        layers = (Layer("classes", "uint8", ("class",)), Layer("more", "float32", ("x",) * n_bands))
+        workers = scene_run.Workers(None, n_tasks, n_blocks)
+        store = MemoryStore(layers, (1, 1000), 10)
+        return scene_run._blocks_per_task(store, workers, n_left)
+
+    assert blocks(1, 1000) == 1
+    assert blocks(8, 1000) == 8
+    assert blocks(8, 12) == 3  # four tasks of three blocks
+    assert blocks(8, 3) == 1
+    assert blocks(8, 1000, n_bands=66) == 3  # 10 x 1000 x (1 + 4 x 66) bytes each, 8 MB together
+    assert blocks(8, 1000, n_bands=1000) == 1
+    assert blocks(8, 0) == 1  # a resumed run may have nothing left
 
 
 def test_a_dask_array_goes_to_the_active_client(client, monkeypatch, scene, scene_model, expected):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sklearn_capoz.deploy import predict_scene
 from sklearn_capoz.deploy._scene_check import check_content
 from sklearn_capoz.deploy._scene_envi import open_envi, read_header
+from sklearn_capoz.deploy._scene_scratch import Scratch
 from sklearn_capoz.exceptions import DataFormatError
 
 pytest.importorskip("spectral")
@@ -35,7 +36,8 @@ def test_what_the_header_says(write_envi, scene):
     assert source.nodata == -50
     np.testing.assert_allclose(source.wavelengths, scene.wavelengths, rtol=1e-6)
     np.testing.assert_array_equal(source.good, bad == 1)
-    np.testing.assert_array_equal(source.read(3, 9, np.array([0, 7, 8])), cube[3:9][..., [0, 7, 8]])
+    block = source.read(3, 9, np.array([0, 7, 8]), Scratch())
+    np.testing.assert_array_equal(block, cube[3:9][..., [0, 7, 8]])
     assert open_envi(path.with_suffix(".img")).path == source.path
 
 
@@ -45,7 +47,7 @@ def test_names_in_capitals_and_a_header_offset(write_envi, edit_header, scene):
     data.write_bytes(b"x" * 100 + data.read_bytes())
     edit_header(path, header_offset=100)
     path.write_text(path.read_text().replace("samples =", "Samples =").replace("bip", "BIP"))
-    np.testing.assert_array_equal(open_envi(path).read(0, 34, np.arange(50)), scene.cube)
+    np.testing.assert_array_equal(open_envi(path).read(0, 34, np.arange(50), Scratch()), scene.cube)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +125,7 @@ def test_a_file_that_shrinks_meanwhile(write_envi):
     source = open_envi(write_envi())
     source.path.write_bytes(source.path.read_bytes()[:-8])
     with pytest.raises(DataFormatError, match="became shorter while it was read"):
-        source.read(30, 34, np.arange(50))
+        source.read(30, 34, np.arange(50), Scratch())
 
 
 @pytest.mark.parametrize("true", ["bip", "bil", "bsq"])
@@ -230,7 +232,7 @@ def test_any_header_is_read_or_refused(tmp_path, lines, first):
     if source is None:
         assert "fuzzed" in message  # it names the file
     else:
-        assert source.read(0, 1, np.array([0])).shape == (1, source.shape[1], 1)
+        assert source.read(0, 1, np.array([0]), Scratch()).shape == (1, source.shape[1], 1)
 
 
 @settings(
@@ -265,4 +267,6 @@ def test_every_good_header_is_read(tmp_path, shape, interleave, dtype, order, of
         f"data type = {dtype[0]}\nbyte order = {order}\ninterleave = {interleave}\n"
         f"header offset = {offset}\n"
     )
-    np.testing.assert_array_equal(open_envi(path).read(0, shape[0], np.arange(shape[2])), cube)
+    np.testing.assert_array_equal(
+        open_envi(path).read(0, shape[0], np.arange(shape[2]), Scratch()), cube
+    )

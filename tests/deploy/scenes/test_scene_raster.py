@@ -5,6 +5,7 @@ import pytest
 
 from sklearn_capoz.deploy import predict_scene
 from sklearn_capoz.deploy._scene_raster import open_raster
+from sklearn_capoz.deploy._scene_scratch import Scratch
 from sklearn_capoz.exceptions import DataFormatError
 
 rasterio = pytest.importorskip("rasterio")
@@ -44,7 +45,7 @@ def test_what_the_file_says(write_tif, scene):
     assert source.scale == pytest.approx(10000)
     np.testing.assert_allclose(source.wavelengths, scene.wavelengths, rtol=1e-6)
     with source.reading():
-        block = source.read(3, 7, np.array([0, 5, 49]))
+        block = source.read(3, 7, np.array([0, 5, 49]), Scratch())
     np.testing.assert_array_equal(block, stored[3:7][..., [0, 5, 49]])
 
 
