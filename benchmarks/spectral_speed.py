@@ -163,7 +163,7 @@ def thread_jobs():
         run_blocks(lambda rows: np.copyto(out[rows], X[rows]), len(X), X[0].nbytes, n_jobs)
 
     def divide(n_jobs):
-        run_blocks(lambda rows: _divide(np.ones(100), 10_000), 60, _base._BLOCK_BYTES, n_jobs)
+        run_blocks(lambda rows: _divide(np.ones(100), 30_000), 60, _base._BLOCK_BYTES, n_jobs)
 
     return {
         "hull, 224 bands": transform(ContinuumRemoval(nm)),
