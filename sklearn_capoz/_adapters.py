@@ -48,6 +48,10 @@ class Adapter(ABC):
         """Fold the estimator's own class weights into those of the training samples."""
         return data
 
+    @abstractmethod
+    def keeps_arrays(self, estimator) -> bool:
+        """Return whether its networks under pruning are plain arrays."""
+
     def widths(self, estimator) -> tuple[int, ...] | None:
         """Return the widths of the hidden layers, where they are known before training."""
         return None
@@ -113,6 +117,9 @@ class MLPClassifierAdapter(Adapter):
             *("beta_1", "beta_2", "epsilon"),
         )
         return TrainingSettings(solver=solver, **{name: getattr(estimator, name) for name in names})
+
+    def keeps_arrays(self, estimator):
+        return True
 
     def widths(self, estimator):
         return tuple(np.atleast_1d(estimator.hidden_layer_sizes).tolist())
@@ -184,6 +191,12 @@ class PrunedMLPAdapter(Adapter):
         fitted.classes_, fitted.n_features_in_ = classes, data.train.X.shape[1]
         fitted._store_model(fitted._train_dense(data, check_random_state(fitted.random_state)))
         return fitted
+
+    def keeps_arrays(self, estimator):
+        return estimator._keeps_arrays()
+
+    def widths(self, estimator):
+        return estimator._dense_widths()
 
     def weigh(self, estimator, data, classes):
         return estimator._weigh_classes(data, classes)

@@ -65,14 +65,17 @@ class PruningResultsMixin(ABC):
 
     def _fit(self, X, y, X_val, y_val, sample_weight):
         """Train, prune and keep one of the iterations."""
-        records, fitted = self._run(X, y, X_val, y_val, sample_weight)
+        return self._finish(*self._prepare(X, y, X_val, y_val, sample_weight))
+
+    def _finish(self, job: PruningJob, fitted):
+        """Prune a trained network and keep one of the iterations."""
+        records = self._walk(job)
         return self._store(records, choose_iteration(records, self.keep, self.tolerance), fitted)
 
-    def _run(self, X, y, X_val, y_val, sample_weight) -> tuple[list[IterationRecord], object]:
-        """Train and prune: all records, and the dense estimator that the network came from."""
-        job, fitted = self._prepare(X, y, X_val, y_val, sample_weight)
+    def _walk(self, job: PruningJob) -> list[IterationRecord]:
+        """Prune a trained network: all iterations."""
         with self._progress() as progress:
-            return prune_together([replace(job, progress=progress)])[0], fitted
+            return prune_together([replace(job, progress=progress)])[0]
 
     def _store(self, records: list[IterationRecord], iteration: int, fitted):
         """Set the learned attributes, with the network of one iteration; return self."""
@@ -101,6 +104,11 @@ class PruningResultsMixin(ABC):
         seconds = perf_counter() - start
         return PruningJob(model, data, plan, scoring_random, n_epochs, seconds), fitted
 
+    def _take_up(self, job: PruningJob, X, y, X_val=None, y_val=None, sample_weight=None):
+        """Give a network that was trained elsewhere its samples again, and this plan."""
+        data, *_ = self._split(X, y, X_val, y_val, sample_weight)
+        return replace(job, data=data, plan=self._plan())
+
     @abstractmethod
     def _check_parameters(self) -> None:
         """Check the parameters that are not those of the plan."""
@@ -108,6 +116,10 @@ class PruningResultsMixin(ABC):
     @abstractmethod
     def _dense_widths(self) -> tuple[int, ...] | None:
         """Widths of the hidden layers before pruning, where they are known before training."""
+
+    @abstractmethod
+    def _keeps_arrays(self) -> bool:
+        """Whether networks under pruning are plain arrays, which any process can be sent."""
 
     @abstractmethod
     def _split(

@@ -42,6 +42,11 @@ class Fold:
     test: np.ndarray
 
     @property
+    def whole(self) -> Fold:
+        """All samples to train on, none to score."""
+        return replace(self, train=np.arange(len(self.y)), test=np.empty(0, dtype=int))
+
+    @property
     def training(self) -> tuple:
         """What the estimators' `fit` takes."""
         weight = None if self.weight is None else self.weight[self.train]
@@ -69,30 +74,35 @@ class _ScoredNetwork(NetworkPredictionMixin, ClassifierMixin, BaseEstimator):
         return float(np.mean(self.predict(X) == y))
 
 
-def train_fold(pruner, fold: Fold, scoring: Scoring) -> tuple[PruningJob, object]:
+def train_fold(pruner, fold: Fold, network_only: bool) -> tuple[PruningJob, object]:
     """Train the dense network of a fold; the samples do not come back with it."""
-    job, fitted = clone(pruner)._prepare(*fold.training, network_only=scoring.predictions_only)
+    job, fitted = clone(pruner)._prepare(*fold.training, network_only=network_only)
     return replace(job, data=None), fitted
 
 
 def score_paths(
-    pruner, fold: Fold, job: PruningJob, fitted, plans: Sequence[tuple], scoring: Scoring
+    pruner,
+    fold: Fold,
+    dense: tuple[PruningJob, object] | None,
+    plans: Sequence[tuple],
+    scoring: Scoring,
 ) -> np.ndarray:
     """Prune the dense network of a fold by every criterion and rule of `plans`.
 
-    Returns scores, units and parameters as an array (plan, iteration, 3).
+    `dense` is what `train_fold` gives; None trains it here. Returns scores,
+    units and parameters as an array (plan, iteration, 3).
     """
     pruner = clone(pruner)
+    job, fitted = dense or train_fold(pruner, fold, scoring.predictions_only)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SmallDataWarning)  # the training has given it
-        data, *_ = pruner._split(*fold.training)
+        job = pruner._take_up(job, *fold.training)
     jobs = [
         replace(
             job,
-            data=data,
             plan=replace(job.plan, criterion=criterion, threshold=threshold),
             # Each walk goes on with generators of its own, as if it were the only one.
-            model=deepcopy(job.model),
+            model=replace(job.model, random_state=deepcopy(job.model.random_state)),
             random_state=deepcopy(job.random_state),
         )
         for criterion, threshold in plans

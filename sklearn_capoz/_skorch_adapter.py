@@ -36,6 +36,9 @@ class SkorchAdapter(Adapter):
         _ = model.chain  # raises for what cannot be pruned, before any training
         return model.retrained(data)[0].net
 
+    def keeps_arrays(self, estimator):
+        return False
+
     def n_epochs(self, fitted):
         return len(fitted.history_)
 

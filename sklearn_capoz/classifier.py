@@ -305,6 +305,9 @@ class PrunedMLPClassifier(
     def _train(self, data, random_state, network_only):
         return self._train_dense(data, random_state), self.n_iter_, None
 
+    def _keeps_arrays(self):
+        return self.callbacks is None
+
     def _dense_widths(self):
         return tuple(np.atleast_1d(self.hidden_layer_sizes).tolist())
 

@@ -187,6 +187,10 @@ class CAPoZPruner(
         adapter, estimator, _ = find_adapter(self.estimator)
         return adapter.widths(estimator)
 
+    def _keeps_arrays(self):
+        adapter, estimator, _ = find_adapter(self.estimator)
+        return adapter.keeps_arrays(estimator)
+
     def _split(self, X, y, X_val, y_val, sample_weight):
         adapter, estimator, frozen = find_adapter(self.estimator)
         split_random, training_random, scoring_random = spawn_random_states(

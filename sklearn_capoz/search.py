@@ -34,6 +34,10 @@ from .thresholds import check_threshold
 __all__ = ["CAPoZPrunerCV", "PruningPath", "pruning_path"]
 
 
+#: So many that the last ones to end leave the other processes without work for a short time only.
+_TASKS_PER_PROCESS = 6
+
+
 @dataclass(frozen=True, eq=False)
 class PruningPath:
     """Every iteration of one pruning run.
@@ -83,7 +87,8 @@ def pruning_path(estimator, X, y, X_val=None, y_val=None, *, sample_weight=None)
     (4, (10,))
     """
     pruner = _as_pruner(estimator)
-    records, fitted = pruner._run(X, y, X_val, y_val, sample_weight)
+    job, fitted = pruner._prepare(X, y, X_val, y_val, sample_weight)
+    records = pruner._walk(job)
     estimators = [copy(pruner)._store(records, i, fitted) for i in range(len(records))]
     best = choose_iteration(records, pruner.keep, pruner.tolerance)
     return PruningPath(estimators[0].history_, estimators, best)
@@ -232,33 +237,61 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         splits = cv.split(checked, labels, groups)
         folds = [Fold(checked, labels, weight, train, test) for train, test in splits]
         self.n_splits_ = len(folds)
-        self._store_results(parts, self._walk_all(pruner, folds, plans))
+        tables, dense = self._walk_all(pruner, folds, plans)
+        self._store_results(parts, tables)
         if self.refit:
             start = perf_counter()
-            self.best_estimator_ = clone(pruner).set_params(**self.best_params_)
-            # X as it came, for the names of its columns
-            self.best_estimator_.fit(X, labels, sample_weight=sample_weight)
+            best = clone(pruner).set_params(**self.best_params_)
+            training = (X, labels, None, None, sample_weight)  # X as it came, with column names
+            if dense is None:
+                job, fitted = best._prepare(*training)
+            else:
+                job, fitted = best._take_up(dense[0], *training), dense[1]
+            self.best_estimator_ = best._finish(job, fitted)
             self.refit_time_ = perf_counter() - start
-            self.classes_ = self.best_estimator_.classes_
+            self.classes_ = best.classes_
         return self
 
-    def _walk_all(self, pruner, folds: Sequence[Fold], plans: Sequence[tuple]) -> list[np.ndarray]:
-        """Train every fold's dense network, then walk all paths: what `score_paths` gives."""
-        # A scorer of the user's own may look at more than predictions.
-        scoring = Scoring(self.scorer_, self.scoring is None or isinstance(self.scoring, str))
-        parallel = Parallel(n_jobs=self.n_jobs, verbose=self.verbose)
-        dense = parallel(delayed(train_fold)(pruner, fold, scoring) for fold in folds)
-        # The paths of a fold are retrained side by side, as many together as leave
-        # no process without work.
-        n_jobs = effective_n_jobs(self.n_jobs)
-        n_slices = min(len(plans), n_jobs // math.gcd(n_jobs, len(folds)))
+    def _walk_all(
+        self, pruner, folds: Sequence[Fold], plans: Sequence[tuple]
+    ) -> tuple[list[np.ndarray], tuple | None]:
+        """Train the dense network of every fold, then walk all paths.
+
+        Returns what `score_paths` gives for each fold; and for the refit, whose
+        dense network is trained beside the paths, what `train_fold` gives. A
+        network that may not survive the way between processes is trained where
+        it is needed, and None stands for it.
+        """
+        travels = pruner._keeps_arrays()
+        scoring = Scoring(self.scorer_, self._predictions_only)
+        n_slices, n_jobs = 1, effective_n_jobs(self.n_jobs)
+        if travels and n_jobs > 1:
+            # The paths of a fold are retrained side by side; but no process is to be without work.
+            n_slices = min(len(plans), math.ceil(_TASKS_PER_PROCESS * n_jobs / len(folds)))
         slices = [plans[part] for part in gen_even_slices(len(plans), n_slices)]
-        tables = parallel(
-            delayed(score_paths)(pruner, fold, job, fitted, part, scoring)
-            for fold, (job, fitted) in zip(folds, dense, strict=True)
-            for part in slices
-        )
-        return [np.concatenate(tables[i : i + n_slices]) for i in range(0, len(tables), n_slices)]
+        # Each task is long enough to be sent on its own.
+        with Parallel(n_jobs=self.n_jobs, verbose=self.verbose, batch_size=1) as parallel:
+            dense = [None] * len(folds)
+            if travels:
+                network_only = scoring.predictions_only
+                dense = parallel(delayed(train_fold)(pruner, fold, network_only) for fold in folds)
+            tasks = [
+                delayed(score_paths)(pruner, fold, network, part, scoring)
+                for fold, network in zip(folds, dense, strict=True)
+                for part in slices
+            ]
+            beside = self.refit and travels
+            if beside:
+                tasks.insert(0, delayed(train_fold)(pruner, folds[0].whole, False))
+            tables = parallel(tasks)
+        dense_whole = tables.pop(0) if beside else None
+        joined = [tables[i : i + n_slices] for i in range(0, len(tables), n_slices)]
+        return [np.concatenate(parts) for parts in joined], dense_whole
+
+    @property
+    def _predictions_only(self) -> bool:
+        """Whether scoring sees predictions only; the user's own may look at the estimator."""
+        return self.scoring is None or isinstance(self.scoring, str)
 
     def _store_results(self, parts: Sequence[tuple], folds: Sequence[np.ndarray]) -> None:
         """Tabulate what the folds give, an array (part, iteration, column) each."""

@@ -484,6 +484,12 @@ def test_what_cannot_be_pruned_is_said_before_any_training(no_training, given, e
         pruner(given).fit(X, Y)
 
 
+@pytest.mark.parametrize("make", [make_mlp, make_own])
+def test_a_schedule_for_other_layers_raises_before_any_training(no_training, make):
+    with pytest.raises(ValueError, match="Widths"):
+        CAPoZPruner(make(), schedule=Widths([[4, 4]])).fit(X, Y)
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
@@ -537,6 +543,22 @@ def test_the_html_view(estimator):
     model = pruner(estimator, n_iterations=1)
     assert "CAPoZPruner" in model._repr_html_()
     assert type(estimator).__name__ in model.fit(X, Y)._repr_html_()
+
+
+def test_a_module_of_the_users_script():
+    class Net(nn.Module):  # no pickle can find it, as in a process that was sent it
+        def __init__(self):
+            super().__init__()
+            self.layers = seeded(nn.Linear(8, 12), nn.ReLU(), nn.Linear(12, 3))
+
+        def forward(self, inputs):
+            return self.layers(inputs)
+
+    net = NeuralNetClassifier(
+        Net, criterion=nn.CrossEntropyLoss, max_epochs=2, verbose=0, train_split=None
+    )
+    pruner = CAPoZPruner(net, threshold=Count(3), n_iterations=2, retrain_max_iter=1)
+    assert pruner.fit(X.astype(np.float32), Y).history_["n_units"].tolist() == [12, 9, 6]
 
 
 def test_pickles(estimator):

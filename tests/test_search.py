@@ -102,6 +102,71 @@ def test_search_gives_the_scores_of_a_grid_search(data, kind, request):
     assert search.score(*data) == chosen.score(*data)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"solver": "sgd", "learning_rate_init": 0.05, "batch_size": 32},
+        {"random_state": None, "hidden_layer_sizes": [8, 6], "activation": "tanh"},
+        {"learning_rate": "adaptive"},  # which Adam knows nothing of
+    ],
+)
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_the_engine_trains_the_folds_as_scikit_learn_would(changes, n_classes):
+    X, y = make_classification(150, 8, n_informative=6, n_classes=n_classes, random_state=0)
+    parameters = {"hidden_layer_sizes": (6,), "max_iter": 15, "random_state": 3} | changes
+    pruner = CAPoZPruner(MLPClassifier(**parameters), random_state=0)
+    weight = np.random.RandomState(0).uniform(0.5, 2, 150)
+    (slow, fitted), (fast, nothing) = (
+        pruner._prepare(X, y, sample_weight=weight, network_only=short_cut)
+        for short_cut in (False, True)
+    )
+    assert isinstance(fitted, MLPClassifier)
+    assert nothing is None
+    for a, b in zip(slow.model.network.weights, fast.model.network.weights, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-10)
+    assert slow.model.settings == fast.model.settings
+    assert slow.dense_epochs == fast.dense_epochs
+    # What is drawn from here on, in retraining and for criteria that draw, is the same.
+    assert slow.model.random_state.randint(10**6) == fast.model.random_state.randint(10**6)
+    assert slow.random_state.randint(10**6) == fast.random_state.randint(10**6)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"solver": "lbfgs"},
+        {"solver": "sgd", "learning_rate": "invscaling"},
+        {"early_stopping": True},
+    ],
+)
+def test_what_the_engine_cannot_train_scikit_learn_does(data, changes):
+    estimator = MLPClassifier((6,), max_iter=5, random_state=0, **changes)
+    job, fitted = CAPoZPruner(estimator, random_state=0)._prepare(*data, network_only=True)
+    assert fitted.coefs_[0] is job.model.network.weights[0]
+
+
+def test_a_scorer_of_the_users_own_sees_the_fitted_pruner(data, pruner):
+    def size(estimator, X, y):
+        return -len(estimator.estimator_.intercepts_[0]) / estimator.history_["n_units"].iloc[0]
+
+    search = CAPoZPrunerCV(
+        pruner, thresholds=[Count(3)], max_iterations=2, cv=CV, scoring=size
+    ).fit(*data)
+    assert search.cv_results_["mean_test_score"].tolist() == [-1, -9 / 12, -6 / 12]
+
+
+def test_names_of_scorers_are_those_of_a_grid_search(data, pruner):
+    shared = {"scoring": "neg_log_loss", "cv": CV}
+    search = CAPoZPrunerCV(pruner, thresholds=[Count(3)], max_iterations=2, **shared).fit(*data)
+    grid = GridSearchCV(
+        pruner.set_params(threshold=Count(3)), {"n_iterations": [0, 1, 2]}, **shared
+    ).fit(*data)
+    np.testing.assert_allclose(
+        search.cv_results_["mean_test_score"], grid.cv_results_["mean_test_score"], rtol=1e-6
+    )
+
+
 def test_memory_changes_no_score_and_trains_once(data, pruner, tmp_path):
     grid = {"n_iterations": [0, 1, 2], "threshold": [Count(2), Count(3)]}
     plain = GridSearchCV(pruner, grid, cv=CV, refit=False).fit(*data)
@@ -162,7 +227,9 @@ def test_groups_scoring_and_refit(data, classifier):
 
 
 def test_folds_in_processes_give_the_same(data, classifier, tmp_path):
-    search = CAPoZPrunerCV(classifier, max_iterations=1, cv=CV)
+    search = CAPoZPrunerCV(
+        classifier, criteria=["c-apoz", "random", "l1"], max_iterations=2, cv=StratifiedKFold(3)
+    )
     alone = clone(search).fit(*data)
     together = clone(search).set_params(n_jobs=2).fit(*data)
     np.testing.assert_array_equal(

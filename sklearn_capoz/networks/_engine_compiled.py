@@ -34,7 +34,6 @@ def train_one(trainee: Trainee, report: Callable[[int], object], cancelled: Even
     validation = None
     if trainee.validation is not None:
         validation = _batches(trainee.validation, _VALIDATION_ROWS, architecture)
-    no_dropout = np.empty((0, int(architecture.widths[1:-1].sum())), dtype=bool)
     steps_per_epoch = -(-len(batches.y) // batches.size)
     while not trainee.finished and not cancelled.is_set():
         loss = train_epoch(
@@ -50,7 +49,7 @@ def train_one(trainee: Trainee, report: Callable[[int], object], cancelled: Even
         trainee.n_steps += steps_per_epoch
         scores = None
         if validation is not None:
-            scores = evaluate(trainee.parameters, architecture, validation, no_dropout)
+            scores = evaluate(trainee.parameters, architecture, validation, trainee.no_dropout)
         if trainee.record(loss, scores):
             trainee.best = (trainee.parameters.copy(), trainee.moments.copy(), trainee.n_steps)
         report(1)

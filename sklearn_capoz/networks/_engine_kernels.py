@@ -373,7 +373,9 @@ def train_epoch(parameters, moments, n_steps, architecture, batches, order, keep
             rows = order[first : min(first + chunk, stop)]
             X, kept = X_chunk[: rows.size], keep[first : min(first + chunk, stop)]
             for i in range(rows.size):
-                X[i] = batches.X[rows[i]]
+                row = rows[i]
+                for j in range(widths[0]):
+                    X[i, j] = batches.X[row, j]
             y, weight = batches.y[rows], batches.weight[rows]
             if rule.distillation > 0:
                 soft, entropy = batches.soft[rows], batches.soft_entropy[rows]

@@ -50,6 +50,7 @@ class Trainee:
         self.n_steps = state.n_steps
         self.random = check_random_state(task.random_state)
         self.order = np.arange(len(self.rows.y))
+        self.no_dropout = np.empty((0, sum(network.widths)), dtype=bool)
         self.rule = StoppingRule(settings.tol, settings.n_iter_no_change, settings.early_stopping)
         self.best = (self.parameters.copy(), self.moments.copy(), self.n_steps)
         self.losses: list[float] = []
@@ -63,18 +64,17 @@ class Trainee:
     def draw_order(self) -> np.ndarray:
         """Order of the rows for the next epoch: the same draws as sklearn.utils.shuffle."""
         if self.settings.shuffle:
-            permutation = np.arange(self.order.size)
-            self.random.shuffle(permutation)
-            self.order = self.order[permutation]
+            self.order = self.order.copy()
+            self.random.shuffle(self.order)
         return self.order
 
     def draw_dropout(self) -> np.ndarray:
         """Which hidden activations stay in the next epoch; no rows without dropout."""
-        n_units = sum(self.task.network.widths)
         if self.settings.dropout == 0:
-            return np.empty((0, n_units), dtype=bool)
+            return self.no_dropout
         draw = np.random.default_rng(self.random.randint(2**31))
-        chance = draw.integers(0, 2**16, (self.order.size, n_units), dtype=np.uint16)
+        shape = (self.order.size, self.no_dropout.shape[1])
+        chance = draw.integers(0, 2**16, shape, dtype=np.uint16)
         return chance >= round(self.settings.dropout * 2**16)
 
     def record(self, loss: float, validation: tuple[float, float] | None) -> bool:

@@ -15,7 +15,7 @@ from ._module import MLPModule, load_network, module_arguments
 from ._network import DenseNetwork
 from ._optimizer import OptimizerState
 
-__all__ = ["MLPAdam", "MLPNet", "net_from_training", "rebuild_optimizer"]
+__all__ = ["MLPAdam", "MLPNet", "copy_net", "net_from_training", "rebuild_optimizer"]
 
 
 class MLPAdam(torch.optim.Adam):
@@ -200,6 +200,17 @@ def _load_moments(net: MLPNet, state: OptimizerState) -> None:
             net.optimizer_.state[parameter]["step"] = torch.tensor(float(state.n_steps))
 
 
+def copy_net(net: NeuralNetClassifier) -> NeuralNetClassifier:
+    """Copy a net with all that it holds.
+
+    `deepcopy` goes through pickle, which a module class of the user's script does not survive in
+    another process.
+    """
+    new = object.__new__(type(net))
+    new.__dict__.update(deepcopy(net.__dict__))
+    return new
+
+
 def rebuild_optimizer(
     net: NeuralNetClassifier,
     new_module: nn.Module,
@@ -221,7 +232,7 @@ def rebuild_optimizer(
         Name of a parameter -> for each of its dimensions the indices that survive, or None
         where all do. Names left out keep their shape.
     """
-    new = deepcopy(net)
+    new = copy_net(net)
     old_parameters = dict(new.get_all_learnable_params())
     old_groups, old_state = new.optimizer_.param_groups, new.optimizer_.state
     new.module_ = new_module.to(new.device)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -20,7 +19,7 @@ from ..exceptions import UnsupportedNetworkError
 from ..surgery import cut_module
 from ._chain import Chain, trace_chain
 from ._engine import TrainingSettings
-from ._skorch import rebuild_optimizer
+from ._skorch import copy_net, rebuild_optimizer
 from ._skorch_training import train_with_skorch
 
 __all__ = ["SkorchModel", "SkorchPredictor"]
@@ -140,7 +139,7 @@ class SkorchModel:
 
     def retrained(self, data: PruningData) -> tuple[SkorchModel, int]:
         """Train a copy of the net; return it with the number of epochs it took."""
-        net = deepcopy(self.net)
+        net = copy_net(self.net)
         before = len(net.history_) if hasattr(net, "history_") else 0
         watched = data.score if self.settings.early_stopping else None
         train_with_skorch(
