@@ -33,12 +33,13 @@ trained on, by what the rules name it; how often network and correlation agree o
 It is the third recipe. The first one (local indices of all bands, the seven minerals mixed with
 each other, plain labels, distillation) got 0.595 overall and 0.524 balanced on the pixels,
 muscovite being lost. The second one (labels of mixtures by correlation alone) got 0.943 and 0.690,
-level with correlation, and found a quarter of montmorillonite. No criterion by name could show
-where it would fail, since pure minerals are easy; so the second criterion above came in, which
+level with correlation, and found a quarter of montmorillonite. No criterion by name had shown that,
+since pure minerals are easy; so, because of that look, the second criterion above came in, and it
 shows it without a pixel. There, at the middle shift, correlation in 50 bands has 0.768 balanced and
 finds 0.61 of montmorillonite, the second recipe 0.798 and 0.60, this one 0.831 and 0.70. By name it
-is level with both. Features of two more windows, longer training, three times the spectra, the
-reconstruction criterion, and other materials in training changed less than a point.
+is level with both. On a draft of that criterion, features of two more windows, longer training,
+three times the spectra, the reconstruction criterion, and other materials in training changed less
+than a point.
 
 How far it gets
 ---------------
@@ -49,10 +50,10 @@ quarter (0.27) of the twelve montmorillonite pixels and neither of the two of ha
 a third of balanced accuracy. Correlation in the same bands, without the ends, has 0.949 and 0.682.
 
 This was the third look at the pixels, one for each recipe, and nothing was changed after it. The
-six points that this recipe gains on made mixtures did not show on these pixels: against the second
-recipe's 0.943 and 0.690 the difference is about that between seeds. Either the pixels that decide
-are unlike the made ones, or the rules, in 50 bands and on other reflectance than they were run on,
-do not name them as Tetracorder did; fourteen pixels cannot tell which.
+three points that this recipe gains over the second on made mixtures did not show: against 0.943 and
+0.690 the difference is about that between seeds. Either the pixels that decide are unlike the made
+ones, or the rules, in 50 bands and on other reflectance than they were run on, do not name them as
+Tetracorder did; fourteen pixels cannot tell which.
 """
 
 from __future__ import annotations
