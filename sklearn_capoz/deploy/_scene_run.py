@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -121,8 +122,10 @@ def on_cluster(source: Source, classify: PixelClassifier, client) -> Iterator[Wo
     if not n_threads:
         raise ValueError("client has no workers: start some, or client.wait_for_workers(1) first.")
     executor = client.get_executor(pure=False)
-    is_small = len(cloudpickle.dumps(classify)) <= SMALL_MODEL
-    model = classify if is_small else client.submit(_itself, classify, pure=False)
+    # As bytes: dask would send every array of it as a frame of its own, with every task.
+    model = cloudpickle.dumps(classify)
+    if len(model) > SMALL_MODEL:
+        model = client.submit(pickle.loads, model, pure=False)
     bands = classify.match.bands
 
     def submit(task: list[Rows]) -> Future:
@@ -160,20 +163,23 @@ def _thread_pools() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def _itself(value):
-    return value
-
-
 def _read_there(
-    classify: PixelClassifier, source: Source, task: list[Rows]
+    model: bytes | PixelClassifier, source: Source, task: list[Rows]
 ) -> list[list[np.ndarray]]:
     with _thread_pools().limit(limits=1, user_api="blas"):
-        return _read_and_classify(classify, source, task)
+        return _read_and_classify(_unpacked(model), source, task)
 
 
-def _classify_there(classify: PixelClassifier, blocks: list[np.ndarray]) -> list[list[np.ndarray]]:
+def _classify_there(
+    model: bytes | PixelClassifier, blocks: list[np.ndarray]
+) -> list[list[np.ndarray]]:
+    classify = _unpacked(model)
     with _thread_pools().limit(limits=1, user_api="blas"):
         return [classify(block, _SCRATCH) for block in blocks]
+
+
+def _unpacked(model: bytes | PixelClassifier) -> PixelClassifier:
+    return pickle.loads(model) if isinstance(model, bytes) else model
 
 
 def _read_and_classify(
