@@ -38,6 +38,13 @@ def add_train_parser(subparsers) -> None:
     parser.add_argument("spectra", type=Path, help="CSV file")
     parser.add_argument("--label", required=True, help="name of the column with the labels")
     parser.add_argument("--output", required=True, type=Path, help="model file, by custom .capoz")
+    parser.add_argument(
+        "--group",
+        metavar="COLUMN",
+        help="column that names the physical sample of each spectrum: repeated spectra of a sample "
+        "then stay together, to train on, to validate on or to test on (without it, they are "
+        "split at random, and repeats flatter the test)",
+    )
     parser.add_argument("--units", type=int, default=30, help="hidden units at first (30)")
     parser.add_argument("--iterations", type=int, default=5, help="rounds of pruning (5)")
     parser.add_argument(
@@ -89,7 +96,6 @@ def add_map_parser(subparsers) -> None:
 
 def _train(arguments: argparse.Namespace) -> None:
     from sklearn.metrics import balanced_accuracy_score
-    from sklearn.model_selection import train_test_split
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
@@ -99,14 +105,12 @@ def _train(arguments: argparse.Namespace) -> None:
     output = arguments.output
     if output.is_dir() or not output.parent.is_dir():
         raise FileNotFoundError(f"--output {output}: no file can be written there.")
-    X, y, wavelengths = _read_spectra(arguments.spectra, arguments.label)
+    X, y, groups, wavelengths = _read_spectra(arguments.spectra, arguments.label, arguments.group)
     print(
         f"{len(X)} spectra of {len(set(y))} classes, {len(wavelengths)} bands from "
         f"{min(wavelengths):g} to {max(wavelengths):g} nm"
     )
-    X, X_test, y, y_test = train_test_split(
-        X, y, test_size=arguments.test_fraction, stratify=y, random_state=arguments.seed
-    )
+    train, validation, test = _split(y, groups, arguments.test_fraction, arguments.seed)
     network = PrunedMLPClassifier(
         (arguments.units,),
         n_iterations=arguments.iterations,
@@ -115,39 +119,79 @@ def _train(arguments: argparse.Namespace) -> None:
         verbose=not arguments.quiet,
         random_state=arguments.seed,
     )
-    model = make_pipeline(SpectralAbsorptionIndex(wavelengths), StandardScaler(), network)
-    model.fit(X, y)
+    index, scaler = SpectralAbsorptionIndex(wavelengths), StandardScaler()
+    prepared = scaler.fit_transform(index.fit_transform(X[train]))
+    own = {}
+    if validation is not None:
+        own["X_val"] = scaler.transform(index.transform(X[validation]))
+        own["y_val"] = y[validation]
+    network.fit(prepared, y[train], **own)
+    model = make_pipeline(index, scaler, network)
     columns = ["n_units", "n_parameters", "parameter_ratio", "accuracy_before", "accuracy_after"]
     print(network.history_[columns].round(3).to_string())
     print(
         f"kept: iteration {network.best_iteration_}, "
         f"{network.history_['n_units'][network.best_iteration_]} of {arguments.units} units"
     )
-    predicted = model.predict(X_test)
+    predicted = model.predict(X[test])
+    samples = "" if groups is None else f" of {len(set(groups[test]))} samples"
     print(
-        f"held-out spectra: {len(y_test)}, accuracy {(predicted == y_test).mean():.3f}, balanced "
-        f"accuracy {balanced_accuracy_score(y_test, predicted):.3f}"
+        f"held-out spectra: {len(test)}{samples}, accuracy {(predicted == y[test]).mean():.3f}, "
+        f"balanced accuracy {balanced_accuracy_score(y[test], predicted):.3f}"
     )
     save_model(model, output)
     print(f"model: {output}")
 
 
-def _read_spectra(path: Path, label: str):
-    """Read reflectance (n_spectra, n_bands), labels, and wavelengths in nm."""
+def _split(y, groups, test_fraction: float, seed: int):
+    """Share out the spectra: row numbers to train on, to validate on, and to test on.
+
+    Without groups there are none to validate on: the network takes some of the first.
+    """
+    import numpy as np
+    from sklearn.model_selection import StratifiedGroupKFold, train_test_split
+
+    if groups is None:
+        rows = np.arange(len(y))
+        train, test = train_test_split(rows, test_size=test_fraction, stratify=y, random_state=seed)
+        return train, None, test
+    if not 0 < test_fraction < 1:
+        raise ValueError(f"--test-fraction must be between 0 and 1, got {test_fraction:g}.")
+    # One fold to test on, one to validate on, and at least one to train on.
+    n_folds = max(3, round(1 / test_fraction))
+    samples_of = {name: len(set(groups[y == name])) for name in np.unique(y)}
+    rarest = min(samples_of, key=samples_of.__getitem__)
+    if samples_of[rarest] < n_folds:
+        raise ValueError(
+            f"the label '{rarest}' has spectra of {samples_of[rarest]} samples; with "
+            f"--test-fraction {test_fraction:g} and --group at least {n_folds} are needed, so that "
+            "all parts of the data have some. A --test-fraction of 0.33 or more needs 3."
+        )
+    folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(y, y, groups)
+    parts = [part for _, part in folds]
+    return np.concatenate(parts[2:]), parts[1], parts[0]
+
+
+def _read_spectra(path: Path, label: str, group: str | None):
+    """Read reflectance (n_spectra, n_bands), labels, samples if asked, and wavelengths in nm."""
     import numpy as np
     import pandas as pd
 
     from .exceptions import DataFormatError
     from .spectral._wavelengths import wavelengths_nm
 
+    names = [label] if group is None else [label, group]
     try:
-        table = pd.read_csv(path, dtype={label: str})
+        table = pd.read_csv(path, dtype=dict.fromkeys(names, str))
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise DataFormatError(f"{path} is no table in CSV: {error}") from error
-    if label not in table.columns:
-        listed = ", ".join([c for c in table.columns if not _WAVELENGTH.fullmatch(c)][:10])
-        raise DataFormatError(f"{path} has no column {label!r}; it has {listed or 'only bands'}.")
-    bands = [c for c in table.columns if c != label and _WAVELENGTH.fullmatch(c)]
+    for name in names:
+        if name not in table.columns:
+            listed = ", ".join([c for c in table.columns if not _WAVELENGTH.fullmatch(c)][:10])
+            raise DataFormatError(
+                f"{path} has no column {name!r}; it has {listed or 'only bands'}."
+            )
+    bands = [c for c in table.columns if c not in names and _WAVELENGTH.fullmatch(c)]
     if len(bands) < 3:
         raise DataFormatError(
             f"{path} has {len(bands)} columns named by a wavelength, such as 2205.3; at least 3 "
@@ -157,10 +201,12 @@ def _read_spectra(path: Path, label: str):
     if texts := [c for c in bands if spectra[c].dtype.kind not in "iuf"]:
         raise DataFormatError(f"{path}: column {texts[0]} must hold numbers.")
     X = spectra.to_numpy(dtype=np.float64)
-    if (n_bad := int((~np.isfinite(X)).any(axis=1).sum())) or table[label].isna().any():
+    n_bad = int((~np.isfinite(X)).any(axis=1).sum())
+    n_unnamed = int(table[names].isna().any(axis=1).sum())
+    if n_bad or n_unnamed:
         raise DataFormatError(
-            f"{path}: {n_bad} spectra have missing or infinite values, and "
-            f"{int(table[label].isna().sum())} no label; remove these rows or bands."
+            f"{path}: {n_bad} spectra have missing or infinite values, and {n_unnamed} no "
+            f"{' or no '.join(names)}; remove these rows or bands."
         )
     if np.median(np.abs(X)) > 5:
         raise DataFormatError(
@@ -168,13 +214,14 @@ def _read_spectra(path: Path, label: str):
             "by what stands for 1."
         )
     y = table[label].str.strip().to_numpy(dtype=str)
-    names, counts = np.unique(y, return_counts=True)
-    if len(names) < 2 or counts.min() < _MIN_PER_CLASS:
+    classes, counts = np.unique(y, return_counts=True)
+    if len(classes) < 2 or counts.min() < _MIN_PER_CLASS:
         raise DataFormatError(
             f"{path} must hold at least two classes of {_MIN_PER_CLASS} spectra each: the label "
-            f"'{names[counts.argmin()]}' has {counts.min()}, and there are {len(names)} labels."
+            f"'{classes[counts.argmin()]}' has {counts.min()}, and there are {len(classes)} labels."
         )
-    return X, y, wavelengths_nm(spectra, len(bands)).tolist()
+    groups = None if group is None else table[group].str.strip().to_numpy(dtype=str)
+    return X, y, groups, wavelengths_nm(spectra, len(bands)).tolist()
 
 
 def _map(arguments: argparse.Namespace) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sklearn_capoz import PrunedMLPClassifier
 from sklearn_capoz._commands import add_map_parser, add_train_parser
 from sklearn_capoz.datasets import make_mineral_scene
 from sklearn_capoz.deploy import load_model, predict_scene
@@ -68,6 +69,50 @@ def test_train_says_what_it_kept(table, tmp_path, capsys):
     assert list(model.classes_) == ["Alunite", "Calcite", "Muscovite"]
     X = table.drop(columns=["mineral", "sample"]).to_numpy()
     assert (model.predict(X) == table["mineral"]).mean() > 0.8
+
+
+def test_a_sample_is_on_one_side(table, tmp_path, monkeypatch, capsys):
+    # Each sample is one spectrum, repeated: seen in training, it is known by heart.
+    random = np.random.RandomState(0)
+    once = table.groupby("mineral").head(15).drop(columns="sample")
+    repeats = once.loc[np.repeat(once.index, random.randint(1, 9, len(once)))]
+    repeats.insert(0, "2300", repeats.index)  # a number, as band names are, and yet no band
+    repeats.sample(frac=1, random_state=0).to_csv(tmp_path / "spectra.csv", index=False)
+    seen = {}
+    fit, predict = PrunedMLPClassifier.fit, PrunedMLPClassifier.predict
+
+    def spy_fit(self, X, y, X_val=None, y_val=None):
+        seen["train"], seen["validation"] = (X, y), (X_val, y_val)
+        return fit(self, X, y, X_val, y_val)
+
+    def spy_predict(self, X):
+        seen["test"] = X, None
+        return predict(self, X)
+
+    monkeypatch.setattr(PrunedMLPClassifier, "fit", spy_fit)
+    monkeypatch.setattr(PrunedMLPClassifier, "predict", spy_predict)
+    run("train", tmp_path / "spectra.csv", "--label", "mineral", "--group", "2300", "--output",
+        tmp_path / "m.capoz", "--units", 8, "--iterations", 1, "--quiet")  # fmt: skip
+    parts = {name: {spectrum.tobytes() for spectrum in X} for name, (X, _) in seen.items()}
+    assert sum(map(len, parts.values())) == len(set().union(*parts.values())) == 45
+    assert sum(len(X) for X, _ in seen.values()) == len(repeats)
+    for part in ("train", "validation"):
+        assert set(seen[part][1]) == {"Alunite", "Calcite", "Muscovite"}
+    assert f"of {len(parts['test'])} samples, accuracy" in capsys.readouterr().out
+    assert load_model(tmp_path / "m.capoz").n_features_in_ == 50
+
+
+def test_too_few_samples_to_split(table, tmp_path):
+    table.assign(sample=np.arange(len(table)) % 4).to_csv(tmp_path / "spectra.csv", index=False)
+    words = ("train", tmp_path / "spectra.csv", "--label", "mineral", "--group", "sample",
+             "--output", tmp_path / "m", "--units", 4, "--iterations", 1, "--quiet")  # fmt: skip
+    with pytest.raises(ValueError, match=r"has spectra of 4 samples; .* at least 5 are needed"):
+        run(*words)
+    with pytest.raises(ValueError, match=r"--test-fraction must be between 0 and 1, got 1\.5"):
+        run(*words, "--test-fraction", 1.5)
+    assert not (tmp_path / "m").exists()
+    run(*words, "--test-fraction", 0.33)
+    assert (tmp_path / "m").exists()
 
 
 def test_from_a_table_to_a_map(trained, scene_path, tmp_path, capsys):
@@ -150,7 +195,7 @@ def without_bands(table):
         (with_text, r"column 2\.2008 must hold numbers"),
         (with_percent, "reflectance is 0 to 1"),
         (with_a_rare_class, "the label 'Opal' has 2"),
-        (without_a_label, "and 1 no label"),
+        (without_a_label, "and 1 no mineral"),
         (with_one_class, "there are 1 labels"),
         (without_bands, "has 0 columns named by a wavelength"),
     ],
@@ -169,6 +214,8 @@ def test_files_that_are_no_table(table, tmp_path):
     table.to_csv(path, index=False)
     with pytest.raises(DataFormatError, match="no column 'rock'; it has mineral, sample"):
         run("train", path, "--label", "rock", "--output", output)
+    with pytest.raises(DataFormatError, match="no column 'hill'; it has mineral, sample"):
+        run("train", path, "--label", "mineral", "--group", "hill", "--output", output)
     path.write_bytes(b"\xff\xfe\x00,1,2\n")
     with pytest.raises(DataFormatError, match="is no table in CSV"):
         run("train", path, "--label", "mineral", "--output", output)
