@@ -18,7 +18,7 @@ from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv
-from sklearn.utils import check_random_state, gen_even_slices
+from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -268,7 +268,8 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         if travels and n_jobs > 1:
             # The paths of a fold are retrained side by side; but no process is to be without work.
             n_slices = min(len(plans), math.ceil(_TASKS_PER_PROCESS * n_jobs / len(folds)))
-        slices = [plans[part] for part in gen_even_slices(len(plans), n_slices)]
+        # Not in a row, so that criteria meet: where they agree, a network is retrained once.
+        slices = [plans[i::n_slices] for i in range(n_slices)]
         # Each task is long enough to be sent on its own.
         with Parallel(n_jobs=self.n_jobs, verbose=self.verbose, batch_size=1) as parallel:
             dense = [None] * len(folds)
@@ -285,8 +286,13 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 tasks.insert(0, delayed(train_fold)(pruner, folds[0].whole, False))
             tables = parallel(tasks)
         dense_whole = tables.pop(0) if beside else None
-        joined = [tables[i : i + n_slices] for i in range(0, len(tables), n_slices)]
-        return [np.concatenate(parts) for parts in joined], dense_whole
+        joined = []
+        for first in range(0, len(tables), n_slices):
+            table = np.empty((len(plans), *tables[first].shape[1:]))
+            for i in range(n_slices):
+                table[i::n_slices] = tables[first + i]
+            joined.append(table)
+        return joined, dense_whole
 
     @property
     def _predictions_only(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -109,24 +110,46 @@ class DenseModel:
     def retrain_together(
         cls, models: Sequence[DenseModel], data: Sequence[PruningData]
     ) -> list[tuple[DenseModel, int]]:
-        """Train networks side by side; they share the settings of the first."""
+        """Train networks side by side; they share the settings of the first.
+
+        Equal ones, as two criteria leave them that agree on a cut, are trained once.
+        """
         settings = models[0].settings
         if settings.max_iter == 0:
             return [(model, 0) for model in models]
-        tasks = [model._task(part) for model, part in zip(models, data, strict=True)]
-        results = train(tasks, settings, device=models[0].device)
-        return [
-            (
-                replace(
-                    model,
-                    network=result.network,
-                    optimizer=result.optimizer,
-                    loss_curve=result.loss_curve,
-                ),
-                result.n_epochs,
+        pairs = list(zip(models, data, strict=True))
+        keys = [(id(part), model._fingerprint()) for model, part in pairs]
+        leaders = dict(zip(reversed(keys), reversed(pairs), strict=True))  # the first of equals
+        tasks = [model._task(part) for model, part in leaders.values()]
+        results = dict(zip(leaders, train(tasks, settings, device=models[0].device), strict=True))
+        trained = []
+        for model, key in zip(models, keys, strict=True):
+            result = results[key]
+            # The leader's generator has been drawn from; the others' are to follow.
+            model.random_state.set_state(leaders[key][0].random_state.get_state())
+            new = replace(
+                model,
+                network=result.network,
+                optimizer=result.optimizer,
+                loss_curve=result.loss_curve,
             )
-            for model, result in zip(models, results, strict=True)
-        ]
+            trained.append((new, result.n_epochs))
+        return trained
+
+    def _fingerprint(self) -> tuple:
+        """Return what training depends on beside the samples."""
+        networks = [self.network]
+        if self.optimizer is not None:
+            networks.extend(self.optimizer.moments)
+        arrays = [array for net in networks for array in (*net.weights, *net.biases)]
+        if self.teacher is not None:
+            arrays.append(self.teacher)
+        return (
+            self.network.activations,
+            None if self.optimizer is None else self.optimizer.n_steps,
+            *(array.tobytes() for array in arrays),
+            pickle.dumps(self.random_state.get_state()),
+        )
 
     def _task(self, data: PruningData) -> TrainingTask:
         # Early stopping watches the samples that units are scored on, never

@@ -14,7 +14,7 @@ from ._engine_kernels import (
     Batches,
     Rule,
     evaluate,
-    train_epoch,
+    train_epochs,
 )
 from ._engine_task import TrainingSettings
 from ._engine_trainee import Rows, Trainee
@@ -26,6 +26,9 @@ _ONE_THREAD = 2**18
 #: Rows of validation at once: enough to keep the products busy, few enough for the cache.
 _VALIDATION_ROWS = 1024
 
+#: Training rows of all epochs in one call: some ten milliseconds of a small network.
+_ROWS_AT_ONCE = 10_000
+
 
 def train_one(trainee: Trainee, report: Callable[[int], object], cancelled: Event) -> None:
     """Train until the trainee has finished or the whole call is cancelled."""
@@ -34,25 +37,41 @@ def train_one(trainee: Trainee, report: Callable[[int], object], cancelled: Even
     validation = None
     if trainee.validation is not None:
         validation = _batches(trainee.validation, _VALIDATION_ROWS, architecture)
+    rule = _rule(trainee.settings)
     steps_per_epoch = -(-len(batches.y) // batches.size)
     while not trainee.finished and not cancelled.is_set():
-        loss = train_epoch(
+        n_epochs = _epochs_at_once(trainee)
+        first = len(trainee.losses)
+        losses = train_epochs(
             trainee.parameters,
             trainee.moments,
             trainee.n_steps,
             architecture,
             batches,
-            trainee.draw_order(),
+            np.stack([trainee.draw_order() for _ in range(n_epochs)]),
             trainee.draw_dropout(),
-            _rule(trainee.settings, len(trainee.losses)),
+            rule,
+            np.array([trainee.settings.learning_rate_at(first + i) for i in range(n_epochs)]),
         )
-        trainee.n_steps += steps_per_epoch
+        trainee.n_steps += n_epochs * steps_per_epoch
         scores = None
         if validation is not None:
             scores = evaluate(trainee.parameters, architecture, validation, trainee.no_dropout)
-        if trainee.record(loss, scores):
-            trainee.best = (trainee.parameters.copy(), trainee.moments.copy(), trainee.n_steps)
-        report(1)
+        for loss in losses:
+            if trainee.record(float(loss), scores):
+                trainee.best = (trainee.parameters.copy(), trainee.moments.copy(), trainee.n_steps)
+        report(n_epochs)
+
+
+def _epochs_at_once(trainee: Trainee) -> int:
+    """Epochs to run in one call: no more than the stopping rule allows in any case.
+
+    One where each is validated or has a dropout of its own, and where epochs are so long that
+    calls cost nothing beside them.
+    """
+    if trainee.validation is not None or trainee.settings.dropout > 0:
+        return 1
+    return max(1, min(trainee.certain_epochs, _ROWS_AT_ONCE // len(trainee.rows.y)))
 
 
 def _architecture(network: DenseNetwork) -> Architecture:
@@ -88,10 +107,9 @@ def _chunk_rows(widths: np.ndarray, batch_rows: int) -> int:
     return min(rows, batch_rows) if rows >= 64 else batch_rows
 
 
-def _rule(settings: TrainingSettings, epoch: int) -> Rule:
+def _rule(settings: TrainingSettings) -> Rule:
     return Rule(
         SOLVER_CODES[settings.solver],
-        float(settings.learning_rate_at(epoch)),
         float(settings.alpha),
         float(settings.momentum),
         bool(settings.nesterovs_momentum),

@@ -1,8 +1,8 @@
-"""One epoch of one dense network as compiled loops: forward, gradients by hand, optimiser step.
+"""Epochs of one dense network as compiled loops: forward, gradients by hand, optimiser step.
 
 Small networks spend their time between the operations, not in them: in numpy an update of
-the paper's network costs some fifty calls. Here an epoch is one call that holds no lock, and
-networks side by side are such calls in several threads.
+the paper's network costs some fifty calls. Here some epochs are one call that holds no lock,
+and networks side by side are such calls in several threads.
 
 Parameters, gradient and moments are vectors (all weights, then all biases), and `widths` holds
 the units of every layer, input first. The loops keep the dtype of the parameters, so scalars
@@ -26,7 +26,7 @@ __all__ = [
     "Batches",
     "Rule",
     "evaluate",
-    "train_epoch",
+    "train_epochs",
 ]
 
 ACTIVATION_CODES = {"identity": 0, "relu": 1, "tanh": 2, "logistic": 3}
@@ -66,7 +66,6 @@ class Rule(NamedTuple):
     """How a gradient becomes a step."""
 
     solver: int
-    learning_rate: float
     alpha: float
     momentum: float
     nesterovs_momentum: bool
@@ -300,12 +299,12 @@ def _backward(parameters, gradient, architecture, X, outputs, deltas, capacity, 
 
 
 @_kernel
-def _adam_step(parameters, gradient, first, second, scale, alpha, rule, n_steps):
+def _adam_step(parameters, gradient, first, second, scale, alpha, rule, rate, n_steps):
     """MLPClassifier's Adam: epsilon is added before the bias correction of the second moment."""
     kind = parameters.dtype.type
     one, beta_1, beta_2 = kind(1), kind(rule.beta_1), kind(rule.beta_2)
     epsilon, inverse, decay = kind(rule.epsilon), kind(scale), kind(alpha)
-    size = kind(rule.learning_rate * np.sqrt(1 - rule.beta_2**n_steps) / (1 - rule.beta_1**n_steps))
+    size = kind(rate * np.sqrt(1 - rule.beta_2**n_steps) / (1 - rule.beta_1**n_steps))
     for i in range(parameters.size):
         g = (gradient[i] + decay * parameters[i]) * inverse
         first[i] = beta_1 * first[i] + (one - beta_1) * g
@@ -314,10 +313,10 @@ def _adam_step(parameters, gradient, first, second, scale, alpha, rule, n_steps)
 
 
 @_kernel
-def _sgd_step(parameters, gradient, velocity, scale, alpha, rule):
+def _sgd_step(parameters, gradient, velocity, scale, alpha, rule, rate):
     """Momentum as torch keeps it: the velocity does not hold the learning rate."""
     kind = parameters.dtype.type
-    rate, momentum = kind(rule.learning_rate), kind(rule.momentum)
+    rate, momentum = kind(rate), kind(rule.momentum)
     inverse, decay = kind(scale), kind(alpha)
     for i in range(parameters.size):
         g = (gradient[i] + decay * parameters[i]) * inverse
@@ -329,7 +328,7 @@ def _sgd_step(parameters, gradient, velocity, scale, alpha, rule):
 
 
 @_kernel
-def _step(parameters, gradient, moments, n_weights, total_weight, rule, n_steps):
+def _step(parameters, gradient, moments, n_weights, total_weight, rule, rate, n_steps):
     """One step of the solver; only weights, not biases, are pulled to zero by alpha."""
     for start, stop, alpha in (
         (0, n_weights, rule.alpha),
@@ -337,9 +336,10 @@ def _step(parameters, gradient, moments, n_weights, total_weight, rule, n_steps)
     ):
         p, g, first = parameters[start:stop], gradient[start:stop], moments[0, start:stop]
         if rule.solver == 1:
-            _adam_step(p, g, first, moments[1, start:stop], 1 / total_weight, alpha, rule, n_steps)
+            second = moments[1, start:stop]
+            _adam_step(p, g, first, second, 1 / total_weight, alpha, rule, rate, n_steps)
         else:
-            _sgd_step(p, g, first, 1 / total_weight, alpha, rule)
+            _sgd_step(p, g, first, 1 / total_weight, alpha, rule, rate)
 
 
 @_kernel
@@ -351,12 +351,8 @@ def _loss(logits, y, weight, soft, soft_entropy, softmax, distillation, temperat
 
 
 @_kernel
-def train_epoch(parameters, moments, n_steps, architecture, batches, order, keep, rule):
-    """Run through all rows once, in the given order; return the mean loss.
-
-    `keep` (n_rows, hidden units) says which activations dropout lets through, row by row of
-    the run, and has no rows without dropout. `parameters` and `moments` change in place.
-    """
+def _train_epoch(parameters, moments, n_steps, architecture, batches, order, keep, rule, rate):
+    """Run through all rows once, in the given order; return the mean loss."""
     widths, chunk = architecture.widths, batches.chunk
     n_rows = order.size
     n_weights = np.sum(widths[:-1] * widths[1:])
@@ -401,8 +397,25 @@ def train_epoch(parameters, moments, n_steps, architecture, batches, order, keep
         penalty = 0.5 * rule.alpha * np.dot(weights, weights)
         loss += (stop - start) * (summed + penalty) / total_weight
         n_steps += 1
-        _step(parameters, gradient, moments, n_weights, total_weight, rule, n_steps)
+        _step(parameters, gradient, moments, n_weights, total_weight, rule, rate, n_steps)
     return loss / n_rows
+
+
+@_kernel
+def train_epochs(parameters, moments, n_steps, architecture, batches, orders, keep, rule, rates):
+    """Run an epoch for every row of `orders` and rate of `rates`; return their mean losses.
+
+    `keep` (n_rows, hidden units) says which activations dropout lets through, row by row of
+    an epoch, and has no rows without dropout. `parameters` and `moments` change in place.
+    """
+    losses = np.empty(len(rates))
+    for epoch in range(len(rates)):
+        order, rate = orders[epoch], rates[epoch]
+        losses[epoch] = _train_epoch(
+            parameters, moments, n_steps, architecture, batches, order, keep, rule, rate
+        )
+        n_steps += -(-order.size // batches.size)
+    return losses
 
 
 @_kernel

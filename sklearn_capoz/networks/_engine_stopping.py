@@ -43,5 +43,10 @@ class StoppingRule:
         return is_best
 
     @property
+    def n_until_stop(self) -> int:
+        """Epochs until training ends if none of them is an improvement."""
+        return self.n_iter_no_change + 1 - self.n_without_improvement
+
+    @property
     def should_stop(self) -> bool:
-        return self.n_without_improvement > self.n_iter_no_change
+        return self.n_until_stop <= 0

@@ -90,6 +90,11 @@ class Trainee:
     def finished(self) -> bool:
         return self.rule.should_stop or len(self.losses) >= self.settings.max_iter
 
+    @property
+    def certain_epochs(self) -> int:
+        """Epochs that are still run whatever they bring."""
+        return min(self.settings.max_iter - len(self.losses), self.rule.n_until_stop)
+
     def result(self) -> TrainingResult:
         if self.settings.early_stopping:
             self.parameters, self.moments, self.n_steps = self.best

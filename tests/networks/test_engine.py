@@ -232,6 +232,25 @@ def test_small_networks_stay_in_one_blas_thread(widths, batch_rows, expected):
     assert _chunk_rows(np.array(widths), batch_rows) == expected
 
 
+@pytest.mark.parametrize("settings", [{"learning_rate": "cosine"}, {"tol": 0.03}])
+def test_epochs_in_one_call_are_epochs(monkeypatch, settings):
+    X, y = make_data(3)
+
+    def run():
+        task = TrainingTask(make_network(3), X, y, random_state=1)
+        rules = {"max_iter": 45, "n_iter_no_change": 4, "learning_rate_init": 0.03, "tol": -1.0}
+        [result] = train([task], TrainingSettings(**(rules | settings)))
+        return result
+
+    together = run()
+    monkeypatch.setattr("sklearn_capoz.networks._engine_compiled._ROWS_AT_ONCE", 1)
+    alone = run()
+    assert together.loss_curve == alone.loss_curve
+    assert together.optimizer.n_steps == alone.optimizer.n_steps
+    assert_same_network(together.network, alone.network)
+    assert alone.converged == ("tol" in settings)
+
+
 def test_two_callers_at_once():
     results = {}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -13,6 +13,7 @@ from sklearn_capoz.networks._engine_kernels import _exp
 NOT_ABOVE_0 = st.floats(-700, 0)
 
 
+@settings(deadline=None)  # the first call compiles
 @given(arrays(np.float64, st.integers(0, 40), elements=NOT_ABOVE_0))
 def test_exponentials_are_right_to_rounding(x):
     expected = np.exp(x)

@@ -18,6 +18,7 @@ from sklearn_capoz.networks import (
     TrainingSettings,
     initial_network,
     net_from_training,
+    train,
 )
 from sklearn_capoz.networks._skorch_model import SkorchPredictor
 
@@ -287,6 +288,32 @@ class NoBias(nn.Module):
 
     def forward(self, X):
         return self.layers(X)
+
+
+def test_equal_networks_are_trained_once(monkeypatch):
+    data, other = make_data(), make_data()
+    alone = trained(dense_model(), data)
+    drawn = np.random.RandomState(0)
+    trained(dense_model(random_state=drawn), data)
+    after = drawn.randint(10**6)
+
+    seen = []
+
+    def count(tasks, *args, **kwargs):
+        seen.append(len(tasks))
+        return train(tasks, *args, **kwargs)
+
+    monkeypatch.setattr("sklearn_capoz.networks._dense_model.train", count)
+    twins = [dense_model() for _ in range(3)]
+    seeded = dense_model(random_state=np.random.RandomState(1))
+    results = DenseModel.retrain_together([*twins, seeded, dense_model()], [data] * 4 + [other])
+    assert seen == [3]  # the twins, another seed, other samples
+    for model, n_epochs in results[:3]:
+        assert n_epochs == 3
+        np.testing.assert_array_equal(model.network.weights[0], alone.network.weights[0])
+    assert not np.array_equal(results[3][0].network.weights[0], alone.network.weights[0])
+    # What any of them draws next is what it would have drawn after a training of its own.
+    assert [twin.random_state.randint(10**6) for twin in twins] == [after] * 3
 
 
 def test_compensation_needs_a_bias_to_put_the_mean_in():
