@@ -142,6 +142,7 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     scorer_ : callable
     n_splits_ : int
     refit_time_ : float
+        Seconds, those of the dense network's training included.
     classes_ : ndarray of shape (n_classes,)
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -243,12 +244,14 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             start = perf_counter()
             best = clone(pruner).set_params(**self.best_params_)
             training = (X, labels, None, None, sample_weight)  # X as it came, with column names
+            seconds_before = 0.0
             if dense is None:
                 job, fitted = best._prepare(*training)
             else:
                 job, fitted = best._take_up(dense[0], *training), dense[1]
+                seconds_before = job.dense_seconds
             self.best_estimator_ = best._finish(job, fitted)
-            self.refit_time_ = perf_counter() - start
+            self.refit_time_ = seconds_before + perf_counter() - start
             self.classes_ = best.classes_
         return self
 
