@@ -83,6 +83,10 @@ def main(argv=None) -> None:
         f"{n_folds} folds, {len(CRITERIA)} criteria x {len(THRESHOLDS)} rules x {n_iterations} "
         f"iteration counts, {arguments.jobs} jobs\n"
     )
+    print_table(searches, seconds, X_test, y_test)
+
+
+def print_table(searches, seconds, X_test, y_test) -> None:
     print(f"{'':22s} {'seconds':>8s} {'ratio':>6s} {'cv score':>9s} {'test':>7s}  chosen")
     for name, search in searches.items():
         ratio = median(seconds["GridSearchCV"]) / median(seconds[name])
