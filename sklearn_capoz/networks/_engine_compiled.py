@@ -9,6 +9,7 @@ import numpy as np
 
 from ._engine_kernels import (
     ACTIVATION_CODES,
+    SMALL_LAYER,
     SOLVER_CODES,
     Architecture,
     Batches,
@@ -20,8 +21,8 @@ from ._engine_task import TrainingSettings
 from ._engine_trainee import Rows, Trainee
 from ._network import DenseNetwork
 
-#: Multiply-adds up to which OpenBLAS computes a product in one thread.
-_ONE_THREAD = 2**18
+#: Rows of a batch at once in a small network: its layers stay in the nearest cache.
+_CHUNK_ROWS = 256
 
 #: Rows of validation at once: enough to keep the products busy, few enough for the cache.
 _VALIDATION_ROWS = 1024
@@ -49,14 +50,14 @@ def train_one(trainee: Trainee, report: Callable[[int], object], cancelled: Even
             architecture,
             batches,
             np.stack([trainee.draw_order() for _ in range(n_epochs)]),
-            trainee.draw_dropout(),
+            np.ascontiguousarray(trainee.draw_dropout().T),
             rule,
             np.array([trainee.settings.learning_rate_at(first + i) for i in range(n_epochs)]),
         )
         trainee.n_steps += n_epochs * steps_per_epoch
         scores = None
         if validation is not None:
-            scores = evaluate(trainee.parameters, architecture, validation, trainee.no_dropout)
+            scores = evaluate(trainee.parameters, architecture, validation, trainee.no_dropout.T)
         for loss in losses:
             if trainee.record(float(loss), scores):
                 trainee.best = (trainee.parameters.copy(), trainee.moments.copy(), trainee.n_steps)
@@ -98,13 +99,10 @@ def _batches(rows: Rows, size: int, architecture: Architecture) -> Batches:
 def _chunk_rows(widths: np.ndarray, batch_rows: int) -> int:
     """Rows of a batch to take through the network at once.
 
-    A small network's batch goes through in parts whose products BLAS keeps in one thread: for
-    so little work its threads cost more than they bring, most of all on a busy machine or
-    with networks side by side. Where only a few rows would fit, the layers are large enough
-    for threads to pay, and the batch stays whole.
+    The loops of small layers are fastest in the cache, the threads of BLAS on a whole batch.
     """
-    rows = int(_ONE_THREAD // (widths[:-1] * widths[1:]).max())
-    return min(rows, batch_rows) if rows >= 64 else batch_rows
+    small = (widths[:-1] * widths[1:]).max() <= SMALL_LAYER
+    return min(_CHUNK_ROWS, batch_rows) if small else batch_rows
 
 
 def _rule(settings: TrainingSettings) -> Rule:

@@ -221,12 +221,12 @@ def test_batches_taken_in_parts_are_batches(monkeypatch, dropout):
 @pytest.mark.parametrize(
     ("widths", "batch_rows", "expected"),
     [
-        ((50, 30, 7), 700, 174),  # 2^18 // 1500
+        ((50, 30, 7), 700, 256),
         ((50, 30, 7), 32, 32),
-        ((200, 512, 16), 1024, 1024),  # two rows would fit: leave it to the threads
+        ((200, 512, 16), 1024, 1024),  # its products are left to BLAS and its threads
     ],
 )
-def test_small_networks_stay_in_one_blas_thread(widths, batch_rows, expected):
+def test_batches_of_small_networks_go_in_parts(widths, batch_rows, expected):
     from sklearn_capoz.networks._engine_compiled import _chunk_rows
 
     assert _chunk_rows(np.array(widths), batch_rows) == expected
