@@ -60,6 +60,10 @@ class Adapter(ABC):
         """Return the labels that a trained estimator knows, in the order of its codes."""
         return fitted.classes_
 
+    def n_features(self, fitted) -> int:
+        """Return the features that a trained estimator expects."""
+        return fitted.n_features_in_
+
     def n_epochs(self, fitted) -> int:
         """Return the epochs that training took."""
         return fitted.n_iter_

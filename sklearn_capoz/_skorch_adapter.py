@@ -39,6 +39,9 @@ class SkorchAdapter(Adapter):
     def keeps_arrays(self, estimator):
         return False
 
+    def n_features(self, fitted):
+        return self.model(fitted, None).n_features
+
     def n_epochs(self, fitted):
         return len(fitted.history_)
 

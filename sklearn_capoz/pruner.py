@@ -197,10 +197,10 @@ class CAPoZPruner(
             check_random_state(self.random_state), 3
         )
         X, y = validate_data(self, X, y, dtype=(np.float64, np.float32))
-        if frozen and X.shape[1] != getattr(estimator, "n_features_in_", X.shape[1]):
+        if frozen and X.shape[1] != (expected := adapter.n_features(estimator)):
             raise ValueError(
                 f"X has {X.shape[1]} features, but the frozen {type(estimator).__name__} is "
-                f"expecting {estimator.n_features_in_} features."
+                f"expecting {expected} features."
             )
         check_classification_targets(y)
         samples = make_samples(X, y, sample_weight)

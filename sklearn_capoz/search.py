@@ -289,13 +289,8 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 tasks.insert(0, delayed(train_fold)(pruner, folds[0].whole, False))
             tables = parallel(tasks)
         dense_whole = tables.pop(0) if beside else None
-        joined = []
-        for first in range(0, len(tables), n_slices):
-            table = np.empty((len(plans), *tables[first].shape[1:]))
-            for i in range(n_slices):
-                table[i::n_slices] = tables[first + i]
-            joined.append(table)
-        return joined, dense_whole
+        starts = range(0, len(tables), n_slices)
+        return [_interleave(tables[start : start + n_slices]) for start in starts], dense_whole
 
     @property
     def _predictions_only(self) -> bool:
@@ -373,6 +368,14 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def _chosen(self, X):
         check_is_fitted(self, "best_estimator_")
         return self.best_estimator_
+
+
+def _interleave(slices: Sequence[np.ndarray]) -> np.ndarray:
+    """Join what was dealt out as `plans[i::n]`."""
+    table = np.empty((sum(map(len, slices)), *slices[0].shape[1:]))
+    for i, part in enumerate(slices):
+        table[i :: len(slices)] = part
+    return table
 
 
 def _as_pruner(estimator):

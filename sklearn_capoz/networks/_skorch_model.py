@@ -54,6 +54,10 @@ class SkorchModel:
         return tuple(self._linear(hidden.producer).out_features for hidden in self.chain.hidden)
 
     @property
+    def n_features(self) -> int:
+        return self._linear(self.chain.hidden[0].producer).in_features
+
+    @property
     def n_parameters(self) -> int:
         return sum(parameter.numel() for parameter in self.net.module_.parameters())
 
