@@ -52,6 +52,10 @@ class Adapter(ABC):
     def keeps_arrays(self, estimator) -> bool:
         """Return whether its networks under pruning are plain arrays."""
 
+    def check_trained(self, estimator) -> None:
+        """Raise scikit-learn's NotFittedError where an estimator is not trained."""
+        check_is_fitted(estimator)
+
     def widths(self, estimator) -> tuple[int, ...] | None:
         """Return the widths of the hidden layers, where they are known before training."""
         return None
@@ -234,7 +238,7 @@ def find_adapter(estimator) -> tuple[Adapter, BaseEstimator, bool]:
             "FrozenEstimator."
         )
     if frozen:
-        check_is_fitted(inner)
+        adapter.check_trained(inner)
     return adapter, inner, frozen
 
 

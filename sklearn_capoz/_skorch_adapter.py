@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
 
 from ._adapters import Adapter
 from .networks import TrainingSettings
@@ -38,6 +39,9 @@ class SkorchAdapter(Adapter):
 
     def keeps_arrays(self, estimator):
         return False
+
+    def check_trained(self, estimator):
+        check_is_fitted(estimator, "module_")  # older nets have other attributes from the start
 
     def n_features(self, fitted):
         return self.model(fitted, None).n_features

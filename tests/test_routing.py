@@ -6,6 +6,7 @@ import pytest
 import sklearn
 from sklearn.datasets import make_classification
 from sklearn.feature_selection import SelectKBest
+from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
@@ -92,11 +93,13 @@ def test_weights_go_through_a_pipeline(estimator):
 def test_weights_go_through_a_search(estimator):
     """The search hands each fold its own weights: with zeros it is as if they were not there."""
     skip_without_weights(estimator)
-    estimator.set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+    estimator.set_fit_request(sample_weight=True)
+    # Before scikit-learn 1.8, Pipeline.score passed no weights on.
+    scoring = make_scorer(accuracy_score).set_score_request(sample_weight=True)
     scaler = StandardScaler().set_fit_request(sample_weight=True)
     pipeline = Pipeline([("scale", scaler), ("prune", estimator)])
     grid = {"prune__threshold__count": [1, 3]}
-    search = GridSearchCV(pipeline, grid, cv=2)
+    search = GridSearchCV(pipeline, grid, scoring=scoring, cv=2)
     search.fit(X, NAMES, sample_weight=np.where(NAMES == "alunite", 0.0, 1.0))
     assert search.best_estimator_[-1].classes_.tolist() == ["calcite", "kaolinite"]
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
