@@ -16,7 +16,7 @@ from sklearn_capoz.displays import class_colors
 from sklearn_capoz.exceptions import DataFormatError
 from sklearn_capoz.spectral._wavelengths import bad_band_mask
 
-from ._scene_bands import match_bands, model_wavelengths, scene_wavelengths
+from ._scene_bands import match_bands, model_wavelengths, n_model_bands, scene_wavelengths
 from ._scene_check import check_content
 from ._scene_formats import Legend, check_output, publish, write_layers
 from ._scene_pixels import NO_DATA, PixelClassifier, scene_layers
@@ -266,7 +266,7 @@ def _classifier(
             f"first step of a Pipeline; got {features!r}."
         )
     match = match_bands(
-        wavelengths, good, estimator.n_features_in_, model_wavelengths(estimator), max_band_gap
+        wavelengths, good, n_model_bands(estimator), model_wavelengths(estimator), max_band_gap
     )
     return PixelClassifier(
         estimator=estimator,

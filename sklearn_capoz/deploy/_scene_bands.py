@@ -11,7 +11,13 @@ from sklearn_capoz.spectral._wavelengths import wavelengths_nm
 
 from ._scene_scratch import Scratch
 
-__all__ = ["BandMatch", "match_bands", "model_wavelengths", "scene_wavelengths"]
+__all__ = [
+    "BandMatch",
+    "match_bands",
+    "model_wavelengths",
+    "n_model_bands",
+    "scene_wavelengths",
+]
 
 #: Two band centres nearer than this, in nm, are the same band: headers round to 0.01 nm or so.
 SAME_BAND = 0.05
@@ -35,13 +41,19 @@ def scene_wavelengths(values, n_bands: int, unit: str | None = None) -> np.ndarr
     raise ValueError(f"wavelengths must be in nm or um; their unit is {unit!r}.")
 
 
+def n_model_bands(estimator) -> int:
+    """Return the bands that a fitted model takes; a Pipeline may begin with "passthrough"."""
+    steps = [model for _, model in getattr(estimator, "steps", [])] or [estimator]
+    return next(step for step in steps if step not in (None, "passthrough")).n_features_in_
+
+
 def model_wavelengths(estimator) -> np.ndarray | None:
     """Return the band centres in nm that a fitted model takes, or None if it does not know.
 
     Of a Pipeline, the first step that knows them counts, as long as the steps before it keep the
     number of bands. A band that this step leaves out may be any: it gets another one's wavelength.
     """
-    n_bands = estimator.n_features_in_
+    n_bands = n_model_bands(estimator)
     for step in [model for _, model in getattr(estimator, "steps", [])] or [estimator]:
         if getattr(step, "n_features_in_", n_bands) != n_bands:
             return None

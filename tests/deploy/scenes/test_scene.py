@@ -142,10 +142,11 @@ def test_numbers_that_overflow_in_a_sum_are_there(scene):
     np.testing.assert_array_equal(found.codes.ravel(), codes)
 
 
-@pytest.mark.parametrize("removes", [False, True])
-def test_scaling_leaves_the_spectra_alone(scene, removes):
+@pytest.mark.parametrize("begins", ["removal", "function", "passthrough"])
+def test_scaling_leaves_the_spectra_alone(scene, begins):
     X, y = scene.cube.reshape(-1, 50), scene.labels.ravel()
-    first = ContinuumRemoval(scene.wavelengths) if removes else FunctionTransformer()
+    steps = {"removal": ContinuumRemoval(scene.wavelengths), "function": FunctionTransformer()}
+    first = steps.get(begins, begins)
     model = make_pipeline(first, "passthrough", StandardScaler(), StandardScaler(), GaussianNB())
     model.fit(X, y)
     untouched = FunctionTransformer(feature_names_out="one-to-one").fit(X)
