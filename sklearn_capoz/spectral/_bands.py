@@ -7,7 +7,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._base import BAND_PARAMETERS, band_names, check_input_features, fill_masked, shared_doc
-from ._wavelengths import bad_band_mask, check_ranges, in_ranges, wavelengths_nm
+from ._wavelengths import BandAxis, bad_band_mask, check_ranges, in_ranges, wavelengths_nm
 
 # Water vapour lets next to no sunlight through here, and reflectance is noise.
 WATER_WINDOWS = ((1340.0, 1450.0), (1790.0, 1960.0))
@@ -101,6 +101,7 @@ class BandSelector(SelectorMixin, BaseEstimator):
                 "and ranges, exclude and bad_bands together leave out every one."
             )
         self._keep = keep
+        self._axis = BandAxis.of(nm, keep)
         self.wavelengths_ = nm[keep]
         return self
 

@@ -22,9 +22,18 @@ _NUMBER = re.compile(r"(\d+(?:\.\d+)?)\s*(nm|um|µm|μm|micrometers?|nanometers?
 class BandAxis:
     """The used bands of a sensor in ascending order, and how input columns map onto them."""
 
+    given: np.ndarray  # (n_input_columns,), nm, of every input column, used or not
     wavelengths: np.ndarray  # (n_bands,), nm, strictly ascending
     columns: np.ndarray  # (n_columns,), used input columns, sorted by wavelength
     groups: np.ndarray  # (n_bands,), where each wavelength's columns begin in `columns`
+
+    @classmethod
+    def of(cls, nm, used):
+        """Axis of the columns with the wavelengths `nm` that the mask `used` takes."""
+        columns = np.flatnonzero(used)
+        columns = columns[np.argsort(nm[columns], kind="stable")]
+        ascending, groups = np.unique(nm[columns], return_index=True)
+        return cls(nm, ascending, columns, groups)
 
     @cached_property
     def has_duplicates(self):
@@ -94,16 +103,14 @@ def band_axis(X, n_bands, *, wavelengths, unit, bad_bands, duplicates, ranges=No
         raise ValueError(
             f"No band is left of {n_bands}: bad_bands and ranges together leave out every one."
         )
-    columns = np.flatnonzero(used)
-    columns = columns[np.argsort(nm[columns], kind="stable")]
-    ascending, groups = np.unique(nm[columns], return_index=True)
-    if len(ascending) < len(columns) and duplicates == "error":
-        twice = ascending[np.diff(np.append(groups, len(columns))) > 1]
+    axis = BandAxis.of(nm, used)
+    if axis.has_duplicates and duplicates == "error":
+        twice = axis.wavelengths[np.diff(np.append(axis.groups, len(axis.columns))) > 1]
         raise ValueError(
             f"Several bands have the wavelength {_listed(twice)} nm. Pass duplicates='average' to "
             "use their mean, or list all but one of them in bad_bands."
         )
-    return BandAxis(ascending, columns, groups)
+    return axis
 
 
 def wavelengths_nm(X, n_bands, wavelengths=None, unit=None):
