@@ -52,6 +52,10 @@ def step_to_description(name: str, step: Any) -> tuple[dict, dict[str, np.ndarra
             f"{', '.join(sorted(_KINDS))}. Apply other steps before the model, or use joblib."
         )
     parameters = step.get_params(deep=False)
+    names = _names(step)
+    if names is None and kind.__name__ in _SPECTRAL and parameters.get("wavelengths", "") is None:
+        # They came from column names that are numbers, which scikit-learn does not remember.
+        parameters |= {"wavelengths": step._axis.given, "unit": "nm"}
     description = {
         "name": name,
         "class": kind.__name__,
@@ -61,7 +65,7 @@ def step_to_description(name: str, step: Any) -> tuple[dict, dict[str, np.ndarra
             if key not in _NOT_STORED
         },
         "n_features_in": int(step.n_features_in_),
-        "feature_names": _names(step),
+        "feature_names": names,
         # Set by `set_output`; the next step's feature names depend on it.
         "output": getattr(step, "_sklearn_output_config", {}).get("transform"),
     }

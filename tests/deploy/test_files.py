@@ -146,6 +146,31 @@ def test_wavelengths_from_column_names_come_back(path):
         )
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("BandSelector", {"ranges": [(2100, 2300)]}),
+        ("ContinuumRemoval", {"ranges": [(2050, 2350)], "duplicates": "average"}),
+        ("SpectralAbsorptionIndex", {"half_widths": 80, "bad_bands": [0]}),
+        ("AbsorptionFeatures", {"features": {"deep": (2100, 2300)}, "unit": "um"}),
+    ],
+)
+def test_wavelengths_from_numbers_as_column_names_come_back(path, name, parameters):
+    X = pd.DataFrame(np.random.RandomState(0).rand(40, 10) + 0.1)
+    X.columns = np.append(np.arange(2000.4, 2360, 40), 2360.4)[::-1] / 1000  # no text, so no names
+    step = getattr(spectral, name)(**parameters)
+    pipeline = make_pipeline(step, MLPClassifier((4,), tol=1, random_state=0))
+    pipeline.fit(X, np.arange(40) % 3)
+    save_model(pipeline, path)
+    loaded = load_model(path)
+    np.testing.assert_array_equal(loaded.predict_proba(X), pipeline.predict_proba(X))
+    np.testing.assert_array_equal(loaded[0]._axis.given, pipeline[0]._axis.given)
+    np.testing.assert_array_equal(
+        loaded[0].get_feature_names_out(), pipeline[0].get_feature_names_out()
+    )
+    assert step.wavelengths is None  # what is stored is no change of the model
+
+
 SPECTRAL_CASES = {
     "ContinuumRemoval": {"hull": "linear", "ranges": [(2050, 2150), (2200, 2390)]},
     "SpectralAbsorptionIndex": {
