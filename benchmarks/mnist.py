@@ -31,7 +31,7 @@ from ._protocol import (
     walk,
 )
 from ._report import Report
-from ._statistics import mean_std
+from ._statistics import compare, mean_std, verdict
 from .paper import BEST
 
 TITLE = "MNIST: the tutorial's network and LeNet-300-100"
@@ -136,13 +136,18 @@ def run(options: Options, report: Report) -> None:
     table = over_seeds(partial(run_seed, options), options, "mnist")
     report.text(
         "50,000 images to train on, 5,000 to score units on, 5,000 to choose on, and MNIST's "
-        "10,000 to test; Adam, batches of 128. So few seeds allow no test: read differences "
-        "against the standard deviations."
+        "10,000 to test; Adam, batches of 128."
     )
     report.heading("784-128-10: 10 epochs, one cut, 10 epochs more")
     tutorial = table[table["part"] == "tutorial"]
     report.table(pd.DataFrame([metrics_row(*g) for g in tutorial.groupby("method", sort=False)]))
     report.text("Macro averages over the digits; the macro average of recall is balanced accuracy.")
+    half = [method.name for method in tutorial_methods() if method.name.endswith("percentile 50")]
+    random, best = "random, percentile 50", f"{BEST.name}, percentile 50"
+    pairs = [(name, random) for name in half if name != random]
+    pairs += [(half[0], half[1]), (best, half[0]), (best, "from scratch, 20 epochs")]
+    report.heading("Cut by half: against random, and more", level=4)
+    report.text(verdict(compare(tutorial.assign(units=64), pairs, [64])).replace("64 units: ", ""))
 
     report.heading("784-300-100-10: error against stored bytes")
     lenet = table[table["part"] == "LeNet"]
@@ -169,6 +174,10 @@ def run(options: Options, report: Report) -> None:
         "layer most are chosen before training. Published figures come from other training."
     )
     report.text("\n".join(beside_published(lenet)))
+    scratch = "from scratch, total epochs"
+    pairs = [(BEST.name, "c-apoz"), (BEST.name, scratch), ("c-apoz", scratch)]
+    report.text("At 71-33 and 35-25 units, named by the sum of both layers:")
+    report.text(verdict(compare(lenet, pairs, [71 + 33, 35 + 25])))
     draw(report, lenet)
     report.csv(summary(table, ("part", "method", "bytes", "iteration")))
 
