@@ -58,8 +58,9 @@ class ContinuumRemoval(SpectralTransformer):
     - NaN, infinite and masked bands are left out before the continuum is laid, and are NaN.
     - A band on the continuum is 1 (divide) or 0, also where both are zero: flat, all-zero, one-band
       and two-band spectra are all 1 or all 0.
-    - Elsewhere a quotient needs a continuum above zero, and a logarithm a quotient above zero:
-      without, the band is NaN. A negative reflectance under a positive continuum gives a negative
+    - Otherwise a quotient needs a continuum above zero, and a logarithm a quotient above zero:
+      without, the band is NaN, also where it lies on a continuum below zero, as in a spectrum of a
+      fill value such as -9999. A negative reflectance under a positive continuum gives a negative
       quotient.
     - Bands at one wavelength under ``duplicates="average"`` all get the value of their mean.
 

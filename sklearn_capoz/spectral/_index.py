@@ -78,10 +78,11 @@ class SpectralAbsorptionIndex(SpectralTransformer):
 
     - A band that is NaN, infinite or masked has the index NaN; in the mean of a shoulder or centre
       it is left out, and a shoulder without any band left makes the index NaN.
-    - Where Rc = R_m the index is 1, also 0/0: flat, all-zero and hull-vertex bands.
+    - Where Rc and R_m are both zero the index is 1, as it is of a flat spectrum above zero.
     - Where the shoulders do not lie on both sides of the centre, as at the ends of the spectrum and
       with one or two bands, nothing can be measured and the index is 1.
-    - Elsewhere Rc and R_m must be above zero: without, the index is NaN.
+    - Elsewhere Rc and R_m must be above zero: without, the index is NaN, also where both are
+      equal, as in a spectrum of a fill value such as -9999.
 
     References
     ----------

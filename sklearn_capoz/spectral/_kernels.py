@@ -122,7 +122,7 @@ def relate(r, mode, continuum):
     for j in range(len(r)):
         level = continuum[j]
         quotient = r[j] / level if level > 0.0 else np.nan
-        continuum[j] = 1.0 if r[j] == level else quotient  # 0/0 is 1
+        continuum[j] = 1.0 if r[j] == 0.0 == level else quotient
     if mode == LOG:
         for j in range(len(r)):
             continuum[j] = np.log(continuum[j]) if continuum[j] > 0.0 else np.nan

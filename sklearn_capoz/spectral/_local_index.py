@@ -45,9 +45,10 @@ def _mean_wavelengths(wavelengths, half):
 
 @kernel
 def index_of(continuum, centre):
-    """SAI = Rc / R_m; 1 where both are equal, 0/0 included; NaN unless both are above zero."""
+    """SAI = Rc / R_m; NaN unless both are above zero, but 1 for 0/0."""
     index = continuum / centre if continuum > 0.0 and centre > 0.0 else np.nan
-    return 1.0 if continuum == centre else index
+    # A sum, since vector code compares it in one go: 0.0 where both are zero.
+    return 1.0 if abs(continuum) + abs(centre) == 0.0 else index
 
 
 @kernel

@@ -85,6 +85,7 @@ def test_gaps_give_what_the_spectrum_without_them_gives():
         ([0.3, 0.0, 0.3], NAN),
         ([0.3, -0.1, 0.3], NAN),
         ([-0.3, -0.1, -0.3], NAN),
+        ([-0.3, -0.3, -0.3], NAN),
         ([0.3, 0.2, NAN], NAN),
         ([0.3, np.inf, 0.3], NAN),
         ([0.3, 0.6, 0.3], 0.5),
@@ -93,6 +94,18 @@ def test_gaps_give_what_the_spectrum_without_them_gives():
 def test_odd_spectra_give_what_is_documented(spectrum, expected):
     index = plain([2160, 2200, 2240], bands=[2200], half_widths=40)
     np.testing.assert_allclose(index.fit_transform([spectrum]), [[expected]], rtol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("fill", [-0.9999, -9999.0, -1.23e34])
+def test_fill_values_are_no_mineral(fill, dtype):
+    nm = np.linspace(1990.8, 2479.0, 50)  # uneven enough for rounding to differ from band to band
+    X = np.full((2, 50), fill, dtype=dtype)
+    X[1, 25] = np.nan
+    index = SpectralAbsorptionIndex(nm).fit_transform(X).reshape(2, 3, 50)
+    assert np.isnan(index[:, :, 6:-6]).all()
+    assert np.isnan(SpectralAbsorptionIndex(nm, shoulders="hull").fit_transform(X)).all()
+    assert np.isnan(SpectralAbsorptionIndex(nm, attenuation=30).fit_transform(X)[:, 6:-6]).all()
 
 
 @pytest.mark.parametrize("n_bands", [1, 2])
