@@ -15,16 +15,17 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.neural_network import MLPClassifier
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
 from ._samples import PruningData
+from ._sklearn import get_feature_names
 from .classifier import PrunedMLPClassifier
 from .exceptions import UnsupportedNetworkError
 from .networks import DenseModel, DenseNetwork, OptimizerState, TrainingSettings, initial_network
 from .networks._convert import is_skorch_net
 from .pruning import PrunableModel
 
-__all__ = ["Adapter", "find_adapter"]
+__all__ = ["Adapter", "check_columns", "find_adapter"]
 
 
 class Adapter(ABC):
@@ -240,6 +241,30 @@ def find_adapter(estimator) -> tuple[Adapter, BaseEstimator, bool]:
     if frozen:
         adapter.check_trained(inner)
     return adapter, inner, frozen
+
+
+def check_columns(estimator, X, n_features: int, name: str = "X") -> None:
+    """Raise scikit-learn's error where X has other columns than a trained estimator expects.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        One that remembers names of features is asked for them too.
+    X : array-like of shape (n_samples, n_columns)
+        As the user gave it: a checked array has no names.
+    n_features : int
+        What the estimator expects.
+    name : str, default="X"
+        Of X.
+    """
+    if hasattr(estimator, "feature_names_in_") and get_feature_names(X) is not None:
+        validate_data(estimator, X, reset=False, skip_check_array=True)
+    n_columns = np.shape(X)[1]
+    if n_columns != n_features:
+        raise ValueError(
+            f"{name} has {n_columns} features, but {type(estimator).__name__} is expecting "
+            f"{n_features} features as input."
+        )
 
 
 def _with_random_state(estimator, random_state: np.random.RandomState):

@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+from sklearn.utils.validation import _get_feature_names as get_feature_names
 
 __all__ = [
     "HasMethods",
@@ -19,5 +20,6 @@ __all__ = [
     "StrOptions",
     "check_sample_weight",
     "effective_n_threads",
+    "get_feature_names",
     "validate_parameter_constraints",
 ]

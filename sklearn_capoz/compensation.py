@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
+from ._sklearn import InvalidParameterError
 from .criteria._redundancy import ridge_strength
 
-__all__ = ["COMPENSATIONS", "fold"]
+__all__ = ["COMPENSATIONS", "check_compensation", "fold"]
 
 COMPENSATIONS = ("bias", "least-squares")
+
+
+def check_compensation(compensation: str | None) -> None:
+    """Raise InvalidParameterError unless it is None or one of `COMPENSATIONS`."""
+    if compensation is not None and compensation not in COMPENSATIONS:
+        raise InvalidParameterError(
+            f"compensation must be None or one of {list(COMPENSATIONS)}, got {compensation!r}."
+        )
 
 
 def fold(
@@ -43,6 +52,7 @@ def fold(
     weight : ndarray of shape (n_kept, n_out)
     bias : ndarray of shape (n_out,)
     """
+    check_compensation(compensation)
     if compensation is None:
         return weight[keep], bias
     mean = sample_weight @ inputs / sample_weight.sum()

@@ -11,7 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_memory, validate_data
 
-from ._adapters import find_adapter
+from ._adapters import check_columns, find_adapter
 from ._prediction import NetworkPredictionMixin
 from ._results import PruningResultsMixin, spawn_random_states
 from ._samples import make_samples, split_samples
@@ -196,14 +196,11 @@ class CAPoZPruner(
         split_random, training_random, scoring_random = spawn_random_states(
             check_random_state(self.random_state), 3
         )
-        X, y = validate_data(self, X, y, dtype=(np.float64, np.float32))
-        if frozen and X.shape[1] != (expected := adapter.n_features(estimator)):
-            raise ValueError(
-                f"X has {X.shape[1]} features, but the frozen {type(estimator).__name__} is "
-                f"expecting {expected} features."
-            )
+        checked, y = validate_data(self, X, y, dtype=(np.float64, np.float32))
+        if frozen:
+            check_columns(estimator, X, adapter.n_features(estimator))
         check_classification_targets(y)
-        samples = make_samples(X, y, sample_weight)
+        samples = make_samples(checked, y, sample_weight)
         self.classes_ = adapter.classes(estimator) if frozen else np.unique(samples.y)
         samples = replace(samples, y=encode_labels(samples.y, self.classes_, "y"))
         validation = self._check_validation(X_val, y_val)

@@ -9,9 +9,10 @@ import pandas as pd
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, check_X_y
 
-from ._adapters import find_adapter
+from ._adapters import check_columns, find_adapter
 from ._samples import Samples, make_samples, split_samples
 from ._validation import both_or_none, encode_labels
+from .compensation import check_compensation
 from .criteria import check_criterion
 from .pruner import CAPoZPruner
 from .pruning import accuracy
@@ -55,6 +56,12 @@ def sensitivity_curve(
         Columns `layer` ("0", "1", ... and, with several hidden layers, "all",
         where every layer loses the same share), `n_pruned`, `accuracy`.
 
+    Raises
+    ------
+    ValueError
+        If a parameter is outside its range, or X has other features than the
+        estimator is trained on, before any unit goes.
+
     Examples
     --------
     >>> from sklearn.datasets import make_classification
@@ -65,20 +72,22 @@ def sensitivity_curve(
     >>> curve["n_pruned"].tolist()
     [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
     """
-    check_is_fitted(estimator)
     criterion = check_criterion(criterion)
+    check_compensation(compensation)
     random_state = check_random_state(random_state)
-    pruned = isinstance(estimator, CAPoZPruner)
-    adapter, inner, _ = find_adapter(estimator.estimator_ if pruned else estimator)
-    model = adapter.model(inner, random_state)
-    classes = estimator.classes_
-
-    samples = _samples(X, y, classes)
-    if both_or_none(X_test=X_test, y_test=y_test):
-        ranking, measured = samples, _samples(X_test, y_test, classes)
+    has_test = both_or_none(X_test=X_test, y_test=y_test)
+    check_is_fitted(estimator)
+    is_pruner = isinstance(estimator, CAPoZPruner)
+    adapter, inner, _ = find_adapter(estimator.estimator_ if is_pruner else estimator)
+    expected = estimator if is_pruner else inner, adapter.n_features(inner), estimator.classes_
+    samples = _samples(X, y, *expected)
+    if has_test:
+        ranking, measured = samples, _samples(X_test, y_test, *expected, suffix="_test")
     else:
         data = split_samples(samples, samples, 0.5, random_state)
         ranking, measured = data.score, data.select
+
+    model = adapter.model(inner, random_state)
 
     layers = model.layers(ranking, criterion.needs_gradients, random_state)
     sign = 1 if criterion.prune_high else -1
@@ -99,9 +108,10 @@ def sensitivity_curve(
     return pd.DataFrame(rows, columns=["layer", "n_pruned", "accuracy"])
 
 
-def _samples(X, y, classes: np.ndarray) -> Samples:
-    X, y = check_X_y(X, y, dtype=(np.float64, np.float32))
-    return make_samples(X, encode_labels(y, classes, "y"))
+def _samples(X, y, estimator, n_features: int, classes: np.ndarray, *, suffix: str = "") -> Samples:
+    checked, y = check_X_y(X, y, dtype=(np.float64, np.float32))
+    check_columns(estimator, X, n_features, f"X{suffix}")
+    return make_samples(checked, encode_labels(y, classes, f"y{suffix}"))
 
 
 def _same_share(orders: Sequence[np.ndarray]) -> list[tuple[int, int]]:

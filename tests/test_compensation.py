@@ -30,6 +30,13 @@ def test_the_arrays_given_stay_as_they_were(layer, compensation):
         np.testing.assert_array_equal(array, copy)
 
 
+def test_unknown_names_raise(layer):
+    with pytest.raises(
+        ValueError, match=r"None or one of \['bias', 'least-squares'\], got 'ridge'"
+    ):
+        fold(layer[0], KEEP, *layer[1:], np.ones(50), "ridge")
+
+
 def test_none_only_cuts(layer):
     inputs, weight, bias = layer
     folded = fold(inputs, KEEP, weight, bias, np.ones(50), None)

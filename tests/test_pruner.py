@@ -183,8 +183,21 @@ def test_what_is_frozen_must_know_the_labels_and_the_features(estimator):
     trained(estimator)
     with pytest.raises(ValueError, match=r"y holds labels that .*\[3\]"):
         pruner(FrozenEstimator(estimator)).fit(X, Y + 1)
-    with pytest.raises(ValueError, match=r"X has 5 features, but the frozen .* 8 feat"):
+    with pytest.raises(ValueError, match=r"X has 5 features, but .* is expecting 8 feat"):
         pruner(FrozenEstimator(estimator)).fit(X[:, :5], Y)
+
+
+@pytest.mark.parametrize("make", [make_mlp, make_own])
+def test_what_is_frozen_asks_for_its_columns_by_name(make):
+    table = pd.DataFrame(X, columns=[f"{1300 + 10 * i} nm" for i in range(8)])
+    estimator = make().fit(table, Y)
+    model = pruner(FrozenEstimator(estimator))
+    with pytest.raises(ValueError, match=r"feature names should match .*\n.*in the same order"):
+        model.fit(table[table.columns[::-1]], Y)
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.fit(table.rename(columns={"1300 nm": "1400 nm"}), Y)
+    assert model.fit(table, Y).feature_names_in_.tolist() == list(table.columns)
+    assert not hasattr(model.fit(X, Y), "feature_names_in_")  # plain columns have no order to check
 
 
 def test_a_frozen_estimator_may_see_some_of_its_classes_only(estimator):

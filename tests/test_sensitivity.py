@@ -4,9 +4,12 @@ from copy import copy
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import make_classification
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.neural_network import MLPClassifier
 
 from sklearn_capoz import CAPoZPruner, PrunedMLPClassifier, sensitivity_curve
 from sklearn_capoz.networks import DenseNetwork
@@ -91,5 +94,43 @@ def test_errors(data, dense):
         sensitivity_curve(PrunedMLPClassifier(), *data)
     with pytest.raises(ValueError, match="X_test and y_test belong together"):
         sensitivity_curve(dense, *data, X_test=data[0])
-    with pytest.raises(ValueError, match=r"y holds labels that y does not|y holds labels"):
+    with pytest.raises(ValueError, match=r"^y holds labels"):
         sensitivity_curve(dense, data[0], np.full(300, 9))
+    with pytest.raises(ValueError, match=r"^y_test holds labels"):
+        sensitivity_curve(dense, *data, X_test=data[0], y_test=np.full(300, 9))
+    with pytest.raises(
+        ValueError, match=r"X has 5 features, but PrunedMLPClassifier .* 8 features"
+    ):
+        sensitivity_curve(dense, data[0][:, :5], data[1])
+    with pytest.raises(ValueError, match="X_test has 5 features"):
+        sensitivity_curve(dense, *data, X_test=data[0][:, :5], y_test=data[1])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"compensation": "least_squares"}, r"one of \['bias', 'least-squares'\], got 'least_sq"),
+        ({"criterion": "apo"}, "criterion='apo' is not known"),
+        ({"random_state": "seed"}, "'seed' cannot be used to seed"),
+    ],
+)
+def test_parameters_are_checked_before_the_data(dense, parameters, message):
+    with pytest.raises(ValueError, match=message):
+        sensitivity_curve(dense, None, None, **parameters)
+
+
+@pytest.mark.parametrize("wrap", [lambda e: e, lambda e: CAPoZPruner(FrozenEstimator(e))])
+def test_columns_are_asked_for_by_name(data, wrap):
+    X, y = data
+    table = pd.DataFrame(X, columns=list("abcdefgh"))
+    mlp = MLPClassifier((6,), tol=1, n_iter_no_change=2, random_state=0).fit(table, y)
+    model = wrap(mlp)
+    if model is not mlp:
+        model.set_params(n_iterations=0).fit(table, y)
+    curve = sensitivity_curve(model, table, y, random_state=0)
+    assert curve.equals(sensitivity_curve(model, X, y, random_state=0))
+    turned = table[table.columns[::-1]]
+    with pytest.raises(ValueError, match="The feature names should match"):
+        sensitivity_curve(model, turned, y)
+    with pytest.raises(ValueError, match="The feature names should match"):
+        sensitivity_curve(model, table, y, X_test=turned, y_test=y)
