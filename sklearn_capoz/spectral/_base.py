@@ -36,8 +36,8 @@ _SHARED_DOC = {
             Unit of the wavelengths. None infers it: at most 30 is um, at least 200 is nm, and
             anything else is an error.
         bad_bands : array-like or None, default=None
-            Bands to leave out: a boolean mask, True for bad (an ENVI ``bbl`` list is the
-            opposite), or band numbers counted from 0.
+            Bands to leave out: a boolean mask, True for bad, or band numbers counted from 0, each
+            once. An ENVI ``bbl`` list says 0 for bad: pass ``np.array(bbl) == 0``.
         """,
     "<common>": """
         duplicates : {"error", "average"}, default="error"

@@ -62,7 +62,8 @@ class SpectralAbsorptionIndex(SpectralTransformer):
     ------
     ValueError
         If the wavelengths are unknown, ambiguous, double or do not fit X, if a wanted band is not
-        there, or if X holds integers and there is no `scale`.
+        there, if no band has a neighbour within the half widths, or if X holds integers and there
+        is no `scale`.
 
     Notes
     -----
@@ -210,7 +211,8 @@ class SpectralAbsorptionIndex(SpectralTransformer):
         self._shoulders = None
         if self._is("shoulders", "hull"):
             return
-        if self._is("shoulders", "local"):
+        local = self._is("shoulders", "local")
+        if local:
             half_widths = np.repeat(self.half_widths_, len(self._places))
             places = np.tile(self._places, len(self.half_widths_))
             left, right = wavelengths[places] - half_widths, wavelengths[places] + half_widths
@@ -218,6 +220,13 @@ class SpectralAbsorptionIndex(SpectralTransformer):
             places = self._places
             left, right = self._pairs()
         self._shoulders = _local_index.place_shoulders(wavelengths, places, left, right, *widths)
+        nowhere = (self._shoulders.left == self._shoulders.right).all()
+        if local and nowhere and len(wavelengths) > 1:
+            raise ValueError(
+                f"half_widths reach {self.half_widths_[-1]:g} nm at most, and no band has a "
+                "neighbour that near: the smallest distance between two bands is "
+                f"{np.diff(wavelengths).min():g} nm. half_widths are in nm."
+            )
 
     def _pairs(self):
         pairs = np.asarray(self.shoulders, dtype=float)

@@ -14,6 +14,8 @@ import numpy as np
 # Imaging spectrometers see 0.2 to 30 um. A list between the two limits could be either unit.
 _LARGEST_UM = 30.0
 _SMALLEST_NM = 200.0
+# From X rays to heat: what lies outside, in nm, was given in another unit than was said.
+_PLAUSIBLE = 10.0, 100_000.0
 
 _NUMBER = re.compile(r"(\d+(?:\.\d+)?)\s*(nm|um|µm|μm|micrometers?|nanometers?)?", re.I)
 
@@ -128,7 +130,15 @@ def wavelengths_nm(X, n_bands, wavelengths=None, unit=None):
         )
     if not (np.isfinite(values).all() and (values > 0).all()):
         raise ValueError("wavelengths must be positive and finite; leave bad bands to bad_bands.")
-    return values * 1000.0 if _unit_of(values, unit) == "um" else values.copy()
+    found = _unit_of(values, unit)
+    nm = values * 1000.0 if found == "um" else values.copy()
+    if nm.min() < _PLAUSIBLE[0] or nm.max() > _PLAUSIBLE[1]:
+        raise ValueError(
+            f"Wavelengths from {values.min():g} to {values.max():g} {found} are none of imaging "
+            f"spectroscopy: they are in another unit than {found!r}. Pass them in nm or um and "
+            "unit= says which."
+        )
+    return nm
 
 
 def bad_band_mask(bad_bands, n_bands):
@@ -146,6 +156,11 @@ def bad_band_mask(bad_bands, n_bands):
         return given.copy()
     if given.size == 0:
         return mask
+    if given.shape == (n_bands,) and n_bands > 2 and np.isin(given, (0, 1)).all():
+        raise ValueError(
+            f"bad_bands holds {n_bands} times 0 or 1, which looks like the bbl of an ENVI header, "
+            "where 0 is bad. Pass bad_bands=np.array(bbl) == 0."
+        )
     if given.ndim != 1 or given.dtype.kind not in "iu":
         raise ValueError("bad_bands must be a boolean mask or a list of band numbers from 0.")
     if given.min() < -n_bands or given.max() >= n_bands:
@@ -154,6 +169,11 @@ def bad_band_mask(bad_bands, n_bands):
             f"but X has the bands 0 to {n_bands - 1}."
         )
     mask[given] = True
+    if mask.sum() < len(given):
+        raise ValueError(
+            "bad_bands names a band more than once. It is a boolean mask, True for bad, or a list "
+            "of band numbers from 0."
+        )
     return mask
 
 

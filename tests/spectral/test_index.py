@@ -115,6 +115,13 @@ def test_one_and_two_bands_have_nothing_to_measure(n_bands, shoulders):
     np.testing.assert_array_equal(index.fit_transform([[0.3, 0.1][:n_bands]]), [[1] * n_bands])
 
 
+def test_one_half_width_that_reaches_a_neighbour_is_enough():
+    X = random_spectra(NM, 2, random_state=0)
+    index = plain(NM, half_widths=(1, 6)).fit_transform(X)
+    np.testing.assert_array_equal(index[:, :21], 1)
+    assert (index[:, 22:-1] != 1).all()
+
+
 def test_the_ends_of_the_spectrum_measure_nothing():
     index = SpectralAbsorptionIndex(NM, half_widths=40).fit_transform([NM / 3000 + NM % 20 / 100])
     assert index[0, 0] == index[0, -1] == 1
@@ -152,6 +159,8 @@ def test_names_tell_half_widths_and_near_bands_apart():
         ({"shoulder_bands": 4}, "shoulder_bands must be odd"),
         ({"half_widths": [40, 0]}, "half_widths must be above 0"),
         ({"half_widths": []}, "half_widths must be above 0"),
+        ({"half_widths": (0.04, 0.06)}, "reach 0.06 nm at most, .* between two bands is 10 nm"),
+        ({"half_widths": 4, "bands": [2200]}, "half_widths are in nm"),
         ({"shoulders": "hull", "attenuation": 3}, "attenuation joins half widths"),
         ({"bands": [2200], "shoulders": [(2150, 2190)]}, "left < band < right"),
         ({"bands": [2200], "shoulders": [2150, 2250]}, "one .left, right. pair"),

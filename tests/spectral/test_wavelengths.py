@@ -80,12 +80,19 @@ def test_units_are_inferred_or_given(given, unit, nm):
         ([0.4, 0.5, 2200.0], "neither clearly micrometres"),
         ([2100, np.nan, 2200], "positive and finite"),
         ([0, 2100, 2200], "positive and finite"),
+        ([2100, 2200, 2e6], "another unit than 'nm'"),
         ([[2100, 2125, 2200]], r"one value for each of the 3 bands of X, got an array of shape"),
     ],
 )
 def test_unclear_wavelengths_are_refused(given, words):
     with pytest.raises(ValueError, match=words):
         wavelengths_nm(None, 3, given)
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("um", 1), ("nm", 0.001)])
+def test_implausible_units_are_refused(unit, factor):
+    with pytest.raises(ValueError, match=rf"{unit} are none .* another unit than '{unit}'"):
+        wavelengths_nm(None, 3, NM * factor, unit)
 
 
 def test_bands_are_sorted_and_found_again():
@@ -115,6 +122,10 @@ def test_duplicates_are_averaged_over_what_is_there():
         ([-4], "names band -4"),
         ([0.5], "a boolean mask or a list of band numbers"),
         ([0, 1, 2], "No band is left of 3"),
+        ([1, 0, 1], r"looks like the bbl of an ENVI header.*=np\.array\(bbl\) == 0"),
+        ([1.0, 1.0, 1.0], "looks like the bbl"),
+        ([1, 1], "a band more than once"),
+        ([2, -1], "a band more than once"),
     ],
 )
 def test_wrong_bad_bands_are_refused(bad, words):
