@@ -5,9 +5,11 @@ from __future__ import annotations
 import torch
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
+from skorch import NeuralNetClassifier
 
 from ._adapters import Adapter
 from .networks import TrainingSettings
+from .networks._convert_net import check_output
 from .networks._skorch_model import SkorchModel
 
 __all__ = ["SkorchAdapter"]
@@ -33,8 +35,7 @@ class SkorchAdapter(Adapter):
                 f"The module gives {n_outputs} outputs, y holds {len(classes)} classes; give the "
                 "module one output per class."
             )
-        model = self.model(net, random_state)
-        _ = model.chain  # raises for what cannot be pruned, before any training
+        model = self.model(net, random_state)  # raises for what cannot be pruned
         return model.retrained(data)[0].net
 
     def keeps_arrays(self, estimator):
@@ -52,7 +53,14 @@ class SkorchAdapter(Adapter):
     def model(self, fitted, random_state):
         # The net stops by its own callbacks, or after max_epochs.
         settings = TrainingSettings(max_iter=fitted.max_epochs, n_iter_no_change=10**9)
-        return SkorchModel(fitted, settings, random_state)
+        model = SkorchModel(fitted, settings, random_state)
+        chain = model.chain  # raises for what cannot be pruned
+        # With NLLLoss skorch takes the logarithm of what the module gives, which must be
+        # probabilities; what other criteria and a get_loss of the user's own mean is theirs.
+        is_plain = type(fitted).get_loss is NeuralNetClassifier.get_loss
+        if is_plain and isinstance(fitted.criterion_, torch.nn.NLLLoss):
+            check_output(fitted, chain)
+        return model
 
     def with_model(self, fitted, model):
         return model.net

@@ -33,8 +33,10 @@ class CAPoZPruner(
     ----------
     estimator : MLPClassifier, skorch.NeuralNetClassifier or PrunedMLPClassifier
         What to train and prune. A skorch net's module is a chain of Linear,
-        activation, Dropout and BatchNorm1d layers. One that is trained already
-        comes in a :class:`sklearn.frozen.FrozenEstimator`, and stays as it was.
+        activation, Dropout and BatchNorm1d layers; its `criterion` is
+        CrossEntropyLoss where that ends in a Linear, and may be skorch's default,
+        NLLLoss, only where a Softmax follows. One that is trained already comes
+        in a :class:`sklearn.frozen.FrozenEstimator`, and stays as it was.
     criterion : str or Criterion, default="c-apoz"
         What scores the units, as in :class:`PrunedMLPClassifier`.
     threshold : str or ThresholdRule, default="mean+std"
@@ -84,7 +86,8 @@ class CAPoZPruner(
     Raises
     ------
     UnsupportedNetworkError
-        If the estimator or its module is of no kind that can be pruned.
+        If the estimator or its module is of no kind that can be pruned, or the
+        module's end does not suit NLLLoss; before any training.
 
     See Also
     --------

@@ -422,7 +422,7 @@ def test_tables_of_validation_data(estimator):
         (lambda: make_net(nn.Linear(8, 12), nn.GELU(), nn.Linear(12, 3)), {"criterion": "taylor"}),
         (
             lambda: make_net(nn.Linear(8, 12), nn.ReLU(), nn.Linear(12, 3), nn.Softmax(dim=1),
-                             criterion=nn.NLLLoss),
+                             nn.Identity(), criterion=nn.NLLLoss),
             {"distillation": 0.5},
         ),
         (lambda: make_net(nn.LazyLinear(12), nn.ReLU(), nn.LazyLinear(3)), {}),
@@ -439,6 +439,19 @@ def test_nets_of_many_kinds(net, extra):
     assert model.history_["n_units"].tolist() == [12, 10, 8]
     np.testing.assert_allclose(model.estimator_.predict_proba(X), model.predict_proba(X), atol=1e-6)
     assert set(model.predict(X)) <= set(NAMES)
+
+
+class OnLogits(NeuralNetClassifier):
+    """A net whose loss takes logits, whatever skorch's own does with this criterion."""
+
+    def get_loss(self, y_pred, y_true, *args, **kwargs):
+        return self.criterion_(y_pred.log_softmax(dim=1), y_true)
+
+
+def test_a_loss_of_the_users_own_is_not_judged():
+    parts = seeded(nn.Linear(8, 12), nn.ReLU(), nn.Linear(12, 3))
+    net = OnLogits(parts, lr=0.1, batch_size=32, train_split=None, verbose=0)
+    assert pruner(net).fit(X, Y).score(X, Y) > 0.6
 
 
 class Branched(nn.Module):
@@ -486,6 +499,22 @@ def no_training(monkeypatch):
             make_net(nn.Linear(8, 5), nn.ReLU(), nn.Linear(5, 4)),
             ValueError,
             "The module gives 4 outputs, y holds 3 classes; give the module one output per class",
+        ),
+        (
+            make_net(nn.Linear(8, 5), nn.ReLU(), nn.Linear(5, 3), criterion=nn.NLLLoss),
+            UnsupportedNetworkError,
+            "Sequential ends in linear and is trained with NLLLoss, .* Use CrossEntropyLoss with",
+        ),
+        (
+            make_net(
+                nn.Linear(8, 5),
+                nn.ReLU(),
+                nn.Linear(5, 3),
+                nn.LogSoftmax(dim=1),
+                criterion=nn.NLLLoss,
+            ),
+            UnsupportedNetworkError,
+            "ends in log_softmax and is trained with NLLLoss",
         ),
         (make_own(hidden_layer_sizes=(0,)), ValueError, "hidden_layer_sizes"),
     ],

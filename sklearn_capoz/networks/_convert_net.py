@@ -13,7 +13,7 @@ from ..exceptions import UnsupportedNetworkError
 from ._chain import Chain, trace_chain
 from ._network import ACTIVATIONS, DenseNetwork
 
-__all__ = ["network_of_net"]
+__all__ = ["check_output", "network_of_net"]
 
 #: What may happen to a table of numbers before the first layer without changing one.
 _HARMLESS = {"flatten", "Flatten", "float", "double", "contiguous"}
@@ -24,16 +24,22 @@ def network_of_net(net: NeuralNetClassifier) -> DenseNetwork:
     module = deepcopy(net.module_).cpu().eval()
     chain = trace_chain(module)
     _check_input(chain)
+    check_output(net, chain)
+    with torch.no_grad():
+        return _fold(chain, module)
+
+
+def check_output(net: NeuralNetClassifier, chain: Chain) -> None:
+    """Raise unless the module's end and the criterion make `predict_proba` a softmax."""
+    last = next(link.kind for link in reversed(chain.links) if link.kind != "skip")
     # skorch itself adds a softmax for the cross-entropy only.
-    last, adds_softmax = chain.links[-1].kind, isinstance(net.criterion_, nn.CrossEntropyLoss)
+    adds_softmax = isinstance(net.criterion_, nn.CrossEntropyLoss)
     if (last == "softmax") is adds_softmax or (last == "log_softmax" and not adds_softmax):
         raise UnsupportedNetworkError(
-            f"{type(module).__name__} ends in {last} and is trained with "
+            f"{type(net.module_).__name__} ends in {last} and is trained with "
             f"{type(net.criterion_).__name__}, so predict_proba of the skorch net gives no softmax "
             "of its scores. Use CrossEntropyLoss without a Softmax, or NLLLoss with one."
         )
-    with torch.no_grad():
-        return _fold(chain, module)
 
 
 def _check_input(chain: Chain) -> None:
