@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 
 from ..exceptions import UnsupportedNetworkError
 from ..networks import DenseNetwork
@@ -16,7 +17,7 @@ from ._pipeline import compile_pipeline
 __all__ = ["to_c"]
 
 _ACTIVATIONS = {
-    "relu": "z > 0 ? z : 0",
+    "relu": "z < 0 ? 0 : z",  # NaN stays NaN
     "tanh": "tanh{suffix}(z)",
     "logistic": "1 / (1 + exp{suffix}(-z))",
     "identity": "z",
@@ -37,6 +38,10 @@ def to_c(estimator, path) -> None:
     and a network of ReLU units calls no other function. Linear steps of a pipeline are folded
     into the first layer, see `compile_pipeline`.
 
+    The package refuses samples with NaN or infinity, the header looks at none. NaN in x makes
+    the last score NaN, unless it is compiled with ``-ffast-math``, and the index 0. Infinity is
+    computed with as IEEE 754 has it, and may give any index: check x on the device.
+
     Parameters
     ----------
     estimator : fitted classifier or Pipeline
@@ -47,7 +52,10 @@ def to_c(estimator, path) -> None:
     Raises
     ------
     UnsupportedNetworkError
-        If there are steps that are not linear, such as spectral transformers.
+        If there are steps that are not linear, such as spectral transformers. The message says
+        what of the pipeline can be written without them.
+    ValueError
+        If a weight or bias is NaN or infinite.
 
     Examples
     --------
@@ -66,14 +74,27 @@ def to_c(estimator, path) -> None:
     """
     compiled = compile_pipeline(estimator)
     if not isinstance(compiled, CompiledClassifier):
-        step = compiled.steps[-2][1]
-        raise UnsupportedNetworkError(
-            f"{type(step).__name__} cannot be folded into the network, so not written in C. "
-            "Export the classifier alone and apply the steps before it."
-        )
-    text = _header(compiled.network, compiled.classes_, _identifier(Path(path).stem))
+        raise UnsupportedNetworkError(_what_can_be_written(estimator, compiled.steps[:-1]))
+    network = compiled.network
+    if not all(np.isfinite(array).all() for array in (*network.weights, *network.biases)):
+        raise ValueError("The weights hold NaN or infinity; a model like that is not written in C.")
+    text = _header(network, compiled.classes_, _identifier(Path(path).stem))
     with write_atomically(path) as temporary:
         temporary.write_text(text, encoding="ascii", newline="\n")
+
+
+def _what_can_be_written(estimator, remaining: list) -> str:
+    """Name the step that stops, and the part of the pipeline behind it."""
+    name, step = remaining[-1]
+    behind = "the steps behind it"
+    if isinstance(estimator, Pipeline):  # and not in one inside it
+        for i, (_, outer) in enumerate(estimator.steps, start=1):
+            behind = f"pipeline[{i}:]" if outer is step else behind
+    return (
+        f"The step {name!r} ({type(step).__name__}) cannot be folded into the network, so it is "
+        f"not written in C. Write {behind}, and compute "
+        f"{', '.join(other for other, _ in remaining)} on the device."
+    )
 
 
 def _header(network: DenseNetwork, classes: np.ndarray, name: str) -> str:
@@ -124,7 +145,8 @@ def _functions(network: DenseNetwork, widths: list[int], name: str, number: str,
     if is_logistic:
         loops.append("    scores[0] = 0;")
     yield (
-        f"/* Scores of all classes; their softmax is the probability. */\n"
+        f"/* Scores of all classes; their softmax is the probability.\n"
+        f"   NaN in x makes the last one NaN. */\n"
         f"static inline void {name}_scores(const {number} x[{upper}_N_FEATURES],\n"
         f"    {number} scores[{upper}_N_CLASSES])\n{{\n"
         + "\n".join([*hidden, "    int i, j;", *loops])

@@ -6,6 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import make_pipeline
 
 from sklearn_capoz.deploy import CompiledClassifier, compile_pipeline, to_c
 from sklearn_capoz.deploy._c import _identifier
@@ -127,12 +129,54 @@ def test_a_relu_network_needs_no_other_function(models, tmp_path):
 
 
 def test_scalers_are_folded_and_other_steps_refused(models, tmp_path):
-    with pytest.raises(UnsupportedNetworkError, match="SpectralAbsorptionIndex cannot be folded"):
-        to_c(models["absorption"][0], tmp_path / "mineral.h")
+    model, _ = models["absorption"]
+    cases = [
+        (model, r"pipeline\[1:\]"),
+        (make_pipeline("passthrough", *model[:1], "passthrough", *model[1:]), r"pipeline\[2:\]"),
+        (make_pipeline(model[:2], model[2]), "the steps behind it"),
+        (FrozenEstimator(model), "the steps behind it"),
+    ]
+    for pipeline, what in cases:
+        message = rf"\(SpectralAbsorptionIndex\) cannot .* Write {what}, and compute spectralabs"
+        with pytest.raises(UnsupportedNetworkError, match=message):
+            to_c(pipeline, tmp_path / "mineral.h")
     assert not (tmp_path / "mineral.h").exists()
     to_c(models["scaler"][0], tmp_path / "mineral.h")
     first = compile_pipeline(models["scaler"][0]).network.weights[0][0, 0]
     assert np.format_float_scientific(first) in (tmp_path / "mineral.h").read_text()
+
+
+def test_what_the_message_advises_gives_the_same_labels(models, compiler, tmp_path):
+    model, X = models["absorption"]
+    to_c(model[1:], tmp_path / "mineral.h")
+    codes, *_ = compile_and_run(compiler, tmp_path, "mineral", X.dtype, model[:1].transform(X))
+    np.testing.assert_array_equal(model.classes_[codes], model.predict(X))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_parameters_that_are_no_numbers_are_refused(tmp_path, value):
+    for weight, bias in ((value, 0.0), (1.0, value)):
+        network = DenseNetwork((np.array([[weight, 1.0]]),), (np.array([bias, 0.0]),), ())
+        with pytest.raises(ValueError, match="hold NaN or infinity"):
+            to_c(CompiledClassifier(network, ["a", "b"]), tmp_path / "net.h")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_nan_reaches_the_last_score(compiler, tmp_path, activation, n_outputs):
+    rng = np.random.RandomState(0)
+    network = DenseNetwork(
+        (rng.randn(4, 5), rng.randn(5, n_outputs)),
+        (rng.randn(5), rng.randn(n_outputs)),
+        (activation,),
+        "logistic" if n_outputs == 1 else "softmax",
+    )
+    to_c(CompiledClassifier(network, ["a", "b", "c"][: max(2, n_outputs)]), tmp_path / "net.h")
+    X = np.vstack([np.ones(4), np.where(np.eye(4), np.nan, 1.0)])
+    codes, _, scores = compile_and_run(compiler, tmp_path, "net", np.float64, X)
+    assert np.isnan(scores[:, -1]).tolist() == [False, True, True, True, True]
+    assert not codes[1:].any()
 
 
 @pytest.mark.parametrize(
