@@ -48,6 +48,8 @@ def to_onnx(estimator, path, *, X_check=None) -> None:
     ------
     UnsupportedNetworkError
         If a step or the network cannot be expressed.
+    NotFittedError
+        If a step has not been fitted.
     RuntimeError
         If the graph gives other results than the model on `X_check`.
     ImportError
@@ -74,13 +76,13 @@ def to_onnx(estimator, path, *, X_check=None) -> None:
         ) from error
     steps, _, classifier = take_apart(estimator)
     network = network_of(classifier)
-    n_features = steps[0][1].n_features_in_ if steps else network.n_features
     graph = _Graph(network.dtype)
     value = "X"
     for name, step in steps:
         check_is_fitted(step)
         value = _add_step(graph, name, step, value)
     _add_network(graph, network, np.asarray(classifier.classes_), value)
+    n_features = steps[0][1].n_features_in_ if steps else network.n_features
     content = graph.model(n_features)
     if X_check is None:
         X_check = np.random.RandomState(0).uniform(size=(256, n_features))

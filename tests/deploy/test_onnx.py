@@ -8,6 +8,7 @@ import onnx
 import onnxruntime
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, Normalizer, StandardScaler
@@ -122,6 +123,12 @@ def test_what_onnx_cannot_express_is_named_and_nothing_is_written(models, path):
         with pytest.raises(UnsupportedNetworkError, match=message):
             to_onnx(pipeline, path)
     assert os.listdir(path.parent) == []
+
+
+def test_an_unfitted_step_is_noticed(models, path):
+    for step in (StandardScaler(), SpectralAbsorptionIndex()):
+        with pytest.raises(NotFittedError):
+            to_onnx(make_pipeline(step, models["mlp"][0]), path)
 
 
 def test_a_graph_that_differs_is_not_written(models, path, monkeypatch):
