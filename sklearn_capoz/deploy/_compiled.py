@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
@@ -14,7 +15,7 @@ from ..networks import DenseNetwork
 from ..networks._convert import as_dense_network
 from ..networks._predictor import Predictor
 
-__all__ = ["CompiledClassifier", "network_of", "take_apart"]
+__all__ = ["CompiledClassifier", "history_of", "network_of", "take_apart"]
 
 
 class CompiledClassifier(NetworkPredictionMixin, ClassifierMixin, BaseEstimator):
@@ -94,21 +95,48 @@ def take_apart(estimator) -> tuple[list[tuple[str, Any]], str, Any]:
     """Split a fitted pipeline into its transformers, and the classifier's name and itself.
 
     Nested pipelines are laid out flat, "passthrough" is left out. A lone classifier is a
-    pipeline without transformers.
+    pipeline without transformers. Names that several steps have are numbered.
     """
+    steps, name, classifier = _lay_out(estimator)
+    *names, name = _unique([*(step_name for step_name, _ in steps), name])
+    return [(new, step) for new, (_, step) in zip(names, steps, strict=True)], name, classifier
+
+
+def _lay_out(estimator) -> tuple[list[tuple[str, Any]], str, Any]:
     if isinstance(estimator, FrozenEstimator):
-        return take_apart(estimator.estimator)
+        return _lay_out(estimator.estimator)
     if not isinstance(estimator, Pipeline):
         return [], "classifier", estimator
     steps: list[tuple[str, Any]] = []
     *first, (name, last) = estimator.steps
     for step_name, step in first:
         if isinstance(step, Pipeline):
-            steps += take_apart(Pipeline([*step.steps, (step_name, None)]))[0]
+            steps += _lay_out(Pipeline([*step.steps, (step_name, None)]))[0]
         elif step not in (None, "passthrough"):
             steps.append((step_name, step))
-    inner, inner_name, classifier = take_apart(last)
+    inner, inner_name, classifier = _lay_out(last)
     return steps + inner, inner_name if inner else name, classifier
+
+
+def _unique(names: list[str]) -> list[str]:
+    """Append numbers to the names that several steps have, as `make_pipeline` does."""
+    found: list[str] = []
+    for name in names:
+        new, i = name, 0
+        while names.count(name) > 1 and new in {*names, *found}:
+            i += 1
+            new = f"{name}-{i}"
+        found.append(new)
+    return found
+
+
+def history_of(*holders) -> pd.DataFrame | None:
+    """Return the table of the pruning run that the first of `holders` has.
+
+    A skorch net's `history_` is none, but a log of its training.
+    """
+    found = (getattr(holder, "history_", None) for holder in holders)
+    return next((history for history in found if isinstance(history, pd.DataFrame)), None)
 
 
 def network_of(classifier) -> DenseNetwork:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ import numpy as np
 import pandas as pd
 import sklearn
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from ..exceptions import DataFormatError
 from ..networks import DenseNetwork
 from ._atomic import write_atomically
-from ._compiled import CompiledClassifier, network_of, take_apart
+from ._compiled import CompiledClassifier, history_of, network_of, take_apart
 from ._description import (
     FORMAT_VERSION,
     build_classes,
@@ -100,6 +102,9 @@ def load_model(path):
     Nothing in the file is executed. Names, shapes and dtypes of all arrays are compared with the
     description before anything is made of them.
 
+    Labels and probabilities are those of the saved model, to the last bit but for networks of
+    scikit-learn and skorch and Pipelines with PCA: there sums in another order differ by rounding.
+
     Parameters
     ----------
     path : str or path-like
@@ -153,7 +158,7 @@ def _describe(estimator) -> tuple[dict, dict[str, np.ndarray]]:
         if not np.isfinite(array).all():
             raise ValueError(f"{key} holds NaN or infinity; a model like that is not saved.")
     wavelengths = getattr(estimator, "wavelengths_", None)
-    history = getattr(estimator, "history_", getattr(classifier, "history_", None))
+    history = history_of(estimator, classifier)
     names = getattr(classifier, "feature_names_in_", None)
     from .. import __version__
 
@@ -268,6 +273,13 @@ def _build(description: Any, tensors: dict[str, np.ndarray]):
 def _build_pipeline(steps, wavelengths, history) -> Pipeline:
     """Join the steps, after spectra of ones have gone through them."""
     pipeline = Pipeline(steps)
+    for (name, step), (next_name, next_step) in pairwise(steps):
+        # It may hold no array that bounds its number of features, which is allocated below.
+        if isinstance(step, StandardScaler) and step.n_features_in_ != next_step.n_features_in_:
+            raise DataFormatError(
+                f"the step {name!r} gives {step.n_features_in_} features, {next_name!r} takes "
+                f"{next_step.n_features_in_}."
+            )
     names = getattr(steps[0][1], "feature_names_in_", None)
     X: Any = np.ones((2, steps[0][1].n_features_in_))
     X = X if names is None else pd.DataFrame(X, columns=names)

@@ -9,7 +9,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from ..networks import DenseNetwork
-from ._compiled import CompiledClassifier, network_of, take_apart
+from ._compiled import CompiledClassifier, history_of, network_of, take_apart
 
 __all__ = ["compile_pipeline", "fold_linear_steps"]
 
@@ -71,7 +71,7 @@ def compile_pipeline(pipeline):
         classifier.classes_,
         feature_names=names,
         wavelengths=None if remaining else getattr(pipeline, "wavelengths_", None),
-        history=getattr(classifier, "history_", None),
+        history=history_of(classifier),
     )
     return Pipeline([*remaining, (name, compiled)]) if remaining else compiled
 

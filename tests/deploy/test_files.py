@@ -11,15 +11,19 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.numpy import load_file, save
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
+from skorch import NeuralNetClassifier
+from torch import nn
 
 from sklearn_capoz import spectral
 from sklearn_capoz.deploy import (
@@ -100,6 +104,26 @@ def test_the_history_of_pruning_comes_back(models, path):
         pd.testing.assert_frame_equal(load_model(path).history_, history)
     save_model(models["mlp"][0], path)
     assert not hasattr(load_model(path), "history_")
+
+
+def test_a_skorch_net_comes_back_without_its_log_of_training(models, path):
+    """Its `history_` is no table of pruning."""
+    X = models["mlp"][1]
+    torch.manual_seed(0)
+    net = NeuralNetClassifier(
+        nn.Sequential(nn.Linear(24, 6), nn.ReLU(), nn.Linear(6, 3)),
+        criterion=nn.CrossEntropyLoss,
+        max_epochs=3,
+        train_split=None,
+        verbose=0,
+    ).fit(X, np.arange(len(X)) % 3)
+    scaler = StandardScaler().fit(np.zeros((2, 24)))
+    for model in (net, FrozenEstimator(net), make_pipeline(scaler, net), compile_pipeline(net)):
+        save_model(model, path)
+        loaded = load_model(path)
+        assert not hasattr(loaded, "history_")
+        np.testing.assert_array_equal(loaded.predict(X), net.predict(X))
+        np.testing.assert_allclose(loaded.predict_proba(X), model.predict_proba(X), atol=1e-5)
 
 
 def test_infinite_thresholds_in_the_history_come_back(models, path):
@@ -450,6 +474,20 @@ def test_a_hostile_spectral_step_takes_no_memory(models, path):
         changed["steps"][0][key] = value
         write_parts(path, changed, tensors)
         with pytest.raises(DataFormatError, match="half widths of"):
+            load_model(path)
+
+
+@pytest.mark.parametrize("value", [10**9, 10**15, 10**30])
+def test_a_step_without_arrays_takes_no_memory(models, path, value):
+    model, X = models["mlp"]
+    scaler = StandardScaler(with_mean=False, with_std=False).fit(X)
+    save_model(make_pipeline(scaler, scaler, model), path)
+    np.testing.assert_array_equal(load_model(path).predict(X), model.predict(X))
+    description, tensors = read_parts(path)
+    for step in description["steps"]:
+        step["n_features_in"] = value
+        write_parts(path, description, tensors)
+        with pytest.raises(DataFormatError, match=rf"gives {value} features, '.*' takes 24"):
             load_model(path)
 
 

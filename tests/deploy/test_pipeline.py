@@ -129,6 +129,19 @@ def test_nested_frozen_and_passthrough_steps(models):
     np.testing.assert_array_equal(compile_pipeline(nested).predict(X), model.predict(X))
 
 
+def test_names_that_several_steps_have_are_numbered(models):
+    scaler, mlp = StandardScaler(), MLPClassifier()
+    nested = make_pipeline(make_pipeline(scaler, PCA()), make_pipeline(scaler, mlp))
+    steps, name, _ = take_apart(nested)
+    assert [step for step, _ in steps] == ["standardscaler-1", "pca", "standardscaler-2"]
+    assert name == "mlpclassifier"
+    nested = Pipeline(
+        [("a-1", scaler), ("b", Pipeline([("a", scaler), ("c", scaler)])), ("a", mlp)]
+    )
+    steps, name, _ = take_apart(nested)
+    assert [*(step for step, _ in steps), name] == ["a-1", "a-2", "c", "a-3"]
+
+
 def test_feature_names_are_kept_and_checked():
     X = pd.DataFrame(np.random.RandomState(0).rand(40, 3), columns=["a", "b", "c"])
     y = np.arange(40) % 2
