@@ -121,7 +121,7 @@ def _parameters(kind: type, stored: dict) -> dict:
 def _check_size(parameters: dict, n_features: int, where: str) -> None:
     """Refuse numbers that would take more than a gigabyte for the shoulders of the indices."""
     half_widths = parameters.get("half_widths")
-    n_widths = len(half_widths) if isinstance(half_widths, list) else 1
+    n_widths = max(1, len(half_widths)) if isinstance(half_widths, list) else 1
     if n_features**2 * n_widths > MAX_BANDS**2:
         raise DataFormatError(
             f"{where} asks for {n_widths} half widths of {n_features} bands; a file may describe "
@@ -152,6 +152,8 @@ def _restore(step, description: dict, arrays: dict[str, np.ndarray], where: str)
     step.n_features_in_ = description["n_features_in"]
     if description["feature_names"] is not None:
         step.feature_names_in_ = np.asarray(description["feature_names"], dtype=object)
+    if isinstance(step, (StandardScaler, MinMaxScaler)):
+        step.n_samples_seen_ = 0  # not stored; `fit` deletes it with the rest
     if isinstance(step, StandardScaler):
         _check_standard_scaler(step, where)
     if isinstance(step, PCA):

@@ -16,12 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.numpy import load_file, save
+from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import Normalizer, StandardScaler
+from sklearn.preprocessing import MinMaxScaler, Normalizer, StandardScaler
 from skorch import NeuralNetClassifier
 from torch import nn
 
@@ -124,6 +126,22 @@ def test_a_skorch_net_comes_back_without_its_log_of_training(models, path):
         assert not hasattr(loaded, "history_")
         np.testing.assert_array_equal(loaded.predict(X), net.predict(X))
         np.testing.assert_allclose(loaded.predict_proba(X), model.predict_proba(X), atol=1e-5)
+
+
+def test_loaded_steps_can_be_fitted_anew(path):
+    """The network stays as it is, also where steps of one name came from nested pipelines."""
+    X, y = np.random.RandomState(0).rand(60, 4), np.arange(60) % 2
+    first = make_pipeline(StandardScaler(), MinMaxScaler(), PCA(3))
+    last = make_pipeline(
+        StandardScaler(with_mean=False), MLPClassifier((4,), tol=1, random_state=0)
+    )
+    save_model(make_pipeline(first, last).fit(X, y), path)
+    model = load_model(path)
+    expected = model.predict_proba(X)
+    names = ["standardscaler-1", "minmaxscaler", "pca", "standardscaler-2", "mlpclassifier"]
+    assert list(model.named_steps) == names
+    assert len(cross_val_score(model, X, y, cv=3)) == 3
+    np.testing.assert_allclose(model.fit(X, y).predict_proba(X), expected)
 
 
 def test_infinite_thresholds_in_the_history_come_back(models, path):
@@ -469,9 +487,13 @@ def test_arrays_are_compared_with_the_description(small, key, value, message):
 def test_a_hostile_spectral_step_takes_no_memory(models, path):
     save_model(models["absorption"][0], path)
     description, tensors = read_parts(path)
-    for key, value in (("n_features_in", 10**7), ("parameters", {"half_widths": [1.0] * 10**6})):
+    for changes in (
+        {"n_features_in": 10**7},
+        {"parameters": {"half_widths": [1.0] * 10**6}},
+        {"n_features_in": 10**15, "parameters": {"half_widths": []}},
+    ):
         changed = json.loads(json.dumps(description))
-        changed["steps"][0][key] = value
+        changed["steps"][0] |= changes
         write_parts(path, changed, tensors)
         with pytest.raises(DataFormatError, match="half widths of"):
             load_model(path)
