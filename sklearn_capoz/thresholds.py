@@ -56,7 +56,7 @@ class ThresholdRule(BaseEstimator, ABC):
         Parameters
         ----------
         scores : array-like of shape (n_units,)
-            One finite score per unit.
+            One finite score per unit, of one unit at least.
         prune_high : bool, default=True
             Whether high scores mark redundant units.
         min_units : int, default=1
@@ -70,11 +70,13 @@ class ThresholdRule(BaseEstimator, ABC):
         """
         self.check()
         scores = np.asarray(scores, dtype=np.float64)
-        if not np.isfinite(scores).all():
+        if scores.ndim != 1 or not scores.size:
             raise ValueError(
-                f"{type(self).__name__} needs finite scores, got {scores}; the network's "
-                "activations or weights have overflowed: train it with a smaller learning rate."
+                f"{type(self).__name__} needs one score per unit, an array of shape (n_units,), "
+                f"got shape {scores.shape}."
             )
+        if not np.isfinite(scores).all():
+            raise ValueError(f"{type(self).__name__} needs finite scores, got {scores}.")
         sign = 1.0 if prune_high else -1.0
         redundancy = sign * scores
         prune, threshold = self._decide(redundancy, sign)

@@ -1,5 +1,7 @@
 """Threshold rules: by hand, by contract and by properties over many magnitudes."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -228,9 +230,17 @@ def test_pruned_units_are_never_less_redundant_than_kept_ones(rule, scores, prun
 @every_rule
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_scores_that_are_not_finite_are_an_error(rule, bad):
-    message = rf"{type(rule).__name__} needs finite scores, got \[ ?0.5 .*\]; the network's activ"
+    message = rf"{type(rule).__name__} needs finite scores, got \[ ?0.5 .*\]\.$"
     with pytest.raises(ValueError, match=message):
         rule.decide([0.5, bad, 0.1])
+
+
+@every_rule
+@pytest.mark.parametrize("bad", [[], 0.5, [[0.1, 0.9]], np.zeros((14, 1))])
+def test_scores_that_are_not_one_per_unit_are_an_error(rule, bad):
+    message = re.escape(f"{type(rule).__name__} needs one score per unit, an array of shape (n_u")
+    with pytest.raises(ValueError, match=message + re.escape(f"nits,), got shape {np.shape(bad)}")):
+        rule.decide(bad)
 
 
 @every_rule

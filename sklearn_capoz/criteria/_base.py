@@ -13,7 +13,7 @@ from .._sklearn import validate_parameter_constraints
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One hidden layer, as a criterion sees it.
+    """One hidden layer, as a criterion sees it: the arrays are read-only views.
 
     Parameters
     ----------
@@ -47,6 +47,12 @@ class Layer:
     random_state: np.random.RandomState
     gradients: np.ndarray | None = None
 
+    def __post_init__(self):
+        values = vars(self)  # the class is frozen
+        for name, value in values.items():
+            if isinstance(value, np.ndarray):  # the network's own, which no score may change
+                values[name] = read_only(value)
+
     def mean(self, values: np.ndarray) -> np.ndarray:
         """Weighted mean over the samples of `values`, one row per sample."""
         return self.sample_weight @ values / self.sample_weight.sum()
@@ -54,6 +60,13 @@ class Layer:
     def centred(self) -> np.ndarray:
         """Activations minus their weighted mean, rows scaled by the root of their weight."""
         return (self.activations - self.mean(self.activations)) * self.sample_weight[:, None] ** 0.5
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    """View an array so that it cannot be written to."""
+    view = array.view()
+    view.setflags(write=False)
+    return view
 
 
 class Criterion(BaseEstimator, ABC):
@@ -86,3 +99,22 @@ class Criterion(BaseEstimator, ABC):
         -------
         scores : ndarray of shape (n_units,)
         """
+
+
+def unit_scores(criterion: Criterion, layer: Layer) -> np.ndarray:
+    """Score a layer, and raise ValueError where that is not one finite number per unit."""
+    scores = np.asarray(criterion.score(layer))
+    method, n_units = f"{type(criterion).__name__}.score", layer.activations.shape[1]
+    if scores.shape != (n_units,):
+        raise ValueError(f"{method} gave shape {scores.shape}, expected ({n_units},).")
+    if not np.isfinite(scores).all():
+        seen = (layer.activations, layer.incoming, layer.outgoing, layer.gradients)
+        if all(np.isfinite(array).all() for array in seen if array is not None):
+            why = "though the layer's activations and weights are finite."
+        else:
+            why = (
+                "and the network's activations or weights have overflowed: train it with a "
+                "smaller learning rate."
+            )
+        raise ValueError(f"{method} gave scores that are not finite, {scores}, {why}")
+    return scores

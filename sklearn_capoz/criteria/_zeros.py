@@ -10,7 +10,7 @@ import numpy as np
 from .._compile import kernel
 from .._sklearn import Interval
 from ..exceptions import NoCorrectSampleError, SmoothActivationWarning
-from ._base import Criterion, Layer
+from ._base import Criterion, Layer, read_only
 
 
 class _ZeroCounting(Criterion):
@@ -31,9 +31,10 @@ class _ZeroCounting(Criterion):
                 SmoothActivationWarning,
                 stacklevel=2,
             )
-        activations = np.ascontiguousarray(layer.activations)
+        # Read-only all, or the kernel would be compiled for each mixture of those and others.
+        activations = read_only(np.ascontiguousarray(layer.activations))
         tolerance = activations.dtype.type(self.tolerance)
-        return _weight_of_zeros(activations, weight, tolerance) / weight.sum()
+        return _weight_of_zeros(activations, read_only(weight), tolerance) / weight.sum()
 
 
 @kernel

@@ -1,5 +1,6 @@
 """What every criterion must do, whatever it measures."""
 
+import re
 from dataclasses import fields, replace
 
 import numpy as np
@@ -8,6 +9,7 @@ from sklearn.base import clone
 
 from sklearn_capoz._sklearn import InvalidParameterError
 from sklearn_capoz.criteria import CRITERIA, CAPoZ, Contrast, Criterion, Reversed, check_criterion
+from sklearn_capoz.criteria._base import unit_scores
 
 ALL = {**CRITERIA, "reversed": lambda: Reversed(CAPoZ()), "soft zeros": lambda: CAPoZ(0.1)}
 
@@ -45,6 +47,18 @@ def test_the_layer_stays_as_it_was(criterion, random_layer):
             np.testing.assert_array_equal(
                 getattr(layer, field.name), getattr(untouched, field.name), err_msg=field.name
             )
+
+
+def test_the_arrays_of_a_layer_cannot_be_written_to(random_layer):
+    layer = random_layer()
+    for array in (value for value in vars(layer).values() if isinstance(value, np.ndarray)):
+        with pytest.raises(ValueError, match="read-only"):
+            array[:1] = 0
+    given = np.ones((4, 2))
+    seen = replace(layer, incoming=given).incoming
+    assert seen is not given
+    assert np.shares_memory(seen, given)  # no copy
+    given[:] = 2  # the owner still can
 
 
 @pytest.mark.parametrize("name", sorted(ALL.keys() - {"random"}))
@@ -136,3 +150,36 @@ def test_a_criterion_of_the_users_own(random_layer):
     layer = random_layer()
     scores = check_criterion(Largest()).score(layer)
     np.testing.assert_array_equal(scores, layer.activations.max(axis=0))
+
+
+class Constant(Criterion):
+    """Scores that are what they are, whatever the layer."""
+
+    def __init__(self, scores):
+        self.scores = scores
+
+    def score(self, layer):
+        return self.scores
+
+
+@pytest.mark.parametrize(
+    ("scores", "shape"),
+    [(np.ones((6, 1)), "(6, 1)"), (np.ones(4), "(4,)"), (0.5, "()"), (None, "()")],
+)
+def test_scores_of_another_shape_are_an_error(random_layer, scores, shape):
+    message = f"Constant.score gave shape {shape}, expected (6,)."
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        unit_scores(Constant(scores), random_layer())
+    assert unit_scores(Constant([1, 2, 3, 4, 5, 6]), random_layer()).tolist() == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("name", ["activations", "incoming", "outgoing", "gradients"])
+def test_scores_that_are_not_finite_tell_of_overflow_only_where_there_is_one(random_layer, name):
+    layer, criterion = random_layer(), Constant(np.full(6, np.nan))
+    message = "Constant.score gave scores that are not finite, .*, "
+    with pytest.raises(ValueError, match=message + "though the layer's activations and weights ar"):
+        unit_scores(criterion, layer)
+    array = getattr(layer, name).copy()
+    array[0, 0] = np.inf
+    with pytest.raises(ValueError, match=message + "and the network's .* have overflowed: train "):
+        unit_scores(criterion, replace(layer, **{name: array}))

@@ -83,7 +83,7 @@ def test_a_dense_layer_by_hand():
     assert layer.outgoing.tolist() == [[1, 0], [0, 1]]
     assert layer.activation == "relu"
     assert layer.gradients is None
-    assert layer.sample_weight is samples.weight
+    assert layer.sample_weight.base is samples.weight
     assert model.predicted_codes(samples.X).tolist() == [0, 1, 1]
     assert (model.widths, model.n_parameters, model.n_bytes) == ((2,), 10, 80)
 
