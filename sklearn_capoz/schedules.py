@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 
+import numpy as np
 from sklearn.base import BaseEstimator
 
 from ._sklearn import Interval, validate_parameter_constraints
@@ -154,9 +155,9 @@ class Widths(Schedule):
 
     Parameters
     ----------
-    widths : sequence of int or of tuple of int, default=(22, 17, 13, 11, 9, 7, 5)
+    widths : sequence of int or of sequence of int, default=(22, 17, 13, 11, 9, 7, 5)
         Units after iteration 1, 2, ...; one number holds for every hidden layer,
-        a tuple has one per layer. The default is the C-APoZ paper's table 4.
+        a sequence has one per layer. The default is the C-APoZ paper's table 4.
 
     Examples
     --------
@@ -169,21 +170,32 @@ class Widths(Schedule):
         self.widths = widths
 
     def check(self) -> None:
-        widths = self.widths if isinstance(self.widths, Sequence) else ()
-        numbers = [n for w in widths for n in (w if isinstance(w, tuple) else (w,))]
-        if not numbers or not all(isinstance(n, Integral) and int(n) >= 1 for n in numbers):
-            raise ValueError(f"Widths needs whole numbers of at least 1, got {self.widths!r}.")
+        iterations = self.widths if _is_sequence(self.widths) else ()
+        rows = [width if _is_sequence(width) else (width,) for width in iterations]
+        whole = [isinstance(n, Integral) and int(n) >= 1 for row in rows for n in row]
+        if not all(map(len, rows)) or not whole or not all(whole):
+            raise ValueError(
+                "Widths needs whole numbers of at least 1: a sequence with one for each "
+                "iteration, Widths((22, 17)) for example, or in place of each a sequence with one "
+                f"per hidden layer, Widths([(22, 10), (17, 8)]); got {self.widths!r}."
+            )
 
     def iterations(self, widths, n_iterations):
         layers = tuple(range(len(widths)))
         for width in self.widths[:n_iterations]:
-            each = width if isinstance(width, tuple) else (width,) * len(layers)
+            each = tuple(map(int, width if _is_sequence(width) else (width,) * len(layers)))
             if len(each) != len(layers):
                 raise ValueError(
                     f"Widths names {len(each)} layers in {each}, the network has {len(layers)} "
                     "hidden layers."
                 )
             yield (Step(layers, each),)
+
+
+def _is_sequence(value) -> bool:
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0
+    return isinstance(value, Sequence) and not isinstance(value, str)
 
 
 #: Name -> schedule, each made with its defaults.

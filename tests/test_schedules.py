@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,6 +69,23 @@ def test_widths_per_layer_and_for_all():
     assert steps == [Step((0, 1), (9, 5)), Step((0, 1), (4, 4))]
 
 
+@pytest.mark.parametrize(
+    ("given_widths", "expected"),
+    [
+        (np.array([5, 3]), [(5, 5), (3, 3)]),
+        ([[5, 3], [2, 2]], [(5, 3), (2, 2)]),
+        (np.array([[5, 3], [2, 2]]), [(5, 3), (2, 2)]),
+        ((np.int64(5), [3, np.int32(2)]), [(5, 5), (3, 2)]),
+        (range(9, 3, -4), [(9, 9), (5, 5)]),
+    ],
+)
+def test_widths_are_any_sequences_of_whole_numbers(given_widths, expected):
+    schedule = check_schedule(Widths(given_widths))
+    found = [step.widths for (step,) in iterations(schedule, (30, 20), 5)]
+    assert found == expected
+    assert {type(width) for widths in found for width in widths} == {int}
+
+
 @pytest.mark.parametrize("schedule", ALL)
 @pytest.mark.parametrize("widths", [(30,), (8, 1, 5)])
 def test_contract(schedule, widths):
@@ -96,12 +114,20 @@ def test_names(name):
         ("once", InvalidParameterError, r"schedule='once' is not known; choose one of \['gradual'"),
         (7, TypeError, "pass an object of the class sklearn_capoz.schedules.Schedule"),
         (Gradual(1.0), InvalidParameterError, "'sparsity' parameter of Gradual must be"),
-        (Widths(()), ValueError, r"Widths needs whole numbers of at least 1, got \(\)"),
-        (Widths((5, 0)), ValueError, r"Widths needs whole numbers of at least 1, got \(5, 0\)"),
+        (Widths(()), ValueError, r"Widths needs whole numbers of at least 1: .*; got \(\)"),
+        (Widths((5, 0)), ValueError, r"Widths needs whole numbers of at least 1: .*; got \(5, 0\)"),
+        (
+            Widths([(5, 3), ()]),
+            ValueError,
+            r"one per hidden layer, Widths\(\[\(22, 10\), \(17, 8\)\]\)",
+        ),
+        (Widths([[[5]]]), ValueError, "Widths needs whole numbers"),
+        (Widths(np.array([5.0])), ValueError, "Widths needs whole numbers"),
+        (Widths(np.array(5)), ValueError, "Widths needs whole numbers"),
         (Widths((5, 2.5)), ValueError, "Widths needs whole numbers"),
         (Widths(((5, 0), 3)), ValueError, "Widths needs whole numbers"),
-        (Widths(5), ValueError, "Widths needs whole numbers of at least 1, got 5"),
-        (Widths("95"), ValueError, "Widths needs whole numbers of at least 1, got '95'"),
+        (Widths(5), ValueError, "Widths needs whole numbers of at least 1: .*; got 5"),
+        (Widths("95"), ValueError, "Widths needs whole numbers of at least 1: .*; got '95'"),
     ],
 )
 def test_what_is_no_schedule_is_refused(given_schedule, error, message):
