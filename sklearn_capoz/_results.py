@@ -13,6 +13,7 @@ from sklearn.utils.validation import validate_data
 from ._samples import PruningData, Samples, make_samples
 from ._validation import both_or_none, encode_labels
 from .criteria import Criterion, check_criterion
+from .exceptions import UnsupportedNetworkError
 from .pruning import (
     IterationRecord,
     PrunableModel,
@@ -59,6 +60,11 @@ class PruningResultsMixin(ABC):
         )
         widths = self._dense_widths()
         if widths is not None:
+            if not widths:
+                raise UnsupportedNetworkError(
+                    "The network has no hidden layer, and pruning takes units of hidden layers "
+                    "only; give it one, hidden_layer_sizes=(30,) for example."
+                )
             # A schedule for another number of layers raises here, not after the training.
             list(plan.schedule.iterations(widths, plan.n_iterations))
         return plan

@@ -90,7 +90,8 @@ def score_paths(
     """Prune the dense network of a fold by every criterion and rule of `plans`.
 
     `dense` is what `train_fold` gives; None trains it here. Returns scores,
-    units and parameters as an array (plan, iteration, 3).
+    units and parameters as an array (plan, iteration, 3). An interrupt goes on to
+    the caller: a path that was cut off would pass for one that has stalled.
     """
     pruner = clone(pruner)
     job, fitted = dense or train_fold(pruner, fold, scoring.predictions_only)
@@ -109,7 +110,7 @@ def score_paths(
     ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PruningStalledWarning)  # the table shows it
-        paths = prune_together(jobs)
+        paths = prune_together(jobs, keep_interrupted=False)
     X, y = fold.X[fold.test], fold.y[fold.test]
     table = np.empty((len(plans), job.plan.n_iterations + 1, 3))
     for records, rows in zip(paths, table, strict=True):

@@ -23,7 +23,7 @@ class DataFormatError(ValueError):
 
 
 class PruningStalledWarning(UserWarning):
-    """A round of pruning found nothing to remove, and the loop ended before its time."""
+    """Pruning ended before its time: it found nothing to remove, or no sample to score units on."""
 
 
 class SmallDataWarning(UserWarning):

@@ -20,6 +20,7 @@ from joblib import Memory
 
 from ._samples import PruningData, Samples
 from .criteria import Criterion, Layer
+from .criteria._base import unit_scores
 from .exceptions import NoCorrectSampleError, PruningStalledWarning
 from .schedules import Schedule, Step
 from .thresholds import Count, ThresholdRule
@@ -90,7 +91,8 @@ class IterationRecord:
     n_pruned : tuple of int
         Per hidden layer, units removed to make this network.
     accuracy_before, accuracy_after : float
-        On the samples set aside for choosing, before and after retraining.
+        On the samples set aside for choosing, before and after retraining. Where
+        an iteration retrains several times, before and after the last of these.
     n_epochs : int
         Of this iteration's retraining.
     seconds : float
@@ -99,7 +101,8 @@ class IterationRecord:
         Per hidden layer, the scores of this network's units.
     thresholds : tuple of float
         Per hidden layer, what the rule makes of these scores: units beyond it
-        go in the next iteration.
+        go in the next iteration. NaN where the rule counts, or is not asked as
+        the schedule names the widths.
     """
 
     iteration: int
@@ -145,11 +148,14 @@ class PruningJob:
     memory: Memory | None = None
 
 
-def prune_together(jobs: Sequence[PruningJob]) -> list[list[IterationRecord]]:
+def prune_together(
+    jobs: Sequence[PruningJob], *, keep_interrupted: bool = True
+) -> list[list[IterationRecord]]:
     """Prune trained networks in step; those that retrain at the same time train together.
 
     Returns the records of each, a record per iteration from 0 on. An interrupt
-    (Ctrl-C) ends the loop and keeps the iterations that are done.
+    (Ctrl-C) ends the loop and keeps the iterations that are done, or goes on to
+    the caller where paths that were cut off are of no use.
     """
     results: list[list[IterationRecord]] = [[] for _ in jobs]
     walks = {i: _walk(job, results[i]) for i, job in enumerate(jobs)}
@@ -168,7 +174,7 @@ def prune_together(jobs: Sequence[PruningJob]) -> list[list[IterationRecord]]:
                 retrained = type(models[0]).retrain_together(models, data)
                 answers = dict(zip(requests, retrained, strict=True))
     except KeyboardInterrupt:
-        if not all(results):
+        if not (keep_interrupted and all(results)):
             raise
         warnings.warn(
             "Pruning was interrupted; the iterations that were done are kept.", stacklevel=3
@@ -198,16 +204,38 @@ def _walk(job: PruningJob, records: list[IterationRecord]):
             )
             # What comes next draws from where the iteration that was looked up has stopped.
             random_state.set_state(drawn_from.get_state())
-        records[-1:] = [replace(scored, seconds=last.seconds), new]
-        _report(job, records)
-        if not any(new.n_pruned) and all(step.widths is None for step in steps):
-            warnings.warn(
-                f"Pruning stopped in iteration {new.iteration}: {plan.threshold} finds no unit to "
-                f"remove by {plan.criterion}. A rule that counts, as Fraction(0.25), always does.",
-                PruningStalledWarning,
-                stacklevel=2,
-            )
+        records[-1] = replace(scored, seconds=last.seconds)
+        if new is not None:
+            records.append(new)
+            _report(job, records)
+        stall = _stall(last, new, steps, plan)
+        if stall is not None:
+            warnings.warn(stall, PruningStalledWarning, stacklevel=2)
             break
+
+
+def _stall(
+    last: IterationRecord, new: IterationRecord | None, steps: Sequence[Step], plan: PruningPlan
+) -> str | None:
+    """Say why pruning cannot go on after an iteration, which is None if it could not be done."""
+    if new is None:
+        return (
+            f"Pruning stopped after iteration {last.iteration}: the network now labels no scoring "
+            f"sample right, so {plan.criterion} has no value. The iterations so far are kept; "
+            'prune less at a time, retrain longer, or let keep="best" choose among them.'
+        )
+    if any(new.n_pruned) or any(step.widths is not None for step in steps):
+        return None
+    stopped, widths = f"Pruning stopped in iteration {new.iteration}: ", new.model.widths
+    if all(widths[layer] <= plan.min_units for step in steps for layer in step.layers):
+        return (
+            f"{stopped}no layer has more than min_units={plan.min_units} units left; the widths "
+            f"are {widths}."
+        )
+    return (
+        f"{stopped}{plan.threshold} finds no unit to remove by {plan.criterion}. A rule that "
+        "counts, as Fraction(0.25), always does."
+    )
 
 
 def _report(job: PruningJob, records: list[IterationRecord]) -> None:
@@ -238,14 +266,23 @@ def _iterate(
     plan: PruningPlan,
     random_state: np.random.RandomState,
 ):
-    """Do one iteration: return the last record with its scores, the new record, the generator."""
+    """Do one iteration: return the last record with its scores, the new record, the generator.
+
+    There is no new record, None, if units cannot be scored as no sample is labelled right; for
+    the dense network, which a path begins with, that is an error.
+    """
     start, epochs, reached, scored = perf_counter(), 0, last.accuracy_after, last
     model, support, before = last.model, last.support, reached
     n_pruned = np.zeros(len(support), dtype=int)
     for step in steps:
-        scores = _score(model, data.score, plan.criterion, random_state)
+        try:
+            scores = _score(model, data.score, plan.criterion, random_state)
+        except NoCorrectSampleError:
+            if last.iteration == 0 and model is last.model:
+                raise
+            return scored, None, random_state
         keeps = _decide(scores, plan, step)
-        scored = _with_scores(scored, scores, plan, step.layers)
+        scored = _with_scores(scored, scores, plan, step.layers, step.widths is None)
         for layer, keep in keeps.items():
             n_pruned[layer] += (~keep).sum()
             model = model.cut(layer, keep, plan.compensation, data.score)
@@ -290,7 +327,7 @@ def _score(
     model: PrunableModel, samples: Samples, criterion: Criterion, random_state
 ) -> list[np.ndarray]:
     layers = model.layers(samples, criterion.needs_gradients, random_state)
-    return [np.asarray(criterion.score(layer)) for layer in layers]
+    return [unit_scores(criterion, layer) for layer in layers]
 
 
 def _decide(scores: list[np.ndarray], plan: PruningPlan, step: Step) -> dict[int, np.ndarray]:
@@ -309,15 +346,20 @@ def _decide(scores: list[np.ndarray], plan: PruningPlan, step: Step) -> dict[int
 
 
 def _with_scores(
-    record: IterationRecord, scores: list[np.ndarray], plan: PruningPlan, layers: Iterable[int]
+    record: IterationRecord,
+    scores: list[np.ndarray],
+    plan: PruningPlan,
+    layers: Iterable[int],
+    rule_decides: bool,
 ) -> IterationRecord:
-    """Note what some layers of a record's network scored, and the rule's threshold."""
+    """Note what some layers of a record's network scored, and the threshold where there is one."""
     importances, thresholds = list(record.importances), list(record.thresholds)
     for layer in layers:
         importances[layer] = scores[layer]
-        thresholds[layer] = plan.threshold.decide(
-            scores[layer], prune_high=plan.criterion.prune_high
-        ).threshold
+        if rule_decides:
+            thresholds[layer] = plan.threshold.decide(
+                scores[layer], prune_high=plan.criterion.prune_high
+            ).threshold
     return replace(record, importances=tuple(importances), thresholds=tuple(thresholds))
 
 
@@ -329,7 +371,9 @@ def _complete_scores(record: IterationRecord, job: PruningJob) -> IterationRecor
     except NoCorrectSampleError:
         # Too far pruned to get anything right; it is recorded all the same.
         return record
-    return _with_scores(record, scores, job.plan, missing)
+    iterations = job.plan.schedule.iterations(job.model.widths, job.plan.n_iterations)
+    rule_decides = all(step.widths is None for steps in iterations for step in steps)
+    return _with_scores(record, scores, job.plan, missing, rule_decides)
 
 
 def _shrink(support: tuple[np.ndarray, ...], layer: int, keep: np.ndarray) -> tuple:

@@ -24,11 +24,11 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._search_folds import Fold, Scoring, score_paths, train_fold
-from ._sklearn import Interval, StrOptions, check_sample_weight
+from ._sklearn import Interval, InvalidParameterError, StrOptions, check_sample_weight
 from .classifier import PrunedMLPClassifier
 from .criteria import check_criterion
 from .pruner import CAPoZPruner
-from .pruning import choose_iteration
+from .pruning import choose_iteration, prune_together
 from .thresholds import check_threshold
 
 __all__ = ["CAPoZPrunerCV", "PruningPath", "pruning_path"]
@@ -61,7 +61,8 @@ def pruning_path(estimator, X, y, X_val=None, y_val=None, *, sample_weight=None)
     """Fit an estimator once and return the model of every iteration.
 
     Iterations 1 to T are prefixes of one run, so that T + 1 models cost no more
-    than the last of them.
+    than the last of them. An interrupt (Ctrl-C) of the pruning ends the path with
+    the iterations that are done, and a warning.
 
     Parameters
     ----------
@@ -100,9 +101,9 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     In every fold the dense network is trained once, and the path of every
     criterion and rule is walked once; the networks on these paths are retrained
     side by side. A grid search over the same candidates, which gives the same
-    scores, trains each of them from the start. The engine trains the folds'
-    dense networks, those of an MLPClassifier as well, unless `scoring` is a
-    callable, which may look at the fitted estimators.
+    scores where samples are not weighted, trains each of them from the start. The
+    engine trains the folds' dense networks, those of an MLPClassifier as well,
+    unless `scoring` is a callable, which may look at the fitted estimators.
 
     Parameters
     ----------
@@ -150,6 +151,15 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     See Also
     --------
     pruning_path : All models of one run.
+
+    Notes
+    -----
+    With `sample_weight`, GridSearchCV of recent scikit-learn weighs the scores of
+    the folds too; this search weighs training alone.
+
+    An interrupt (Ctrl-C) ends the search with a KeyboardInterrupt, and nothing is
+    stored. Training that scikit-learn or skorch does itself ends early instead,
+    as in GridSearchCV, and the search goes on with the network at hand.
 
     Examples
     --------
@@ -221,7 +231,7 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self : CAPoZPrunerCV
         """
         self._validate_params()
-        parts = list(product(self.criteria, self.thresholds))
+        parts = list(product(_candidates(self, "criteria"), _candidates(self, "thresholds")))
         plans = [(check_criterion(c), check_threshold(t)) for c, t in parts]
         pruner = _as_pruner(self.estimator).set_params(
             n_iterations=self.max_iterations, keep="last", verbose=False
@@ -250,7 +260,8 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             else:
                 job, fitted = best._take_up(dense[0], *training), dense[1]
                 seconds_before = job.dense_seconds
-            self.best_estimator_ = best._finish(job, fitted)
+            [records] = prune_together([job], keep_interrupted=False)
+            self.best_estimator_ = best._store(records, len(records) - 1, fitted)
             self.refit_time_ = seconds_before + perf_counter() - start
             self.classes_ = best.classes_
         return self
@@ -368,6 +379,14 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def _chosen(self, X):
         check_is_fitted(self, "best_estimator_")
         return self.best_estimator_
+
+
+def _candidates(search: CAPoZPrunerCV, parameter: str) -> list:
+    """List the parts to try; names out of an array become plain strings again."""
+    parts = list(getattr(search, parameter))
+    if not parts:
+        raise InvalidParameterError(f"{parameter} must hold at least one candidate, got none.")
+    return [str(part) if isinstance(part, str) else part for part in parts]
 
 
 def _interleave(slices: Sequence[np.ndarray]) -> np.ndarray:

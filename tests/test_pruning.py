@@ -136,6 +136,16 @@ def test_scores_and_thresholds_are_those_that_decided():
     assert np.isfinite(records[-1].thresholds).all()
 
 
+@pytest.mark.parametrize("schedule", [Widths((6, 4)), Gradual(0.5)])
+def test_a_rule_that_is_not_asked_has_no_threshold(schedule):
+    records = walk((8, 5), threshold=MeanStd(), schedule=schedule, n_iterations=2)
+    assert len(records) == 3
+    assert np.isnan([record.thresholds for record in records]).all()
+    assert [[s.size for s in r.importances] for r in records] == [
+        list(r.model.widths) for r in records
+    ]
+
+
 def test_accuracies_are_those_of_the_third_set():
     data = make_data()
     records = walk((8,), max_iter=5, data=data, threshold=Count(3), n_iterations=2)
@@ -151,7 +161,11 @@ def test_accuracies_are_those_of_the_third_set():
 def test_min_units_stay():
     records = walk((8, 3), threshold=Count(5), min_units=3, n_iterations=1)
     assert records[-1].model.widths == (3, 3)
-    with pytest.warns(PruningStalledWarning):
+    message = (
+        r"^Pruning stopped in iteration 2: no layer has more than min_units=3 units left; the "
+        r"widths are \(3, 3\)\.$"
+    )
+    with pytest.warns(PruningStalledWarning, match=message):
         records = walk((8, 3), threshold=Count(5), min_units=3, n_iterations=4)
     assert [r.model.widths for r in records] == [(8, 3), (3, 3), (3, 3)]
 
@@ -275,6 +289,11 @@ def test_an_interrupt_of_retraining_keeps_the_iterations_that_are_done(monkeypat
     assert_same_records(records, walk((8,), max_iter=2, n_iterations=1))
 
 
+def test_an_interrupt_goes_on_to_who_has_no_use_for_half_a_path():
+    with pytest.raises(KeyboardInterrupt):
+        prune_together([make_job(criterion=Interrupting(3))], keep_interrupted=False)
+
+
 def test_an_interrupt_before_anything_is_done_is_passed_on():
     def interrupt(record):
         raise KeyboardInterrupt
@@ -296,14 +315,51 @@ class WrongModel(DenseModel):
         return [replace(layer, correct=np.zeros_like(layer.correct)) for layer in layers]
 
 
-def wrong_below(width, n_iterations):
-    job = make_job((8,), n_iterations=n_iterations)
+def wrong_below(width, n_iterations, hidden=(8,), **given):
+    job = make_job(hidden, n_iterations=n_iterations, **given)
     return replace(job, model=WrongModel(**vars(job.model), right_down_to=width))
 
 
-def test_no_right_sample_ends_a_run_that_has_to_go_on():
+def test_no_right_sample_ends_a_path():
+    message = r"Pruning stopped after iteration 2: the network now labels no scoring sample right"
+    with pytest.warns(PruningStalledWarning, match=message):
+        [records] = prune_together([wrong_below(5, n_iterations=5)])
+    assert_same_records(records, prune_together([wrong_below(5, n_iterations=2)])[0])
+    assert records[-1].model.widths == (4,)
+
+
+def test_no_right_sample_within_an_iteration_ends_the_path_before_it():
+    job = wrong_below(8, n_iterations=5, hidden=(8, 5), schedule=Iterative())
+    with pytest.warns(PruningStalledWarning, match="Pruning stopped after iteration 0"):
+        [records] = prune_together([job])
+    assert [record.model.widths for record in records] == [(8, 5)]
+    assert [scores.size for scores in records[0].importances] == [8, 5]
+
+
+def test_no_right_sample_of_the_dense_network_is_an_error():
     with pytest.raises(NoCorrectSampleError, match="labels none of the 30 scoring samples right"):
-        prune_together([wrong_below(5, n_iterations=3)])
+        prune_together([wrong_below(9, n_iterations=3), make_job()])
+
+
+def test_scores_are_checked():
+    class Column(Criterion):
+        def score(self, layer):
+            return np.ones((layer.activations.shape[1], 1))
+
+    with pytest.raises(ValueError, match=r"Column.score gave shape \(8, 1\), expected \(8,\)"):
+        walk((8,), criterion=Column())
+
+
+def test_a_criterion_cannot_write_to_the_network():
+    class Greedy(Criterion):
+        def score(self, layer):
+            layer.incoming[:] = 0
+
+    job = make_job((8,), criterion=Greedy())
+    before = job.model.network.weights[0].copy()
+    with pytest.raises(ValueError, match="read-only"):
+        prune_together([job])
+    np.testing.assert_array_equal(job.model.network.weights[0], before)
 
 
 def test_no_right_sample_after_the_last_cut_is_recorded():

@@ -18,7 +18,14 @@ from sklearn_capoz import (
     PrunedMLPClassifier,
     pruning_path,
 )
-from sklearn_capoz.exceptions import PruningStalledWarning, SmallDataWarning
+from sklearn_capoz.criteria import CAPoZ, Criterion
+from sklearn_capoz.exceptions import (
+    NoCorrectSampleError,
+    PruningStalledWarning,
+    SmallDataWarning,
+    UnsupportedNetworkError,
+)
+from sklearn_capoz.networks import DenseModel
 from sklearn_capoz.thresholds import Count, Fraction, MeanStd
 
 pytestmark = [
@@ -65,6 +72,22 @@ def test_path_holds_what_each_iteration_count_gives(data, classifier):
 def test_path_tells_what_keep_chooses(data, classifier):
     classifier.set_params(n_iterations=3, keep="smallest", tolerance=1.0)
     assert pruning_path(classifier, *data).best_iteration == 3
+
+
+def test_an_interrupted_path_ends_with_what_is_done(data, classifier):
+    class InterruptedOnce(CAPoZ):
+        calls = 0
+
+        def score(self, layer):
+            type(self).calls += 1
+            if self.calls == 3:
+                raise KeyboardInterrupt
+            return super().score(layer)
+
+    classifier.set_params(criterion=InterruptedOnce(), n_iterations=3)
+    with pytest.warns(UserWarning, match="Pruning was interrupted"):
+        path = pruning_path(classifier, *data)
+    assert [e.network_.widths[0] for e in path.estimators] == [12, 9, 7]
 
 
 def test_path_puts_a_pruner_around_a_bare_network(data):
@@ -195,6 +218,74 @@ def test_a_stalled_path_counts_for_all_later_iterations(data, classifier):
     assert len(set(results["split0_test_score"][1:])) == 1
 
 
+def interrupted_search(estimator, when, **given):
+    """Make a search whose scoring of a layer Ctrl-C interrupts `when` it is that layer's turn."""
+
+    class Interrupting(Criterion):  # not of the module: other processes cannot import that
+        def score(self, layer):
+            if when(layer):
+                raise KeyboardInterrupt
+            return layer.activations.mean(axis=0)
+
+    return CAPoZPrunerCV(
+        estimator,
+        criteria=[Interrupting()],
+        thresholds=[Count(4)],
+        max_iterations=2,
+        cv=CV,
+        **given,
+    )
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_an_interrupt_ends_the_search(data, classifier, n_jobs):
+    search = interrupted_search(
+        classifier, lambda layer: layer.activations.shape[1] == 8, refit=False, n_jobs=n_jobs
+    )
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(*data)
+    assert not hasattr(search, "cv_results_")
+
+
+def test_an_interrupt_of_the_refit_ends_it_too(data, classifier):
+    # Of all samples 24 score the units, of a fold's training samples 12.
+    search = interrupted_search(
+        classifier, lambda layer: layer.activations.shape == (24, 8), keep="smallest", tolerance=1.0
+    )
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(*data)
+    assert search.best_params_["n_iterations"] == 2
+    assert not hasattr(search, "best_estimator_")
+
+
+def test_names_in_an_array_come_back_as_strings(data, classifier):
+    search = CAPoZPrunerCV(
+        classifier,
+        criteria=np.array(["l1"]),
+        thresholds=np.array(["count"]),
+        max_iterations=0,
+        cv=CV,
+    ).fit(*data)
+    assert [type(search.best_params_[name]) for name in ("criterion", "threshold")] == [str, str]
+
+
+def test_a_path_that_gets_nothing_right_ends_and_the_search_goes_on(data, classifier):
+    class NothingRight(CAPoZ):
+        def score(self, layer):
+            if layer.activations.shape[1] < 9:
+                raise NoCorrectSampleError
+            return super().score(layer)
+
+    search = CAPoZPrunerCV(
+        classifier,
+        criteria=[NothingRight(), "l1"],
+        thresholds=["fraction"],
+        max_iterations=4,
+        cv=CV,
+    ).fit(*data)
+    assert search.cv_results_["mean_n_units"].tolist() == [12, 9, 7, 7, 7, 12, 9, 7, 6, 5]
+
+
 @pytest.mark.parametrize(
     ("keep", "tolerance", "expected"),
     [("best", 0.0, 1), ("smallest", 0.02, 2), ("one-standard-error", 0.0, 3)],
@@ -258,6 +349,8 @@ def test_frozen_network_is_pruned_in_every_fold(data):
     ("parameters", "message"),
     [
         ({"criteria": ["nonsense"]}, "criterion='nonsense' is not known"),
+        ({"criteria": []}, "criteria must hold at least one candidate, got none"),
+        ({"thresholds": ()}, "thresholds must hold at least one candidate, got none"),
         ({"thresholds": [MeanStd(k=-1)]}, "'k' parameter of MeanStd"),
         ({"max_iterations": -1}, "max_iterations"),
         ({"keep": "first"}, "keep"),
@@ -266,6 +359,19 @@ def test_frozen_network_is_pruned_in_every_fold(data):
 def test_bad_parameters_are_named(data, classifier, parameters, message):
     with pytest.raises(ValueError, match=message):
         CAPoZPrunerCV(classifier, **parameters).fit(*data)
+
+
+def test_a_network_without_a_hidden_layer_is_refused_before_any_training(data, monkeypatch):
+    bare = MLPClassifier((), max_iter=5, random_state=0)
+    frozen = FrozenEstimator(clone(bare).fit(*data))
+    monkeypatch.setattr(DenseModel, "retrain_together", None)
+    monkeypatch.setattr(MLPClassifier, "fit", None)
+    for estimator in (bare, frozen):
+        for fit in (CAPoZPruner(estimator).fit, CAPoZPrunerCV(estimator).fit):
+            with pytest.raises(UnsupportedNetworkError, match="has no hidden layer, and pruning"):
+                fit(*data)
+        with pytest.raises(UnsupportedNetworkError, match="has no hidden layer, and pruning"):
+            pruning_path(estimator, *data)
 
 
 @parametrize_with_checks(
