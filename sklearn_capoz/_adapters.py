@@ -69,6 +69,10 @@ class Adapter(ABC):
         """Return the features that a trained estimator expects."""
         return fitted.n_features_in_
 
+    def name_features(self, fitted, names: np.ndarray) -> None:
+        """Let a trained estimator know its features by name, as a fit on a table does."""
+        fitted.feature_names_in_ = names
+
     def n_epochs(self, fitted) -> int:
         """Return the epochs that training took."""
         return fitted.n_iter_
@@ -113,13 +117,15 @@ class MLPClassifierAdapter(Adapter):
             (fitted.activation,) * (len(fitted.coefs_) - 1),
             fitted.out_activation_,
         )
-        optimizer, settings = self._optimizer(fitted, network), self._settings(fitted)
-        return DenseModel(network, optimizer, settings, "cpu", random_state)
+        optimizer = getattr(fitted, "_optimizer", None)
+        # What has trained it counts, whatever `solver` was set to since. What lbfgs has trained
+        # is retrained by Adam, which works on batches.
+        settings = self._settings(fitted, "sgd" if hasattr(optimizer, "velocities") else "adam")
+        state = None if optimizer is None else self._optimizer_state(optimizer, network)
+        return DenseModel(network, state, settings, "cpu", random_state)
 
     @staticmethod
-    def _settings(estimator) -> TrainingSettings:
-        # What lbfgs has trained is retrained by Adam, which works on batches.
-        solver = "sgd" if estimator.solver == "sgd" else "adam"
+    def _settings(estimator, solver: str) -> TrainingSettings:
         names = (
             *("alpha", "batch_size", "learning_rate_init", "max_iter", "tol", "n_iter_no_change"),
             *("early_stopping", "shuffle", "momentum", "nesterovs_momentum"),
@@ -156,7 +162,8 @@ class MLPClassifierAdapter(Adapter):
             data.train.X.dtype,
             "logistic" if len(classes) == 2 else "softmax",
         )
-        model = DenseModel(network, None, self._settings(estimator), "cpu", generator)
+        settings = self._settings(estimator, estimator.solver)
+        model = DenseModel(network, None, settings, "cpu", generator)
         ((trained, n_epochs),) = DenseModel.retrain_together([model], [data])
         return replace(trained, random_state=random_state), n_epochs
 
@@ -165,24 +172,32 @@ class MLPClassifierAdapter(Adapter):
         pruned.coefs_ = list(model.network.weights)
         pruned.intercepts_ = list(model.network.biases)
         pruned.hidden_layer_sizes = model.widths
-        for name in ("_best_coefs", "_best_intercepts"):  # dense leftovers of early stopping
-            pruned.__dict__.pop(name, None)
+        if model.widths != tuple(len(biases) for biases in fitted.intercepts_[:-1]):
+            self._forget_the_best(pruned)
         optimizer = getattr(pruned, "_optimizer", None)
         if model.optimizer is not None and optimizer is not None:
             moments = [[*m.weights, *m.biases] for m in model.optimizer.moments]
-            if fitted.solver == "adam":
-                (optimizer.ms, optimizer.vs), optimizer.t = moments, model.optimizer.n_steps
-            else:
+            if hasattr(optimizer, "velocities"):
                 (optimizer.velocities,) = moments
+            else:
+                (optimizer.ms, optimizer.vs), optimizer.t = moments, model.optimizer.n_steps
         return pruned
 
     @staticmethod
-    def _optimizer(fitted, network: DenseNetwork) -> OptimizerState | None:
+    def _forget_the_best(pruned: MLPClassifier) -> None:
+        """Make a `fit` with warm_start begin anew, and not measure itself by the dense network."""
+        pruned._best_coefs = [weights.copy() for weights in pruned.coefs_]
+        pruned._best_intercepts = [biases.copy() for biases in pruned.intercepts_]
+        if getattr(pruned, "best_validation_score_", None) is not None:
+            pruned.best_validation_score_ = -np.inf
+        if getattr(pruned, "best_loss_", None) is not None:
+            pruned.best_loss_ = np.inf
+        pruned._no_improvement_count = 0
+
+    @staticmethod
+    def _optimizer_state(optimizer, network: DenseNetwork) -> OptimizerState:
         """Return the moments that scikit-learn's optimiser holds, so that retraining goes on."""
-        optimizer = getattr(fitted, "_optimizer", None)
-        if optimizer is None:
-            return None
-        adam = fitted.solver == "adam"
+        adam = not hasattr(optimizer, "velocities")
         n = len(network.weights)
         moments = tuple(
             DenseNetwork(tuple(m[:n]), tuple(m[n:]), network.activations, network.output)

@@ -10,6 +10,7 @@ from skorch import NeuralNetClassifier
 from ._adapters import Adapter
 from .networks import TrainingSettings
 from .networks._convert_net import check_output
+from .networks._skorch import check_device
 from .networks._skorch_model import SkorchModel
 
 __all__ = ["SkorchAdapter"]
@@ -20,6 +21,8 @@ class SkorchAdapter(Adapter):
 
     def fit(self, estimator, data, classes, random_state):
         net = clone(estimator)
+        if net.device is not None:
+            check_device(net.device)
         X, y = data.train.X, data.train.y
         with torch.random.fork_rng():
             torch.manual_seed(random_state.randint(2**31))
@@ -46,6 +49,9 @@ class SkorchAdapter(Adapter):
 
     def n_features(self, fitted):
         return self.model(fitted, None).n_features
+
+    def name_features(self, fitted, names):
+        pass  # skorch asks for no names
 
     def n_epochs(self, fitted):
         return len(fitted.history_)

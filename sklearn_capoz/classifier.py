@@ -314,12 +314,19 @@ class PrunedMLPClassifier(
     def _check_parameters(self) -> None:
         self._validate_params()
         widths = np.atleast_1d(np.array(self.hidden_layer_sizes, dtype=object))
-        whole = [isinstance(width, Integral) and int(width) >= 1 for width in widths]
+        whole = [
+            isinstance(width, Integral) and not isinstance(width, bool) and int(width) >= 1
+            for width in widths
+        ]
         if widths.ndim != 1 or not whole or not all(whole):
             raise InvalidParameterError(
                 "hidden_layer_sizes must be one or more whole numbers of at least 1, got "
                 f"{self.hidden_layer_sizes!r}."
             )
+        if self.device != "cpu":
+            from .networks._skorch import check_device  # imports torch, which the CPU does without
+
+            check_device(self.device)
 
     def _check_samples(self, X, y, sample_weight) -> Samples:
         X, y = validate_data(self, X, y, dtype=(np.float64, np.float32))

@@ -75,7 +75,8 @@ class CAPoZPruner(
     ----------
     estimator_ : estimator
         The pruned one, of the same class as `estimator`: an MLPClassifier has
-        smaller `coefs_` and needs this package no longer.
+        smaller `coefs_` and needs this package no longer. It knows the names of
+        the features, where X had any, unless it is a skorch net.
     classes_ : ndarray of shape (n_classes,)
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -224,7 +225,10 @@ class CAPoZPruner(
         return adapter.model(fitted, random_state), adapter.n_epochs(fitted), fitted
 
     def _store_model(self, model, fitted) -> None:
-        self.estimator_ = find_adapter(fitted)[0].with_model(fitted, model)
+        adapter = find_adapter(fitted)[0]
+        self.estimator_ = adapter.with_model(fitted, model)
+        if hasattr(self, "feature_names_in_"):
+            adapter.name_features(self.estimator_, self.feature_names_in_)
         self._predictor = self._make_predictor()
 
     def _make_predictor(self):

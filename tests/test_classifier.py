@@ -420,6 +420,13 @@ def test_no_right_scoring_sample_explains_itself():
         classifier(max_iter=100).fit(X_two, y_two, X_two[sure], 1 - y_two[sure])
 
 
+@pytest.mark.parametrize("n_rows", [5, len(X)])
+def test_one_class_has_one_column(n_rows):
+    model = classifier(n_iterations=0).fit(X, np.full(len(X), "kaolinite"))
+    np.testing.assert_array_equal(model.predict_proba(X[:n_rows]), np.ones((n_rows, 1)))
+    assert set(model.predict(X[:n_rows])) == {"kaolinite"}
+
+
 def test_few_samples_warn():
     with pytest.warns(SmallDataWarning, match="20 samples of 3 classes leave less than 4"):
         classifier().fit(X[:20], Y[:20])
@@ -500,6 +507,7 @@ def no_training(monkeypatch):
         ({"hidden_layer_sizes": (5, 0)}, r"hidden_layer_sizes must be .* got \(5, 0\)"),
         ({"hidden_layer_sizes": (5, 2.5)}, "hidden_layer_sizes must be"),
         ({"hidden_layer_sizes": 0}, "'hidden_layer_sizes'"),
+        ({"hidden_layer_sizes": (True,)}, r"hidden_layer_sizes must be .* got \(True,\)"),
         ({"hidden_layer_sizes": "30"}, "'hidden_layer_sizes'"),
         ({"hidden_layer_sizes": (3, (4, 5))}, "hidden_layer_sizes must be"),
         ({"activation": "gelu"}, "'activation'"),

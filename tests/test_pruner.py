@@ -294,7 +294,53 @@ def test_a_pruned_estimator_can_be_fitted_again():
     assert clone(inner).fit(X, NAMES).coefs_[0].shape == (8, 6)
 
 
-@pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.Adam])
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_a_warm_start_of_a_pruned_estimator_begins_anew(early_stopping):
+    """The dense network's best score and loss are out of reach, and its weights do not fit."""
+    mlp = make_mlp(early_stopping=early_stopping, warm_start=True)
+    inner = pruner(mlp, retrain_max_iter=0).fit(X, Y).estimator_
+    before = arrays(inner)
+    inner.set_params(learning_rate_init=1e-12, n_iter_no_change=3).fit(X, Y)
+    for a, b in zip(before, arrays(inner), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-8)
+    if early_stopping:
+        assert inner.best_validation_score_ == max(inner.validation_scores_[-inner.n_iter_ :])
+    else:
+        assert inner.best_loss_ == min(inner.loss_curve_[-inner.n_iter_ :])
+    assert inner.n_iter_ == 5  # the first epoch counts as progress, then none does
+
+
+@pytest.mark.parametrize(("before", "after"), [("adam", "sgd"), ("sgd", "adam")])
+def test_what_has_trained_an_mlpclassifier_retrains_it(before, after):
+    mlp = make_mlp(solver=before).fit(X, Y)
+    expected = pruner(FrozenEstimator(mlp)).fit(X, Y)
+    model = pruner(FrozenEstimator(mlp.set_params(solver=after))).fit(X, Y)
+    assert_same(arrays(model.estimator_), arrays(expected.estimator_))
+    model.estimator_.partial_fit(X, Y)
+
+
+@pytest.mark.parametrize("make", [make_mlp, make_own])
+def test_the_pruned_estimator_knows_the_features_by_name(make):
+    table = pd.DataFrame(X, columns=[f"{1300 + 10 * i} nm" for i in range(8)])
+    inner = pruner(make(), n_iterations=1).fit(table, Y).estimator_
+    assert set(inner.predict(table)) <= set(Y)  # without a warning
+    with pytest.raises(ValueError, match="feature names should match"):
+        inner.predict(table[table.columns[::-1]])
+    assert not hasattr(pruner(make(), n_iterations=1).fit(X, Y).estimator_, "feature_names_in_")
+
+
+def test_one_class_in_an_mlpclassifier():
+    mlp = make_mlp(max_iter=1, learning_rate_init=1e-6).fit(X, np.zeros(240, dtype=int))
+    model = pruner(FrozenEstimator(mlp), n_iterations=0).fit(X, np.zeros(240, dtype=int))
+    for rows in (X, X[:100]):  # scikit-learn's own logistic output has two columns all the same
+        assert set(model.predict(rows)) == set(mlp.predict(rows)) == {0}
+        np.testing.assert_allclose(model.predict_proba(rows), mlp.predict_proba(rows), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [torch.optim.SGD, torch.optim.Adam, torch.optim.LBFGS, torch.optim.Adafactor],
+)
 def test_a_pruned_net_goes_on_learning(optimizer):
     net = pruner(make_net(optimizer=optimizer, lr=0.01)).fit(X, Y).estimator_
     before = arrays(net)
@@ -522,6 +568,20 @@ def no_training(monkeypatch):
 def test_what_cannot_be_pruned_is_said_before_any_training(no_training, given, error, message):
     with pytest.raises(error, match=message):
         pruner(given).fit(X, Y)
+
+
+@pytest.mark.parametrize("make", [make_net, make_own])
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [
+        ("cuda", "device='cuda': torch finds no CUDA device here; use device='cpu'"),
+        ("gpu", "device='gpu' is none of torch's: Expected one of cpu"),
+    ],
+)
+def test_a_device_that_is_not_there(no_training, monkeypatch, make, device, message):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(ValueError, match=message):
+        pruner(make(device=device)).fit(X, Y)
 
 
 @pytest.mark.parametrize("make", [make_mlp, make_own])

@@ -50,7 +50,8 @@ class Predictor:
     def labels(self, X: np.ndarray, classes: np.ndarray) -> np.ndarray:
         """Most likely one of the `classes` for each row of X; the first on ties."""
         if len(X) <= _FEW_ROWS:
-            return classes.take(self.network.labels(self._plain_logits(X)))
+            # As below: a logistic network that has seen one class may still name a second.
+            return classes.take(self.network.labels(self._plain_logits(X)), mode="clip")
 
         def write(chunk: np.ndarray, labels: np.ndarray) -> None:
             # "clip" writes straight into the output, where "raise" would buffer it.
@@ -62,7 +63,7 @@ class Predictor:
 
     def probabilities(self, X: np.ndarray) -> np.ndarray:
         """Class probabilities (n_samples, n_classes) of the rows of X."""
-        n_classes = max(2, self.network.weights[-1].shape[1])
+        n_classes = 2 if self.network.output == "logistic" else self.network.weights[-1].shape[1]
         probabilities = np.empty((len(X), n_classes), dtype=self.network.dtype)
         if len(X) <= _FEW_ROWS:
             self._softmax(self._plain_logits(X), probabilities)

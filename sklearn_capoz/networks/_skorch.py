@@ -15,7 +15,14 @@ from ._module import MLPModule, load_network, module_arguments
 from ._network import DenseNetwork
 from ._optimizer import OptimizerState
 
-__all__ = ["MLPAdam", "MLPNet", "copy_net", "net_from_training", "rebuild_optimizer"]
+__all__ = [
+    "MLPAdam",
+    "MLPNet",
+    "check_device",
+    "copy_net",
+    "net_from_training",
+    "rebuild_optimizer",
+]
 
 
 class MLPAdam(torch.optim.Adam):
@@ -208,7 +215,25 @@ def copy_net(net: NeuralNetClassifier) -> NeuralNetClassifier:
     """
     new = object.__new__(type(net))
     new.__dict__.update(deepcopy(net.__dict__))
+    optimizer = getattr(new, "optimizer_", None)
+    if isinstance(optimizer, torch.optim.LBFGS):  # whose copies forget what they work on
+        optimizer._params, optimizer._numel_cache = optimizer.param_groups[0]["params"], None
     return new
+
+
+def check_device(device: str | torch.device) -> None:
+    """Raise ValueError where torch knows no such device, or sees none of this number."""
+    try:
+        known = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"device={device!r} is none of torch's: {error}") from error
+    n_devices = torch.cuda.device_count() if known.type == "cuda" else None
+    if n_devices == 0:
+        raise ValueError(f"device={device!r}: torch finds no CUDA device here; use device='cpu'.")
+    if n_devices is not None and (known.index or 0) >= n_devices:
+        raise ValueError(
+            f"device={device!r}: torch finds {n_devices} CUDA devices here, counted from 0."
+        )
 
 
 def rebuild_optimizer(
@@ -241,15 +266,28 @@ def rebuild_optimizer(
         group.update({key: value for key, value in old_group.items() if key != "params"})
     for name, parameter in new.get_all_learnable_params():
         old = old_parameters[name]
-        new.optimizer_.state[parameter].update(
-            {
-                key: _take(value, kept.get(name, ()))
-                if torch.is_tensor(value) and value.shape == old.shape
-                else deepcopy(value)
-                for key, value in old_state.get(old, {}).items()
-            }
-        )
+        state = old_state.get(old, {})
+        if all(_goes_along(value, old) for value in state.values()):
+            new.optimizer_.state[parameter].update(
+                {
+                    key: _take(value, kept.get(name, ()))
+                    if torch.is_tensor(value) and value.shape == old.shape
+                    else deepcopy(value)
+                    for key, value in state.items()
+                }
+            )
     return new
+
+
+def _goes_along(value, parameter: torch.Tensor) -> bool:
+    """Whether what an optimizer remembers of a parameter can be cut as the parameter is.
+
+    What LBFGS remembers of all parameters at once cannot, nor Adafactor's sums of rows and columns:
+    there the optimizer starts afresh.
+    """
+    if torch.is_tensor(value):
+        return value.ndim == 0 or value.shape == parameter.shape
+    return not isinstance(value, list)
 
 
 def _take(values: torch.Tensor, indices: tuple[np.ndarray | None, ...]) -> torch.Tensor:

@@ -1,6 +1,7 @@
 """The skorch net of an engine's network, and skorch nets after surgery."""
 
 import pickle
+from contextlib import nullcontext
 from copy import deepcopy
 
 import numpy as np
@@ -13,7 +14,12 @@ from torch import nn
 from sklearn_capoz.networks._engine import TrainingSettings, TrainingTask, initial_network, train
 from sklearn_capoz.networks._module import MLPModule, network_from_module
 from sklearn_capoz.networks._optimizer import flatten
-from sklearn_capoz.networks._skorch import MLPNet, net_from_training, rebuild_optimizer
+from sklearn_capoz.networks._skorch import (
+    MLPNet,
+    check_device,
+    net_from_training,
+    rebuild_optimizer,
+)
 
 
 def make_data(n_classes=3, dtype=np.float64):
@@ -180,6 +186,23 @@ def test_rebuilt_optimizer_holds_the_surviving_moments(optimizer):
     ):
         assert all(torch.equal(a[key], b[key]) for key in b)
     assert new.history is not net.history
+
+
+@pytest.mark.parametrize(
+    ("n_devices", "device", "message"),
+    [
+        (0, "cuda", "device='cuda': torch finds no CUDA device here; use device='cpu'"),
+        (2, "cuda:2", "device='cuda:2': torch finds 2 CUDA devices here, counted from 0"),
+        (2, "gpu", "device='gpu' is none of torch's: Expected one of cpu, cuda"),
+        (2, "cuda:1", None),
+        (0, "cpu", None),
+        (0, torch.device("cpu"), None),
+    ],
+)
+def test_devices_are_those_that_torch_finds(monkeypatch, n_devices, device, message):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: n_devices)
+    with nullcontext() if message is None else pytest.raises(ValueError, match=message):
+        check_device(device)
 
 
 def test_default_net_is_quiet_and_has_the_modules_parameters():
