@@ -7,17 +7,11 @@ so that a wrong call is answered at once.
 from __future__ import annotations
 
 import argparse
-import re
+import math
 import sys
 from pathlib import Path
 
 __all__ = ["add_map_parser", "add_train_parser"]
-
-#: A column name that is a wavelength, such as 2205.3, "2205 nm" or "2.205um".
-_WAVELENGTH = re.compile(r"\s*\d+(\.\d+)?\s*(nm|um|µm)?\s*", re.IGNORECASE)
-
-#: Samples that a class needs to be split into training, scoring, choosing and testing.
-_MIN_PER_CLASS = 10
 
 
 def add_train_parser(subparsers) -> None:
@@ -32,10 +26,11 @@ def add_train_parser(subparsers) -> None:
         "train",
         help="train a pruned model on a CSV table of spectra",
         description="Train on a CSV file with a spectrum in each row: a column for each band, "
-        "named by its wavelength in nm or um, and a column with the label. Other columns are "
-        "ignored. A part of the spectra is held out to test the model.",
+        "named by its wavelength in nm or um such as 2205.3, R2205 or '2.205 um', and a column "
+        "with the label. Other columns are ignored. A part of the spectra is held out to test the "
+        "model.",
     )
-    parser.add_argument("spectra", type=Path, help="CSV file")
+    parser.add_argument("spectra", type=Path, help="CSV file in UTF-8; commas, semicolons or tabs")
     parser.add_argument("--label", required=True, help="name of the column with the labels")
     parser.add_argument("--output", required=True, type=Path, help="model file, by custom .capoz")
     parser.add_argument(
@@ -45,16 +40,29 @@ def add_train_parser(subparsers) -> None:
         "then stay together, to train on, to validate on or to test on (without it, they are "
         "split at random, and repeats flatter the test)",
     )
-    parser.add_argument("--units", type=int, default=30, help="hidden units at first (30)")
-    parser.add_argument("--iterations", type=int, default=5, help="rounds of pruning (5)")
+    parser.add_argument(
+        "--bad-bands",
+        type=_nm_ranges,
+        default=(),
+        metavar="NM",
+        help="wavelengths to leave out, such as 1340-1450,1790-1960,2005",
+    )
+    parser.add_argument(
+        "--units", type=_number(int, 1), default=30, help="hidden units at first (30)"
+    )
+    parser.add_argument(
+        "--iterations", type=_number(int, 0), default=5, help="rounds of pruning (5)"
+    )
     parser.add_argument(
         "--tolerance",
-        type=float,
+        type=_number(float, 0, 1),
         default=0.01,
         help="validation accuracy that a smaller network may give up (0.01)",
     )
-    parser.add_argument("--test-fraction", type=float, default=0.2, help="share held out (0.2)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of everything random (0)")
+    parser.add_argument("--test-fraction", type=_share, default=0.2, help="share held out (0.2)")
+    parser.add_argument(
+        "--seed", type=_number(int, 0, 2**32 - 1), default=0, help="seed of everything random (0)"
+    )
     parser.add_argument("--quiet", action="store_true", help="show no progress bar")
     parser.set_defaults(run=_train)
 
@@ -94,22 +102,65 @@ def add_map_parser(subparsers) -> None:
     parser.set_defaults(run=_map)
 
 
+def _number(kind, least, most=math.inf):
+    """Type of an argument that is a number between two others, ends included."""
+
+    def convert(text):
+        value = kind(text)
+        if not least <= value <= most:
+            upper = "" if most == math.inf else f" and at most {most}"
+            raise argparse.ArgumentTypeError(f"must be at least {least}{upper}, got {text}")
+        return value
+
+    convert.__name__ = kind.__name__  # argparse names it for what is no number
+    return convert
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"must be between 0 and 1, got {text}")
+    return value
+
+
+def _nm_ranges(text: str) -> list[tuple[float, float]]:
+    """Read ranges such as 1340-1450,2005."""
+    ranges = []
+    for part in text.split(","):
+        low, dash, high = part.partition("-")
+        try:
+            ends = float(low), float(high if dash else low)
+        except ValueError:
+            ends = math.nan, math.nan
+        if not 0 < ends[0] <= ends[1] < math.inf:
+            raise argparse.ArgumentTypeError(
+                f"{part.strip()!r} is no wavelength in nm such as 2005, and no range of them such "
+                "as 1340-1450"
+            )
+        ranges.append(ends)
+    return ranges
+
+
 def _train(arguments: argparse.Namespace) -> None:
     from sklearn.metrics import balanced_accuracy_score
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     from . import PrunedMLPClassifier, SpectralAbsorptionIndex
+    from ._spectra_table import check_reflectance, read_spectra
     from .deploy import save_model
 
     output = arguments.output
     if output.is_dir() or not output.parent.is_dir():
         raise FileNotFoundError(f"--output {output}: no file can be written there.")
-    X, y, groups, wavelengths = _read_spectra(arguments.spectra, arguments.label, arguments.group)
-    print(
-        f"{len(X)} spectra of {len(set(y))} classes, {len(wavelengths)} bands from "
-        f"{min(wavelengths):g} to {max(wavelengths):g} nm"
-    )
+    if output.exists() and output.samefile(arguments.spectra):
+        raise FileExistsError(f"--output {output} is the table of spectra; name another file.")
+    table = read_spectra(arguments.spectra, arguments.label, arguments.group, arguments.bad_bands)
+    X, y, groups = table.X, table.y, table.groups
+    print(table)
+    index, scaler = SpectralAbsorptionIndex(table.wavelengths.tolist()), StandardScaler()
+    features = index.fit_transform(X)
+    check_reflectance(arguments.spectra, table, features)
     train, validation, test = _split(y, groups, arguments.test_fraction, arguments.seed)
     network = PrunedMLPClassifier(
         (arguments.units,),
@@ -119,11 +170,10 @@ def _train(arguments: argparse.Namespace) -> None:
         verbose=not arguments.quiet,
         random_state=arguments.seed,
     )
-    index, scaler = SpectralAbsorptionIndex(wavelengths), StandardScaler()
-    prepared = scaler.fit_transform(index.fit_transform(X[train]))
+    prepared = scaler.fit_transform(features[train])
     own = {}
     if validation is not None:
-        own["X_val"] = scaler.transform(index.transform(X[validation]))
+        own["X_val"] = scaler.transform(features[validation])
         own["y_val"] = y[validation]
     network.fit(prepared, y[train], **own)
     model = make_pipeline(index, scaler, network)
@@ -152,11 +202,15 @@ def _split(y, groups, test_fraction: float, seed: int):
     from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 
     if groups is None:
+        n_classes, n_test = len(set(y)), math.ceil(test_fraction * len(y))
+        if min(n_test, len(y) - n_test) < n_classes:
+            raise ValueError(
+                f"--test-fraction {test_fraction:g} holds out {n_test} of {len(y)} spectra; "
+                f"{n_classes} labels need {n_classes} to test on and {n_classes} to train on."
+            )
         rows = np.arange(len(y))
         train, test = train_test_split(rows, test_size=test_fraction, stratify=y, random_state=seed)
         return train, None, test
-    if not 0 < test_fraction < 1:
-        raise ValueError(f"--test-fraction must be between 0 and 1, got {test_fraction:g}.")
     # One fold to test on, one to validate on, and at least one to train on.
     n_folds = max(3, round(1 / test_fraction))
     samples_of = {name: len(set(groups[y == name])) for name in np.unique(y)}
@@ -170,58 +224,6 @@ def _split(y, groups, test_fraction: float, seed: int):
     folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(y, y, groups)
     parts = [part for _, part in folds]
     return np.concatenate(parts[2:]), parts[1], parts[0]
-
-
-def _read_spectra(path: Path, label: str, group: str | None):
-    """Read reflectance (n_spectra, n_bands), labels, samples if asked, and wavelengths in nm."""
-    import numpy as np
-    import pandas as pd
-
-    from .exceptions import DataFormatError
-    from .spectral._wavelengths import wavelengths_nm
-
-    names = [label] if group is None else [label, group]
-    try:
-        table = pd.read_csv(path, dtype=dict.fromkeys(names, str))
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise DataFormatError(f"{path} is no table in CSV: {error}") from error
-    for name in names:
-        if name not in table.columns:
-            listed = ", ".join([c for c in table.columns if not _WAVELENGTH.fullmatch(c)][:10])
-            raise DataFormatError(
-                f"{path} has no column {name!r}; it has {listed or 'only bands'}."
-            )
-    bands = [c for c in table.columns if c not in names and _WAVELENGTH.fullmatch(c)]
-    if len(bands) < 3:
-        raise DataFormatError(
-            f"{path} has {len(bands)} columns named by a wavelength, such as 2205.3; at least 3 "
-            "are needed."
-        )
-    spectra = table[bands]
-    if texts := [c for c in bands if spectra[c].dtype.kind not in "iuf"]:
-        raise DataFormatError(f"{path}: column {texts[0]} must hold numbers.")
-    X = spectra.to_numpy(dtype=np.float64)
-    n_bad = int((~np.isfinite(X)).any(axis=1).sum())
-    n_unnamed = int(table[names].isna().any(axis=1).sum())
-    if n_bad or n_unnamed:
-        raise DataFormatError(
-            f"{path}: {n_bad} spectra have missing or infinite values, and {n_unnamed} no "
-            f"{' or no '.join(names)}; remove these rows or bands."
-        )
-    if np.median(np.abs(X)) > 5:
-        raise DataFormatError(
-            f"{path}: the median is {np.median(np.abs(X)):g}, and reflectance is 0 to 1; divide "
-            "by what stands for 1."
-        )
-    y = table[label].str.strip().to_numpy(dtype=str)
-    classes, counts = np.unique(y, return_counts=True)
-    if len(classes) < 2 or counts.min() < _MIN_PER_CLASS:
-        raise DataFormatError(
-            f"{path} must hold at least two classes of {_MIN_PER_CLASS} spectra each: the label "
-            f"'{classes[counts.argmin()]}' has {counts.min()}, and there are {len(classes)} labels."
-        )
-    groups = None if group is None else table[group].str.strip().to_numpy(dtype=str)
-    return X, y, groups, wavelengths_nm(spectra, len(bands)).tolist()
 
 
 def _map(arguments: argparse.Namespace) -> None:

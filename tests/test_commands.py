@@ -108,8 +108,6 @@ def test_too_few_samples_to_split(table, tmp_path):
              "--output", tmp_path / "m", "--units", 4, "--iterations", 1, "--quiet")  # fmt: skip
     with pytest.raises(ValueError, match=r"has spectra of 4 samples; .* at least 5 are needed"):
         run(*words)
-    with pytest.raises(ValueError, match=r"--test-fraction must be between 0 and 1, got 1\.5"):
-        run(*words, "--test-fraction", 1.5)
     assert not (tmp_path / "m").exists()
     run(*words, "--test-fraction", 0.33)
     assert (tmp_path / "m").exists()
@@ -172,6 +170,10 @@ def with_percent(table):
     table.iloc[:, 1:51] *= 100
 
 
+def with_fill(table):
+    table.iloc[5, [7, 8, 9, 12]] = -9999
+
+
 def with_a_rare_class(table):
     table.loc[[0, 1], "mineral"] = "Opal"
 
@@ -191,11 +193,12 @@ def without_bands(table):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (with_missing, "1 spectra have missing or infinite values"),
-        (with_text, r"column 2\.2008 must hold numbers"),
+        (with_missing, "1 spectra have missing or infinite values, at 2030 nm"),
+        (with_text, r"column 2\.2008 must hold numbers, found 'high'"),
         (with_percent, "reflectance is 0 to 1"),
+        (with_fill, r"1 of 1600 spectra \(the first is number 6\) .* -9999 stands there 4 times"),
         (with_a_rare_class, "the label 'Opal' has 2"),
-        (without_a_label, "and 1 no mineral"),
+        (without_a_label, "1 spectra have no mineral"),
         (with_one_class, "there are 1 labels"),
         (without_bands, "has 0 columns named by a wavelength"),
     ],
@@ -216,16 +219,47 @@ def test_files_that_are_no_table(table, tmp_path):
         run("train", path, "--label", "rock", "--output", output)
     with pytest.raises(DataFormatError, match="no column 'hill'; it has mineral, sample"):
         run("train", path, "--label", "mineral", "--group", "hill", "--output", output)
-    path.write_bytes(b"\xff\xfe\x00,1,2\n")
-    with pytest.raises(DataFormatError, match="is no table in CSV"):
-        run("train", path, "--label", "mineral", "--output", output)
-    path.write_bytes(b"")
-    with pytest.raises(DataFormatError, match="is no table in CSV"):
-        run("train", path, "--label", "mineral", "--output", output)
     with pytest.raises(FileNotFoundError, match=r"absent\.csv"):
         run("train", tmp_path / "absent.csv", "--label", "mineral", "--output", output)
     with pytest.raises(FileNotFoundError, match="no file can be written there"):
         run("train", path, "--label", "mineral", "--output", tmp_path / "absent" / "m.capoz")
+
+
+def test_the_table_is_not_overwritten(table, tmp_path):
+    path = tmp_path / "spectra.csv"
+    table.to_csv(path, index=False)
+    before = path.read_bytes()
+    (tmp_path / "here").symlink_to(tmp_path)
+    with pytest.raises(FileExistsError, match="is the table of spectra; name another file"):
+        run("train", path, "--label", "mineral", "--output", tmp_path / "here" / "spectra.csv")
+    assert path.read_bytes() == before
+
+
+def test_nothing_is_trained_before_the_spectra_are_checked(table, tmp_path, monkeypatch):
+    monkeypatch.setattr(PrunedMLPClassifier, "fit", lambda *_: pytest.fail("trained"))
+    path, bad = tmp_path / "spectra.csv", table.copy()
+    bad.iloc[-1, 20] = 0  # may well be held out
+    bad.iloc[-1, 21:26] = -0.2
+    words = ("train", path, "--label", "mineral", "--output", tmp_path / "m")
+    bad.to_csv(path, index=False)
+    with pytest.raises(DataFormatError, match=r"at [\d.]+-[\d.]+ nm"):
+        run(*words)
+    table.to_csv(path, index=False)
+    with pytest.raises(ValueError, match="holds out 2 of 1600 spectra; 3 labels need 3"):
+        run(*words, "--test-fraction", 0.001)
+
+
+def test_bad_bands_are_as_if_they_were_not_there(table, tmp_path, capsys):
+    table = table.copy()
+    table[["1.9900", "2.2008", "2.2108"]] = "no"
+    table.to_csv(tmp_path / "spectra.csv", index=False)
+    words = ("train", tmp_path / "spectra.csv", "--label", "mineral", "--output", tmp_path / "m",
+             "--units", 4, "--iterations", 0, "--quiet", "--bad-bands")  # fmt: skip
+    run(*words, "1990,2195-2215")
+    assert "47 bands from 2000 to 2480 nm" in capsys.readouterr().out
+    assert load_model(tmp_path / "m").n_features_in_ == 47
+    with pytest.raises(DataFormatError, match="the table has no band from 1340 to 1450 nm"):
+        run(*words, "1990,1340-1450")
 
 
 def test_what_is_no_model_is_refused(scene_path, tmp_path):
@@ -233,6 +267,26 @@ def test_what_is_no_model_is_refused(scene_path, tmp_path):
     (tmp_path / "m.capoz").write_bytes(b"nothing of the kind")
     with pytest.raises(DataFormatError):
         run("map", path, "--model", tmp_path / "m.capoz", "--output", tmp_path / "map.tif")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--test-fraction", "0", "must be between 0 and 1, got 0"),
+        ("--test-fraction", "1.5", "must be between 0 and 1, got 1.5"),
+        ("--units", "0", "must be at least 1, got 0"),
+        ("--units", "few", "invalid int value: 'few'"),
+        ("--iterations", "-1", "must be at least 0, got -1"),
+        ("--tolerance", "nan", "must be at least 0 and at most 1, got nan"),
+        ("--seed", "-1", "must be at least 0 and at most 4294967295, got -1"),
+        ("--bad-bands", "1340-1450,water", "'water' is no wavelength in nm such as 2005"),
+        ("--bad-bands", "1450-1340", "'1450-1340' is no wavelength in nm"),
+    ],
+)
+def test_wrong_numbers_are_explained_at_once(option, value, message, capsys):
+    with pytest.raises(SystemExit):
+        run("train", "absent.csv", "--label", "mineral", "--output", "m", option, value)
+    assert f"argument {option}: {message}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,12 @@ from itertools import pairwise
 import numpy as np
 
 # Imaging spectrometers see 0.2 to 30 um. A list between the two limits could be either unit.
-_LARGEST_UM = 30.0
-_SMALLEST_NM = 200.0
+LARGEST_UM = 30.0
+SMALLEST_NM = 200.0
 # From X rays to heat: what lies outside, in nm, was given in another unit than was said.
-_PLAUSIBLE = 10.0, 100_000.0
+PLAUSIBLE_NM = 10.0, 100_000.0
 
-_NUMBER = re.compile(r"(\d+(?:\.\d+)?)\s*(nm|um|µm|μm|micrometers?|nanometers?)?", re.I)
+NUMBER = re.compile(r"(\d+(?:\.\d+)?)\s*(nm|um|µm|μm|micrometers?|nanometers?)?", re.I)
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def wavelengths_nm(X, n_bands, wavelengths=None, unit=None):
         raise ValueError("wavelengths must be positive and finite; leave bad bands to bad_bands.")
     found = _unit_of(values, unit)
     nm = values * 1000.0 if found == "um" else values.copy()
-    if nm.min() < _PLAUSIBLE[0] or nm.max() > _PLAUSIBLE[1]:
+    if nm.min() < PLAUSIBLE_NM[0] or nm.max() > PLAUSIBLE_NM[1]:
         raise ValueError(
             f"Wavelengths from {values.min():g} to {values.max():g} {found} are none of imaging "
             f"spectroscopy: they are in another unit than {found!r}. Pass them in nm or um and "
@@ -211,13 +211,13 @@ def distinct_labels(nm):
 def _unit_of(values, unit):
     if unit is not None:
         return unit
-    if values.max() <= _LARGEST_UM:
+    if values.max() <= LARGEST_UM:
         return "um"
-    if values.min() >= _SMALLEST_NM:
+    if values.min() >= SMALLEST_NM:
         return "nm"
     raise ValueError(
         f"Wavelengths from {values.min():g} to {values.max():g} are neither clearly micrometres "
-        f"(at most {_LARGEST_UM:g}) nor clearly nanometres (at least {_SMALLEST_NM:g}). "
+        f"(at most {LARGEST_UM:g}) nor clearly nanometres (at least {SMALLEST_NM:g}). "
         "Pass unit='nm' or unit='um', or wavelengths='index' if they are band numbers."
     )
 
@@ -230,18 +230,18 @@ def _from_column_names(X, unit):
             "band, in nm or um; or give X as a DataFrame whose column names hold them; or pass "
             "wavelengths='index' to use the band numbers 0, 1, 2, ... as positions."
         )
-    parsed = [_parse_name(name) for name in names]
+    parsed = [parse_name(name) for name in names]
     units = {found for _, found in parsed}
     if len(units) > 1:
         raise ValueError(f"The column names mix units: {sorted(map(str, units))}.")
     return np.array([value for value, _ in parsed]), unit or units.pop()
 
 
-def _parse_name(name):
+def parse_name(name):
     """Wavelength and unit (or None) of one column name such as 2205.3, "R2205" or "2.205 um"."""
     if isinstance(name, int | float | np.number):
         return float(name), None
-    found = _NUMBER.findall(str(name))
+    found = NUMBER.findall(str(name))
     with_unit = [pair for pair in found if pair[1]]
     if len(with_unit) == 1 or len(found) == 1:
         value, unit = (with_unit or found)[0]
