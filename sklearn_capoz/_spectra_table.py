@@ -293,7 +293,7 @@ def _listed(names: list[str], ends: int = 3) -> str:
 
 
 def _runs(nm: np.ndarray, mask: np.ndarray) -> str:
-    """Wavelengths where the mask is True, as --bad-bands takes them: "1990-2040, 2100"."""
+    """Wavelengths where the mask is True, as --bad-bands takes them: "1990-2040,2100"."""
     order = np.argsort(nm)
     ordered, edges = nm[order], np.diff(np.pad(mask[order].astype(int), 1))
     starts, stops = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1
@@ -301,4 +301,4 @@ def _runs(nm: np.ndarray, mask: np.ndarray) -> str:
         f"{ordered[i]:g}" if i == j else f"{ordered[i]:g}-{ordered[j]:g}"
         for i, j in zip(starts, stops, strict=True)
     ]
-    return _listed(runs)
+    return _listed(runs).replace(" ", "")
