@@ -228,7 +228,9 @@ def _split(y, groups, test_fraction: float, seed: int):
 
 def _map(arguments: argparse.Namespace) -> None:
     from .deploy import load_model, predict_scene
+    from .deploy._scene_output import refuse_inputs
 
+    refuse_inputs(arguments.output, [arguments.model])
     try:
         found = predict_scene(
             load_model(arguments.model),

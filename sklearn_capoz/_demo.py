@@ -110,7 +110,9 @@ def _write(folder: Path, features: Pipeline, paths: dict[str, PruningPath], seed
         folder / "path.png", dpi=150, bbox_inches="tight"
     )
     scene = make_mineral_scene((200, 240), random_state=seed)
-    before, after = (predict_scene(model, scene.cube) for model in (dense, pruned))
+    before, after = (
+        predict_scene(model, scene.cube, wavelengths=scene.wavelengths) for model in (dense, pruned)
+    )
     assert before.codes is not None  # the map is in memory, no file was asked for
     assert after.codes is not None
     MineralMapDisplay(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
-from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
@@ -16,9 +17,11 @@ from sklearn_capoz.displays import class_colors
 from sklearn_capoz.exceptions import DataFormatError
 from sklearn_capoz.spectral._wavelengths import bad_band_mask
 
+from ._scene_arrays import DaskSource
 from ._scene_bands import match_bands, model_wavelengths, n_model_bands, scene_wavelengths
 from ._scene_check import check_content
-from ._scene_formats import Legend, check_output, publish, write_layers
+from ._scene_formats import Legend, write_layers
+from ._scene_output import check_files, check_output, publish
 from ._scene_pixels import NO_DATA, PixelClassifier, scene_layers
 from ._scene_run import current_client, on_cluster, on_threads, run_blocks
 from ._scene_source import Source
@@ -101,7 +104,8 @@ def predict_scene(
         `xarray.DataArray` are told by their names.
     output : path, default=None
         ``.tif`` writes a GeoTIFF with colour table, and class names in its ``.aux.xml``;
-        ``.hdr`` writes an ENVI classification. Coordinates are kept. None returns arrays.
+        ``.hdr`` writes an ENVI classification. Coordinates are kept. None returns arrays. Files
+        of an earlier map under this name are replaced; layers that the new one lacks are removed.
     proba : bool, default=False
         Also give the probability of each class, in a file ``<output>_probability``.
     features : fitted transformer, "model" or None, default=None
@@ -112,13 +116,15 @@ def predict_scene(
         Pixels whose most likely class has a smaller probability are "rejected".
     nodata : float, default=None
         The stored number that says "not measured". None takes the file's. NaN and infinite
-        values always say so. A pixel has no data if any number that it needs is missing, or if
-        the steps before the classifier give NaN for it.
+        values always say so, and so does the mask of a masked array. A pixel has no data if any
+        number that it needs is missing, if all of them are exactly 0, as beside an image or in
+        the dark, or if the steps before the classifier give NaN for it.
     scale : float, default=None
         The stored number that stands for reflectance 1. None takes the file's, and 1 for
         floating-point numbers without one.
     wavelengths : array-like of shape (n_bands,), nm or um, default=None
-        The scene's band centres. None takes the file's.
+        The scene's band centres. None takes the file's. If only the model or only the scene
+        knows them, bands are matched by position, with a warning.
     bad_bands : array-like, default=None
         Bands to leave out: a boolean mask, True for bad, or band numbers from 0. None takes the
         file's bad-band list.
@@ -148,7 +154,8 @@ def predict_scene(
     DataFormatError
         If a file is not what its header says, or no pixel has data.
     ValueError
-        If the bands do not match, a parameter is out of range, or `resume` finds another run.
+        If the bands do not match, a parameter is out of range, `resume` finds another run, or
+        the result would take the place of a file that is read.
     OSError
         If the result cannot be written; finished blocks are kept.
 
@@ -175,13 +182,17 @@ def predict_scene(
     if resume and path is None:
         raise ValueError("resume=True needs an output: without one nothing is kept to resume.")
     check_scalar(max_band_gap, "max_band_gap", Real, min_val=0)
-    opened = open_source(source)
+    opened = _settled(
+        open_source(source), nodata=nodata, scale=scale, wavelengths=wavelengths,
+        bad_bands=bad_bands,
+    )  # fmt: skip
     classify = _classifier(
         estimator, opened, proba=proba, features=features, reject_below=reject_below,
-        nodata=nodata, scale=scale, wavelengths=wavelengths, bad_bands=bad_bands,
         max_band_gap=max_band_gap,
     )  # fmt: skip
-    if isinstance(source, (str, PathLike)):
+    if path is not None:
+        check_files(path, [layer.name for layer in classify.layers], opened.files)
+    if not isinstance(opened, DaskSource):  # a few rows of which may cost as much as all
         check_content(opened, classify.scale, check_range=scale is None)
     rows = _block_rows(opened, len(classify.match.bands), block_rows)
     legend = _legend(estimator.classes_, rejects=reject_below is not None)
@@ -234,30 +245,34 @@ def _check_estimator(estimator, *, proba: bool, reject_below: float | None) -> N
         check_scalar(reject_below, "reject_below", Real, min_val=0, max_val=1)
 
 
-def _classifier(
-    estimator, source: Source, *, proba, features, reject_below, nodata, scale, wavelengths,
-    bad_bands, max_band_gap,
-) -> PixelClassifier:  # fmt: skip
-    """Settle what the caller, the file and the model say about bands and numbers."""
+def _settled(source: Source, *, nodata, scale, wavelengths, bad_bands) -> Source:
+    """Put what the caller says about bands and numbers above what the file says."""
+    said: dict[str, Any] = {}
     n_bands = source.shape[2]
     if wavelengths is not None:
-        wavelengths = scene_wavelengths(wavelengths, n_bands)
-    else:
-        wavelengths = source.wavelengths
+        said["wavelengths"] = scene_wavelengths(wavelengths, n_bands)
     if bad_bands is not None:
-        good = ~bad_band_mask(bad_bands, n_bands)
-    else:
-        good = np.ones(n_bands, dtype=bool) if source.good is None else source.good
+        said["good"] = ~bad_band_mask(bad_bands, n_bands)
+    if nodata is not None:
+        said["nodata"] = float(nodata)
     scale = source.scale if scale is None else scale
     if scale is None and source.dtype.kind in "iu":
         raise ValueError(
             f"the scene holds integers ({source.dtype}) and does not say which stands for "
-            "reflectance 1: pass scale=, such as scale=10000 (scale=1 if the model was trained on "
-            "such integers)."
+            "reflectance 1: give it as scale, such as 10000 (1 if the model was trained on such "
+            "integers)."
         )
-    scale = 1.0 if scale is None else float(scale)
-    if not (np.isfinite(scale) and scale > 0):
-        raise ValueError(f"scale must be a number above 0, got {scale!r}.")
+    if scale is not None:
+        said["scale"] = scale = float(scale)
+        if not (np.isfinite(scale) and scale > 0):
+            raise ValueError(f"scale must be a number above 0, got {scale!r}.")
+    return replace(source, **said)
+
+
+def _classifier(
+    estimator, source: Source, *, proba, features, reject_below, max_band_gap
+) -> PixelClassifier:
+    """Settle what the scene and the model say about bands and layers."""
     if isinstance(features, str) and features == "model":
         features = estimator[0] if hasattr(estimator, "steps") else features
     if features is not None and not hasattr(features, "get_feature_names_out"):
@@ -265,16 +280,23 @@ def _classifier(
             "features must be a fitted transformer with get_feature_names_out, or 'model' for the "
             f"first step of a Pipeline; got {features!r}."
         )
-    match = match_bands(
-        wavelengths, good, n_model_bands(estimator), model_wavelengths(estimator), max_band_gap
-    )
+    good = np.ones(source.shape[2], dtype=bool) if source.good is None else source.good
+    wanted = model_wavelengths(estimator)
+    match = match_bands(source.wavelengths, good, n_model_bands(estimator), wanted, max_band_gap)
+    if (wanted is None) != (source.wavelengths is None):
+        warnings.warn(
+            f"bands were matched by position, the {len(match.bands)} of the scene to those of the "
+            f"model: the {'model' if wanted is None else 'scene'} does not say its wavelengths. "
+            "See that they are the same bands in the same order.",
+            stacklevel=3,
+        )
     return PixelClassifier(
         estimator=estimator,
         match=match,
         layers=scene_layers(estimator, proba=proba, features=features),
         features=features,
-        scale=scale,
-        nodata=source.nodata if nodata is None else float(nodata),
+        scale=1.0 if source.scale is None else source.scale,
+        nodata=source.nodata,
         reject_below=reject_below,
     )
 
@@ -298,12 +320,14 @@ def _legend(classes, *, rejects: bool) -> Legend:
 def _request(classify: PixelClassifier, source: Source) -> dict[str, str]:
     """Fingerprint what must be the same for a run to be continued."""
     match = classify.match
-    settings = [match.bands, match.lower, match.upper, match.weight, classify.layers]
-    settings += [classify.scale, classify.nodata, classify.reject_below]
     return {
         "model": joblib.hash([classify.estimator, classify.features]),
         "scene": source.identity,
-        "settings": joblib.hash(settings),
+        "bands": joblib.hash([match.bands, match.lower, match.upper, match.weight]),
+        "layers": ", ".join(layer.name for layer in classify.layers),
+        "scale": repr(classify.scale),
+        "nodata": repr(classify.nodata),
+        "reject_below": repr(classify.reject_below),
     }
 
 
@@ -315,7 +339,8 @@ def _count(store: Store, n_codes: int) -> np.ndarray:
     if counts[NO_DATA] == counts.sum():
         raise DataFormatError(
             "no pixel of the scene has data in all the bands that the model needs: every one "
-            "holds NaN, infinity or the no-data value somewhere. If single bands are to blame, "
-            "name them in bad_bands=; if the no-data value is, pass nodata=."
+            "holds NaN, infinity or the no-data value somewhere, or 0 everywhere. If single bands "
+            "are to blame, the file's bad-band list or bad_bands has to name them; if the no-data "
+            "value is, give the right one as nodata."
         )
     return counts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,13 @@ _SPECTRAL_DIMENSIONS = ("wavelength", "wavelengths", "wl", "band", "bands", "spe
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ArraySource(Source):
-    """A cube in memory or in a memmap, rows first and bands last."""
+    """A cube in memory or in a memmap, rows first and bands last; it may be masked."""
 
     cube: Any
 
     def read(self, start, stop, bands, scratch):
-        return np.asarray(take_bands(self.cube[start:stop], bands))
+        block = take_bands(self.cube[start:stop], bands)
+        return block if isinstance(block, np.ma.MaskedArray) else np.asarray(block)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -61,8 +63,14 @@ def open_array(array) -> Source:
         return DaskSource(shape=array.shape, dtype=array.dtype, identity=identity, array=array)
     if isinstance(array, np.ndarray):
         _check_cube(array)
-        identity = _fingerprint(array)
-        return ArraySource(shape=array.shape, dtype=array.dtype, identity=identity, cube=array)
+        mapped = array.filename if isinstance(array, np.memmap) else None
+        return ArraySource(
+            shape=array.shape,
+            dtype=array.dtype,
+            identity=_fingerprint(array),
+            files=() if mapped is None else (Path(mapped),),
+            cube=array,
+        )
     raise TypeError(
         "source must be a path (ENVI header or data file, GeoTIFF), a numpy or memmap cube "
         f"(n_rows, n_columns, n_bands), an xarray.DataArray or a dask array; got {kind}."
@@ -83,7 +91,9 @@ def _fingerprint(cube: np.ndarray) -> str:
     """Checksum of up to 64 rows: enough to tell scenes apart, cheap on a memmap of any size."""
     checksum = 0
     for row in np.unique(np.linspace(0, len(cube) - 1, 64).astype(int)):
-        checksum = zlib.crc32(np.ascontiguousarray(cube[row]).data, checksum)
+        checksum = zlib.crc32(np.ascontiguousarray(np.ma.getdata(cube[row])).data, checksum)
+        if isinstance(cube, np.ma.MaskedArray):
+            checksum = zlib.crc32(np.ma.getmaskarray(cube[row]).tobytes(), checksum)
     return f"array {cube.shape} {cube.dtype} {checksum:08x}"
 
 
@@ -106,8 +116,11 @@ def _open_xarray(array) -> Source:
             unit = coordinate.attrs.get("units", coordinate.attrs.get("unit"))
             wavelengths = scene_wavelengths(coordinate.values, coordinate.size, unit)
             break
-    nodata = array.attrs.get("_FillValue", array.encoding.get("_FillValue"))
+    said = {**array.encoding, **array.attrs}
+    nodata = said.get("_FillValue", said.get("nodata"))
     settings = {**vars(base), "wavelengths": wavelengths, "nodata": nodata}
+    if isinstance(opened_from := array.encoding.get("source"), str):
+        settings["files"] = (*base.files, Path(opened_from))
     settings["georeference"] = _xarray_georeference(ordered, rows, columns)
     return type(base)(**settings)
 

@@ -113,17 +113,14 @@ class BandMatch:
         -------
         X : ndarray of shape (n_valid, n_model_bands), reflectance
         valid : ndarray of shape (n_rows, n_columns), bool
-            False where any number that the pixel needs is missing.
+            False where any number that the pixel needs is missing, and where all are 0.
         """
         n_rows, n_columns, _ = block.shape
+        nodata = as_stored(nodata, block.dtype)
+        block = _plain(block)
         X = scratch.empty("X", (n_rows * n_columns, len(self.lower)), dtype)
         valid = np.empty((n_rows, n_columns), dtype=bool)
-        if not block.dtype.isnative:
-            block = block.astype(block.dtype.newbyteorder("="))
-        _gather(
-            block, self.lower, self.upper, self.weight, scale, as_stored(nodata, block.dtype),
-            X, valid,
-        )  # fmt: skip
+        _gather(block, self.lower, self.upper, self.weight, scale, nodata, X, valid)
         return (X if valid.all() else X[valid.ravel()]), valid
 
 
@@ -131,7 +128,18 @@ def as_stored(nodata: float | None, dtype: np.dtype) -> float:
     """Round the no-data value to what a file of this dtype can hold; NaN equals nothing."""
     if nodata is None:
         return np.nan
-    return float(np.float32(nodata)) if dtype == np.float32 else float(nodata)
+    with np.errstate(over="ignore"):  # to infinity, which says the same
+        return float(dtype.type(nodata)) if dtype.kind == "f" else float(nodata)
+
+
+def _plain(block: np.ndarray) -> np.ndarray:
+    """Turn what numba does not take into what it does: masks, half precision, foreign order."""
+    if isinstance(block, np.ma.MaskedArray):
+        # With room for NaN, and for every number that was there.
+        block = np.ma.filled(block.astype(np.result_type(block.dtype, np.float32)), np.nan)
+    if block.dtype.kind == "f" and block.dtype.itemsize not in (4, 8):
+        return block.astype(np.float32)
+    return block if block.dtype.isnative else block.astype(block.dtype.newbyteorder("="))
 
 
 @njit(cache=True, nogil=True)
@@ -152,6 +160,13 @@ def _gather(block, lower, upper, weight, scale, nodata, X, valid):  # pragma: no
                     valid[row, column] = False
                     break
                 X[pixel, j] = value / scale
+            # All 0 is beside the image or dark; rare enough to be looked at a second time.
+            if valid[row, column] and X[pixel, 0] == 0.0:
+                for band in range(block.shape[2]):
+                    if block[row, column, band] != 0:
+                        break
+                else:
+                    valid[row, column] = False
 
 
 def match_bands(
@@ -213,8 +228,8 @@ def _match_by_count(good: np.ndarray, n_model_bands: int, scene_is_blind: bool) 
     )
     raise ValueError(
         f"the model takes {n_model_bands} bands, the scene has {len(good)} ({int(good.sum())} of "
-        f"them good), and {missing} to match them by: pass wavelengths=, bad_bands=, or a model "
-        "fitted with wavelengths."
+        f"them good), and {missing} to match them by: give wavelengths and bad_bands, or take a "
+        "model fitted with wavelengths."
     )
 
 
@@ -225,7 +240,7 @@ def _check_gaps(centres: np.ndarray, wanted: np.ndarray, max_gap: float) -> None
         listed = ", ".join(f"{w:.0f}" for w in far[:5]) + (", ..." if far.size > 5 else "")
         raise ValueError(
             f"{far.size} of the model's {wanted.size} bands ({listed} nm) have no good band of "
-            f"the scene within max_band_gap={max_gap:g} nm; the scene's good bands span "
-            f"{centres[0]:.0f} to {centres[-1]:.0f} nm. Train a model on bands that the scene "
+            f"the scene within {max_gap:g} nm (max_band_gap); the scene's good bands span "
+            f"{centres[0]:.5g} to {centres[-1]:.5g} nm. Train a model on bands that the scene "
             "has, correct its bad-band list, or allow a wider gap."
         )

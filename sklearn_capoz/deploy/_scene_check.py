@@ -18,17 +18,20 @@ __all__ = ["check_content"]
 #: Pairs of rows that are looked at, and columns of each.
 N_PAIRS, N_COLUMNS = 4, 512
 
+#: Numbers that are looked at for what is no measurement.
+N_NUMBERS = 20_000
+
 #: Reflectance is 0 to 1; a scene whose median lies outside this range is something else.
 PLAUSIBLE = (1e-5, 5.0)
 
 
 def check_content(source: Source, scale: float, *, check_range: bool) -> None:
-    """Compare a few rows with what the header says.
+    """Compare a few rows with what the header, or the caller, says.
 
     Parameters
     ----------
     source : Source
-        Read from a file.
+        A file, or an array, of which only the range is checked.
     scale : float
         Stored numbers are reflectance times this.
     check_range : bool
@@ -47,8 +50,9 @@ def check_content(source: Source, scale: float, *, check_range: bool) -> None:
     if check_range and values.size and not PLAUSIBLE[0] <= np.median(values) <= PLAUSIBLE[1]:
         raise DataFormatError(
             f"the scene's median is {np.median(values):.3g}, and reflectance is 0 to 1: its data "
-            "type, byte order or reflectance scale factor is wrong. Pass scale= the stored number "
-            "that stands for reflectance 1 (scale=1 if the model was trained on such numbers)."
+            "type, byte order, reflectance scale factor or no-data value (nodata) is wrong or "
+            "missing. Give as scale the stored number that stands for reflectance 1 (1 if the "
+            "model was trained on such numbers)."
         )
 
 
@@ -76,8 +80,9 @@ def _check_layout(source: EnviSource, pairs: np.ndarray) -> None:
             raise DataFormatError(
                 f"{source.path} looks like '{name}', and {source.header_path.name} says "
                 f"interleave = {source.interleave}, byte order = "
-                f"{int(source.dtype.newbyteorder('=') != source.dtype)}. Correct the header; if "
-                "it is right, pass the cube as a numpy.memmap."
+                f"{int(source.dtype.newbyteorder('=') != source.dtype)}. Correct the header. If "
+                "it is right, a no-data value that it does not state may be the cause: give it as "
+                "nodata; or predict_scene takes the cube as a numpy.memmap."
             )
 
 
@@ -91,9 +96,28 @@ def _sample(source: Source) -> np.ndarray:
     with source.reading(), np.errstate(all="ignore"):  # signalling NaN in misread numbers
         for start in starts.tolist():
             block = source.read(start, min(start + 2, n_rows), bands, scratch)[:, :N_COLUMNS]
-            values = block.astype(np.float64)
+            values = np.ma.filled(block.astype(np.float64), np.nan)
             pairs.append(np.where((values == nodata) | ~np.isfinite(values), np.nan, values))
-    return np.stack(pairs)
+        return _without_fill(np.stack(pairs))
+
+
+def _without_fill(pairs: np.ndarray) -> np.ndarray:
+    """Leave out fill that nobody declared: the most frequent number, and those far off the others.
+
+    To go by the numbers alone does the same to a scene in whatever order it is read.
+    """
+    known = pairs[~np.isnan(pairs)]
+    some = known[np.linspace(0, known.size - 1, min(known.size, N_NUMBERS)).astype(int)]
+    numbers, counts = np.unique(some, return_counts=True)
+    if not numbers.size:
+        return pairs
+    fill = numbers[counts.argmax()]
+    others = some[some != fill]
+    low, high = np.percentile(others, [5, 95]) if others.size else (fill, fill)
+    reach = 10 * (high - low)
+    with np.errstate(invalid="ignore"):
+        far = (pairs < low - reach) | (pairs > high + reach)
+    return np.where((pairs == fill) | far, np.nan, pairs)
 
 
 def _coherence(pairs: np.ndarray) -> tuple[float, float]:

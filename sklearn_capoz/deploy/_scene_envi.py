@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+import tempfile
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
@@ -12,13 +12,11 @@ import numpy as np
 from sklearn_capoz.exceptions import DataFormatError
 
 from ._scene_bands import scene_wavelengths
+from ._scene_header import GEOREFERENCE, import_envi, read_header, write_header
 from ._scene_raster import quiet, raster_georeference
 from ._scene_source import Georeference, Source, file_identity, take_bands
 
-__all__ = ["EnviSource", "import_envi", "open_envi", "read_header"]
-
-#: A header of 10,000 bands with names, centres and widths has about 1 MB and 40,000 lines.
-MAX_HEADER_BYTES, MAX_HEADER_LINES = 4_000_000, 50_000
+__all__ = ["EnviSource", "open_envi"]
 
 INTERLEAVES = ("bip", "bil", "bsq")
 
@@ -58,48 +56,9 @@ class EnviSource(Source):
             raise DataFormatError(f"{self.path} became shorter while it was read.")
 
 
-def import_envi():
-    """Import the ENVI part of the `spectral` package."""
-    try:
-        from spectral.io import envi
-    except ImportError as error:
-        raise ImportError("ENVI files need spectral: pip install 'sklearn-capoz[scene]'") from error
-    return envi
-
-
-def read_header(path: Path) -> dict:
-    """Read an ENVI header: lower-case names -> text, or list of texts.
-
-    Raises
-    ------
-    DataFormatError
-        If the file is no ENVI header.
-    """
-    envi = import_envi()
-    # Before anything is parsed: a data file given by mistake may have any size.
-    if (size := path.stat().st_size) > MAX_HEADER_BYTES:
-        raise DataFormatError(f"{path} is no ENVI header: it has {size:,} bytes.")
-    content = path.read_bytes()
-    if not content.lstrip().startswith(b"ENVI"):
-        raise DataFormatError(f"{path} is no ENVI header: its first line must be 'ENVI'.")
-    try:
-        content.decode()
-    except UnicodeDecodeError as error:
-        raise DataFormatError(f"the ENVI header {path} is not UTF-8 text: {error}.") from error
-    if content.count(b"\n") + content.count(b"\r") > 2 * MAX_HEADER_LINES:
-        raise DataFormatError(f"{path} is no ENVI header: it has too many lines.")
-    try:
-        with warnings.catch_warnings():
-            # Names in capitals are as good as others.
-            warnings.simplefilter("ignore")
-            header = envi.read_envi_header(str(path))
-    except envi.EnviException as error:
-        raise DataFormatError(f"the ENVI header {path} cannot be read: {error}") from error
-    return {name.lower(): value for name, value in header.items()}
-
-
 def open_envi(path: Path) -> EnviSource:
     """Find header and data file, and check one against the other."""
+    import_envi()  # or say what to install
     header_path, data_path = _find_pair(path)
     fields = _Fields(read_header(header_path), header_path)
     if "library" in fields.text("file type", "").lower():
@@ -132,7 +91,8 @@ def open_envi(path: Path) -> EnviSource:
         good=fields.good_bands(shape[2]),
         scale=fields.number("reflectance scale factor"),
         nodata=fields.number("data ignore value"),
-        georeference=_georeference(data_path, fields.header),
+        georeference=_georeference(header_path, fields.header),
+        files=(data_path, header_path),
         path=data_path.resolve(),
         header_path=header_path.resolve(),
         interleave=interleave,
@@ -172,18 +132,23 @@ class _Fields:
         return int(text)
 
     def number(self, name: str) -> float | None:
-        if name not in self.header:
+        texts = self.texts(name)  # some programs put braces around a single number
+        if not texts or (len(texts) == 1 and texts[0].lower() in ("", "none")):
             return None
-        return self._floats(name, [self.text(name)])[0]
+        if len(texts) > 1:
+            raise DataFormatError(f"{self.path}: '{name}' must be one number, got {texts!r:.80}.")
+        return self._floats(name, texts)[0]
 
     def dtype(self) -> np.dtype:
         names = import_envi().envi_to_dtype
-        code, order = self.text("data type"), self.text("byte order")
+        code = self.text("data type")
         if code not in names or np.dtype(names[code]).kind not in "iuf":
             known = ", ".join(c for c in names if np.dtype(names[c]).kind in "iuf")
             raise DataFormatError(
                 f"{self.path}: 'data type' must be one of {known} (real numbers), got {code!r}."
             )
+        is_byte = np.dtype(names[code]).itemsize == 1
+        order = self.text("byte order", "0" if is_byte else None)
         if order not in ("0", "1"):
             raise DataFormatError(f"{self.path}: 'byte order' must be 0 or 1, got {order!r}.")
         return np.dtype(names[code]).newbyteorder("<>"[int(order)])
@@ -198,7 +163,8 @@ class _Fields:
         try:
             return scene_wavelengths(values, n_bands, unit)
         except ValueError as error:
-            raise DataFormatError(f"{self.path}: {error}") from error
+            said = f"The header says 'wavelength units = {unit}'."
+            raise DataFormatError(f"{self.path}: {error} {said}") from error
 
     def good_bands(self, n_bands: int) -> np.ndarray | None:
         values = self._per_band("bbl", n_bands)
@@ -249,16 +215,31 @@ def _find_data(header_path: Path, interleave: str) -> Path:
     )
 
 
-def _georeference(data_path: Path, header: dict) -> Georeference:
-    """Let GDAL read 'map info' and 'coordinate system string'; without it there is no GeoTIFF."""
+def _georeference(path: Path, header: dict) -> Georeference:
+    """Let GDAL read where the scene lies; without it there is no GeoTIFF.
+
+    It gets a scene of one pixel there: GDAL takes fewer headers than are read here.
+    """
     if "map info" not in header:
         return Georeference()
     try:
         import rasterio
     except ImportError:
         return Georeference()
-    try:
-        with quiet(), rasterio.open(data_path, driver="ENVI") as dataset:
-            return raster_georeference(dataset)
-    except rasterio.errors.RasterioError as error:
-        raise DataFormatError(f"'map info' of {data_path} cannot be read: {error}") from error
+    fields: dict[str, object] = {
+        "samples": 1,
+        "lines": 1,
+        "bands": 1,
+        "data type": 2,
+        "interleave": "bsq",
+    }
+    fields |= {"byte order": 0, **{name: header[name] for name in GEOREFERENCE if name in header}}
+    with tempfile.TemporaryDirectory() as folder:
+        pixel = Path(folder) / "pixel.img"
+        pixel.write_bytes(bytes(2))
+        write_header(pixel.with_suffix(".hdr"), fields)
+        try:
+            with quiet(), rasterio.open(pixel, driver="ENVI") as dataset:
+                return raster_georeference(dataset)
+        except rasterio.errors.RasterioError as error:
+            raise DataFormatError(f"'map info' of {path} cannot be read: {error}") from error

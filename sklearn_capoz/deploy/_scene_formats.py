@@ -1,4 +1,4 @@
-"""From the work folder to finished files: ENVI or GeoTIFF, checked, then renamed all at once."""
+"""From the work folder to finished files: ENVI or GeoTIFF, checked."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ._scene_envi import import_envi, read_header
+from ._scene_header import GEOREFERENCE, import_envi, read_header, write_header
+from ._scene_output import PROGRAM, layer_path
 from ._scene_pixels import NO_DATA, Layer
 from ._scene_raster import import_rasterio, quiet
 from ._scene_source import Georeference
 from ._scene_work import WorkFolder
 
-__all__ = ["Legend", "check_output", "publish", "write_layers"]
+__all__ = ["Legend", "write_layers"]
 
 #: Rows written to a GeoTIFF at a time; one strip of the file.
 STRIP_ROWS = 16
@@ -37,23 +38,6 @@ class Legend:
     colors: tuple[tuple[int, int, int], ...]
 
 
-def check_output(output) -> Path:
-    """Tell the format from the suffix, before any work, and see that its writer is there."""
-    path = Path(output)
-    suffix = path.suffix.lower()
-    if suffix in (".tif", ".tiff"):
-        import_rasterio()
-    elif suffix == ".hdr":
-        import_envi()
-    else:
-        raise ValueError(f"output must end in .tif or .tiff (GeoTIFF) or .hdr (ENVI), got {path}.")
-    if path.is_dir():
-        raise IsADirectoryError(f"output {path} is a folder.")
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"output {path}: there is no folder {path.parent}.")
-    return path
-
-
 def write_layers(
     work: WorkFolder, output: Path, legend: Legend, georeference: Georeference
 ) -> list[Path]:
@@ -62,26 +46,10 @@ def write_layers(
     files: list[Path] = []
     # The class map comes last: only with it is the result whole.
     for layer in reversed(work.layers):
-        name = output.name if layer.name == "classes" else f"{output.stem}_{layer.name}"
-        path = (work.path / name).with_suffix(output.suffix)
+        path = work.path / layer_path(output, layer.name).name
         path.unlink(missing_ok=True)  # an interruption's; GDAL stumbles over half a file
         files += write(work, layer, path, legend, georeference)
     return files
-
-
-def publish(files: list[Path], output: Path) -> tuple[Path, ...]:
-    """Rename finished files into place, so that at no time an old and a new part stand together.
-
-    The main file goes first and comes back last: in between there is no map, and never half of one.
-    """
-    for file in files:
-        with open(file, "rb") as handle:
-            os.fsync(handle.fileno())
-    if len(files) > 1:
-        output.unlink(missing_ok=True)
-    for file in files:
-        os.replace(file, output.parent / file.name)
-    return tuple(output.parent / file.name for file in reversed(files))
 
 
 def _write_geotiff(
@@ -107,6 +75,7 @@ def _write_geotiff(
     with quiet():
         with rasterio.open(path, "w", **settings) as dataset:
             dataset.descriptions = layer.bands
+            dataset.update_tags(TIFFTAG_SOFTWARE=PROGRAM)
             if is_map:
                 dataset.write_colormap(1, dict(enumerate(legend.colors)))
             for start, strip in work.strips(layer, STRIP_ROWS):
@@ -133,7 +102,7 @@ def _compare(work: WorkFolder, layer: Layer, path: Path) -> None:
     except (OSError, rasterio.errors.RasterioError) as error:
         raise OSError(
             f"{path} could not be written whole: is the disk full? The results are kept in "
-            f"{work.path}; make room and go on with resume=True."
+            f"{work.path}; make room and resume."
         ) from error
 
 
@@ -164,7 +133,7 @@ def _write_envi(
 ) -> list[Path]:
     envi = import_envi()
     header = {
-        "description": f"{layer.name} by sklearn_capoz",
+        "description": f"{layer.name} by {PROGRAM}",
         "samples": work.shape[1],
         "lines": work.shape[0],
         "bands": len(layer.bands),
@@ -174,6 +143,7 @@ def _write_envi(
         "byte order": int(sys.byteorder == "big"),
         "band names": [_plain(name) for name in layer.bands],
         "data ignore value": NO_DATA if layer.name == "classes" else "NaN",
+        "file type": "ENVI Standard",
         **_envi_georeference(georeference),
     }
     if layer.name == "classes":
@@ -185,7 +155,7 @@ def _write_envi(
     # A link, not a rename: an interruption after this leaves the raw results to go on from.
     data.unlink(missing_ok=True)
     _link_or_copy(work, layer, data)
-    envi.write_envi_header(str(path), header)
+    write_header(path, header)
     return [data, path]
 
 
@@ -199,8 +169,8 @@ def _link_or_copy(work: WorkFolder, layer: Layer, data: Path) -> None:
 
 
 def _plain(name: str) -> str:
-    """Names without what ends a list in a header."""
-    table = str.maketrans({"{": "(", "}": ")", ",": ";", "\n": " ", "\r": " "})
+    """Names without what ends a list in a header; GDAL takes a line with "=" for an entry."""
+    table = str.maketrans({"{": "(", "}": ")", ",": ";", "=": ":", "\n": " ", "\r": " "})
     return name.translate(table).strip()
 
 
@@ -217,5 +187,4 @@ def _envi_georeference(georeference: Georeference) -> dict:
         ) as dataset:  # fmt: skip
             dataset.write(np.zeros((1, 1, 1), dtype=np.uint8))
         header = read_header(pixel.with_suffix(".hdr"))
-    kept = ("map info", "projection info", "coordinate system string")
-    return {name: header[name] for name in kept if name in header}
+    return {name: header[name] for name in GEOREFERENCE if name in header}

@@ -97,6 +97,7 @@ def _describe_raster(path: Path, dataset) -> RasterSource:
         scale=1 / dataset.scales[0] if scaled else None,
         nodata=dataset.nodata,
         georeference=raster_georeference(dataset),
+        files=tuple(map(Path, dataset.files)),
         path=path.resolve(),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -101,7 +102,14 @@ def on_threads(source: Source, classify: PixelClassifier, n_jobs: int | None) ->
     def submit(task: list[Rows]) -> Future:
         return pool.submit(_read_and_classify, classify, source, task)
 
-    with source.reading(), threadpool_limits(1, "blas"), ThreadPoolExecutor(n_threads) as pool:
+    with (
+        source.reading(),
+        warnings.catch_warnings(),
+        threadpool_limits(1, "blas"),
+        ThreadPoolExecutor(n_threads) as pool,
+    ):
+        # A cube has no column names, whatever the model was trained on.
+        warnings.filterwarnings("ignore", "X does not have valid feature names", UserWarning)
         yield Workers(submit, 2 * n_threads, 1)
 
 

@@ -46,6 +46,8 @@ class Source:
         Stored numbers are reflectance times this; None where the file does not say.
     nodata : float or None
     georeference : Georeference
+    files : tuple of Path
+        What is read, all of it: no result may take its place.
     """
 
     shape: tuple[int, int, int]
@@ -56,6 +58,7 @@ class Source:
     scale: float | None = None
     nodata: float | None = None
     georeference: Georeference = field(default_factory=Georeference)
+    files: tuple[Path, ...] = ()
 
     def reading(self) -> AbstractContextManager:
         """Set up what holds while blocks are read."""

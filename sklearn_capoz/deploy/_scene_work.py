@@ -16,12 +16,16 @@ from pathlib import Path
 
 import numpy as np
 
+from ._scene_output import work_path
 from ._scene_pixels import Layer
 
 __all__ = ["MemoryStore", "Store", "WorkFolder"]
 
 #: Changes when the files in the folder do, so that an old folder is not continued by newer code.
-FORMAT = 1
+FORMAT = 2
+
+#: Parts of a request that are only fingerprints.
+CHECKSUMS = ("model", "scene", "bands")
 
 
 class Store:
@@ -87,7 +91,7 @@ class WorkFolder(Store):
     shape : tuple of int, (n_rows, n_columns)
     block_rows : int
     request : dict of str to str
-        What is being computed: the model, the source, the settings. A folder is continued only
+        What is being computed: the model, the source, each setting. A folder is continued only
         by the same request.
     resume : bool
     """
@@ -102,7 +106,7 @@ class WorkFolder(Store):
         *,
         resume: bool,
     ):
-        self.path = output.with_name(f"{output.name}.partial")
+        self.path = work_path(output)
         super().__init__(layers, shape, block_rows)
         self._head = {"format": str(FORMAT), "block_rows": str(block_rows), **request}
         finished = self._read_journal() if resume and self._journal_path.is_file() else {}
@@ -141,8 +145,8 @@ class WorkFolder(Store):
         except OSError as error:
             raise _explained(
                 error,
-                f"cannot write to {self.path}; the finished blocks are kept there, go on with "
-                "resume=True",
+                f"cannot write to {self.path}; the finished blocks are kept there: make room and "
+                "resume",
             ) from error
         self.finished[start] = checksum
 
@@ -192,13 +196,13 @@ class WorkFolder(Store):
         finished: dict[int, int] = {}
         try:
             head = json.loads(lines[0])
-            differs = [k for k in {**head, **self._head} if head.get(k) != self._head.get(k)]
+            differs = [_change(k, head.get(k), now) for k, now in self._head.items()]
         except (ValueError, AttributeError, TypeError):
             return {}
-        if differs:
+        if any(differs):
             raise ValueError(
-                f"cannot resume: {self.path} was begun with another {', '.join(differs)}. Use the "
-                "same model, scene and settings, or resume=False to start anew."
+                f"cannot resume: {self.path} was begun with {', '.join(filter(None, differs))}. "
+                "Use the same model, scene and settings, or start anew without resume."
             )
         for line in lines[1:]:
             try:
@@ -217,6 +221,15 @@ class WorkFolder(Store):
 
 def _line(entry: Mapping) -> bytes:
     return json.dumps(entry).encode() + b"\n"
+
+
+def _change(name: str, before: str | None, now: str) -> str:
+    """Say how a request differs from the one before: a checksum's value tells a reader nothing."""
+    if before == now:
+        return ""
+    if name in CHECKSUMS:
+        return f"{'other' if name.endswith('s') else 'another'} {name}"
+    return f"{name} = {before} (now {now})"
 
 
 def _write_all(file, data) -> None:

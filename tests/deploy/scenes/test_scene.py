@@ -19,6 +19,8 @@ from sklearn_capoz.spectral import ContinuumRemoval
 da = pytest.importorskip("dask.array")
 rasterio = pytest.importorskip("rasterio")
 
+pytestmark = pytest.mark.filterwarnings("ignore:bands were matched by position")
+
 
 class NearestShape(ClassifierMixin, BaseEstimator):
     """Tells spectra apart by their shape alone, and takes numbers of any size."""
@@ -253,7 +255,7 @@ def test_bad_parameters(scene, scene_model, settings, error, message):
         (np.zeros((3, 4)), DataFormatError, r"must be a cube .* got shape \(3, 4\)"),
         (np.zeros((3, 0, 50)), DataFormatError, "none of them 0"),
         (np.zeros((3, 4, 50), dtype=complex), DataFormatError, "real numbers, got complex128"),
-        (np.zeros((3, 4, 50), dtype=int), ValueError, "pass scale="),
+        (np.zeros((3, 4, 50), dtype=int), ValueError, "give it as scale"),
         (np.zeros((3, 4, 49)), ValueError, "takes 50 bands, the scene has 49"),
         (np.full((3, 4, 50), np.nan), DataFormatError, "no pixel of the scene has data"),
         ([[1, 2], [3, 4]], TypeError, "got builtins.list"),

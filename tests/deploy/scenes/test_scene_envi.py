@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from sklearn_capoz.deploy import predict_scene
 from sklearn_capoz.deploy._scene_check import check_content
-from sklearn_capoz.deploy._scene_envi import open_envi, read_header
+from sklearn_capoz.deploy._scene_envi import open_envi
+from sklearn_capoz.deploy._scene_header import read_header
 from sklearn_capoz.deploy._scene_scratch import Scratch
 from sklearn_capoz.exceptions import DataFormatError
 
@@ -75,7 +76,7 @@ def test_names_in_capitals_and_a_header_offset(write_envi, edit_header, scene):
         ({"wavelength_units": "parsec"}, "their unit is 'parsec'"),
         ({"bbl": "{1, 0}"}, "'bbl' lists 2 values for 50 bands"),
         ({"bbl": "{" + "2," * 49 + "1}"}, "'bbl' must hold 0 .bad. or 1"),
-        ({"data_ignore_value": "none"}, "'data ignore value' must be numeric"),
+        ({"data_ignore_value": "blue"}, "'data ignore value' must be numeric"),
         ({"file_type": "ENVI Spectral Library"}, "describes a spectral library"),
         ({"file_compression": 1}, "compressed ENVI files are not read"),
         ({"major_frame_offsets": "{1, 2}"}, "frame offsets are not read"),
@@ -103,7 +104,7 @@ def test_files_that_are_no_scene(tmp_path, write_envi, scene_model):
     with pytest.raises(DataFormatError, match="its first line must be 'ENVI'"):
         predict_scene(scene_model, path)
     path.write_bytes(b"ENVI\nsamples = \xff\xfe\n")
-    with pytest.raises(DataFormatError, match="is not UTF-8 text"):
+    with pytest.raises(DataFormatError, match="must state 'lines'"):
         predict_scene(scene_model, path)
     path.write_bytes(b"ENVI\n" + b"\n" * 200_000)
     with pytest.raises(DataFormatError, match="too many lines"):

@@ -9,7 +9,10 @@ from sklearn_capoz.deploy._scene_scratch import Scratch
 from sklearn_capoz.exceptions import DataFormatError
 
 rasterio = pytest.importorskip("rasterio")
-pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning"),
+    pytest.mark.filterwarnings("ignore:bands were matched by position"),
+]
 
 
 @pytest.fixture

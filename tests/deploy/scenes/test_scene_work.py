@@ -17,6 +17,8 @@ from sklearn_capoz.deploy import predict_scene
 pytest.importorskip("rasterio")
 pytest.importorskip("spectral")
 
+pytestmark = pytest.mark.filterwarnings("ignore:bands were matched by position")
+
 SETTINGS = {"proba": True, "reject_below": 0.6, "block_rows": 4}
 
 
@@ -120,13 +122,13 @@ def interrupted(tmp_path, monkeypatch, scene, scene_model):
 @pytest.mark.parametrize(
     ("change", "differs"),
     [
-        ({"reject_below": 0.7}, "settings"),
-        ({"proba": False}, "settings"),
-        ({"nodata": 3.0}, "settings"),
-        ({"scale": 2.0}, "settings"),
-        ({"block_rows": 5}, "block_rows"),
-        ("model", "model"),
-        ("scene", "scene"),
+        ({"reject_below": 0.7}, r"reject_below = 0\.6 \(now 0\.7\)\. Use"),
+        ({"proba": False}, r"layers = classes, probability \(now classes\)\. Use"),
+        ({"nodata": 3.0, "scale": 2.0}, r"scale = 1\.0 \(now 2\.0\), nodata = None \(now 3\.0\)"),
+        ({"bad_bands": [3], "wavelengths": np.linspace(1990, 2480, 50)}, r"other bands\. Use"),
+        ({"block_rows": 5}, r"block_rows = 4 \(now 5\)\. Use"),
+        ("model", r"another model\. Use"),
+        ("scene", r"another scene\. Use"),
     ],
 )
 def test_only_the_same_run_is_continued(interrupted, scene, scene_model, change, differs):
@@ -140,7 +142,7 @@ def test_only_the_same_run_is_continued(interrupted, scene, scene_model, change,
     else:
         settings = settings | change
     before = contents(interrupted.with_name("map.tif.partial"))
-    with pytest.raises(ValueError, match=f"was begun with another {differs}"):
+    with pytest.raises(ValueError, match=f"was begun with {differs}"):
         predict_scene(model, cube, output=interrupted, resume=True, **settings)
     assert contents(interrupted.with_name("map.tif.partial")) == before
     predict_scene(model, cube, output=interrupted, **settings)
