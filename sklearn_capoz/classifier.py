@@ -106,7 +106,9 @@ class PrunedMLPClassifier(
         First trainings from different weights, of which the one with the best
         accuracy on the scoring samples is pruned.
     callbacks : list of skorch callbacks or None, default=None
-        With callbacks, skorch's own loop trains, which is slower.
+        With a list, even an empty one, skorch's own loop trains. It is slower and
+        draws another order of minibatches, so that results differ from those of
+        None by more than rounding, unless a batch holds all samples.
     device : str, default="cpu"
         Where to train: a device of torch.
     verbose : bool or int, default=False
@@ -154,6 +156,13 @@ class PrunedMLPClassifier(
     See Also
     --------
     CAPoZPruner : The same around another estimator.
+
+    Notes
+    -----
+    An interrupt (Ctrl-C) during pruning does not raise: as
+    :class:`sklearn.neural_network.MLPClassifier` does, `fit` warns and keeps what it has,
+    here the iterations that are done. One during the first training raises KeyboardInterrupt;
+    with `callbacks` skorch takes it as the end of the training at hand, and pruning goes on.
 
     References
     ----------

@@ -13,7 +13,17 @@ COMPENSATIONS = ("bias", "least-squares")
 
 
 def check_compensation(compensation: str | None) -> None:
-    """Raise InvalidParameterError unless it is None or one of `COMPENSATIONS`."""
+    """Raise unless it is one that `fold` knows.
+
+    Parameters
+    ----------
+    compensation : {None, "bias", "least-squares"}
+
+    Raises
+    ------
+    InvalidParameterError
+        Where it is none of these.
+    """
     if compensation is not None and compensation not in COMPENSATIONS:
         raise InvalidParameterError(
             f"compensation must be None or one of {list(COMPENSATIONS)}, got {compensation!r}."

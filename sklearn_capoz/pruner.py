@@ -101,6 +101,13 @@ class CAPoZPruner(
     with the moments of the units that stay. A skorch net is retrained in its
     own loop.
 
+    An interrupt (Ctrl-C) during pruning does not raise: as MLPClassifier does,
+    `fit` warns and keeps what it has, here the iterations that are done. In
+    the first training it does what it does in the estimator's own: MLPClassifier
+    warns and stops there, and pruning goes on with the weights so far. A skorch
+    net takes it as the end of the training at hand, first or later, and pruning
+    goes on.
+
     Examples
     --------
     >>> from sklearn.datasets import make_classification
