@@ -2,6 +2,9 @@
 
 Each display stores numbers, `plot` draws them, a `from_...` class method computes
 them first. matplotlib is imported when something is drawn.
+
+Axes of your own come as `ax`. Their legend stands beside them where the figure makes room,
+as with `plt.subplots(layout="constrained")`, and inside them elsewhere.
 """
 
 from ._importance import ImportanceDisplay

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ._fitted import check_pruned
-from ._style import KEPT, PRUNED, axes_or_new, legend_outside
+from ._style import KEPT, PRUNED, add_legend, axes_or_new
 
 __all__ = ["ImportanceDisplay"]
 
@@ -154,7 +154,7 @@ class ImportanceDisplay:
         ax.tick_params(axis="x", labelsize="small", rotation=90 if len(self.units) > 20 else 0)
         ax.margins(x=0.01, y=0.08)
         ax.set(xlabel="unit (index before pruning)", ylabel=self.criterion, title=self.title)
-        legend_outside(ax, handles)
+        add_legend(ax, handles)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._style import axes_grid, class_colors, legend_outside, pyplot
+from ._style import add_legend, axes_grid, class_colors, pyplot
 
 __all__ = ["MineralMapDisplay"]
 
@@ -195,7 +195,7 @@ class MineralMapDisplay:
             axes.set(xlabel="column / pixels", ylabel="row / pixels", title=title)
         for axes in self.axes_[1:]:
             axes.set(ylabel=None, yticklabels=[])
-        self.legend_ = legend_outside(self.axes_[-1], self._handles(), grow=ax is None)
+        self.legend_ = add_legend(self.axes_[-1], self._handles(), grow=ax is None)
         self.figure_ = self.axes_[0].figure
         return self
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from ._fitted import check_choice, check_pruned
-from ._style import CHOSEN, NEUTRAL, OKABE_ITO, axes_grid, legend_outside
+from ._style import CHOSEN, NEUTRAL, OKABE_ITO, add_legend, axes_grid
 
 __all__ = ["SIZE_LABELS", "PruningPathDisplay"]
 
@@ -139,7 +139,7 @@ class PruningPathDisplay:
         ax.tick_params(labelbottom=False)
         ax.set_ylabel("validation accuracy / %")
         size_ax.set(xlabel="pruning iteration", ylabel=SIZE_LABELS[self.size])
-        legend_outside(ax, handles)
+        add_legend(ax, handles)
         self.ax_, self.size_ax_, self.figure_ = ax, size_ax, ax.figure
         return self
 

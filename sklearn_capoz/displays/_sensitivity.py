@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ._style import axes_or_new, legend_outside, series_style
+from ._style import add_legend, axes_or_new, series_style
 
 __all__ = ["SensitivityDisplay"]
 
@@ -94,6 +94,6 @@ class SensitivityDisplay:
             xlabel="units pruned, without retraining",
             ylabel="accuracy / %",
         )
-        legend_outside(ax, self.lines_)
+        add_legend(ax, self.lines_)
         self.ax_, self.figure_ = ax, ax.figure
         return self

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._style import NEUTRAL, axes_or_new, legend_outside, series_style
+from ._style import NEUTRAL, add_legend, axes_or_new, series_style
 
 __all__ = ["SpectrumDisplay"]
 
@@ -209,7 +209,7 @@ class SpectrumDisplay:
             handles.reverse()  # the legend from top to bottom, as the curves
         handles += self._explanations()
         if handles:
-            legend_outside(ax, handles)
+            add_legend(ax, handles)
         self.ax_, self.figure_ = ax, ax.figure
         return self
 

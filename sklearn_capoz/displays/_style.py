@@ -1,4 +1,4 @@
-"""What all pictures share: matplotlib on demand, colours, markers, grids, legends outside."""
+"""What all pictures share: matplotlib on demand, colours, markers, grids, legends."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def pyplot():
 
 
 def axes_or_new(ax, figsize=None):
-    """Return `ax`, or the axes of a new figure that makes room for a legend outside."""
+    """Return `ax`, or the axes of a new figure that makes room for a legend beside it."""
     if ax is None:
         _, ax = pyplot().subplots(figsize=figsize, layout="constrained")
     return ax
@@ -173,25 +173,27 @@ def series_style(index):
     }
 
 
-def legend_outside(ax, handles, *, grow=False, **kwargs):
+def add_legend(ax, handles, *, grow=False):
     """Legend to the right of `ax`, in as many columns as keep it within the axes' height.
+
+    Where the figure's layout makes no room for it, as in plain `plt.subplots()`, it would be
+    cut off or lie over the next panel: there it goes inside.
 
     With `grow` the figure gets that much wider, so that the axes keep their size: for a
     figure that is the display's own.
     """
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
     figure = ax.figure
-    height = ax.get_position().height * figure.get_figheight()
+    height = ax.get_position().height * figure.bbox.height / figure.dpi
     rows = max(13, int(height / 0.2))  # inches per entry in small print
-    settings = {
-        "handles": handles,
-        "loc": "upper left",
-        "bbox_to_anchor": (1.02, 1.0),
-        "borderaxespad": 0.0,
-        "ncols": max(1, ceil(len(handles) / rows)),
-        "frameon": False,
-        "fontsize": "small",
-    }
-    legend = ax.legend(**settings | kwargs)
+    settings = {"ncols": max(1, ceil(len(handles) / rows)), "fontsize": "small"}
+    if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
+        place = {"loc": "upper left", "bbox_to_anchor": (1.02, 1.0)}
+        settings |= place | {"borderaxespad": 0.0, "frameon": False}
+    else:
+        settings["loc"] = "best"
+    legend = ax.legend(handles=handles, **settings)
     if grow:
         size = legend.get_window_extent(figure.canvas.get_renderer()).size / figure.dpi
         figure.set_size_inches(

@@ -7,7 +7,7 @@ import pandas as pd
 
 from ._fitted import check_choice, check_pruned
 from ._path import SIZE_LABELS
-from ._style import axes_or_new, legend_outside, series_style
+from ._style import add_legend, axes_or_new, series_style
 
 __all__ = ["TradeOffDisplay"]
 
@@ -61,7 +61,7 @@ class TradeOffDisplay:
         self.size = size
         self.controls = tuple(controls)
         for control in self.controls:
-            check_choice("every one of controls", control, self.table["criterion"].tolist())
+            check_choice("every one of controls", control, set(self.table["criterion"]))
         point = "iteration" if "iteration" in self.table else size
         groups = self.table.groupby(["criterion", point], sort=False)
         self.summary = pd.DataFrame(
@@ -104,6 +104,11 @@ class TradeOffDisplay:
                 check_pruned(estimator, cls.__name__, "history_")
                 history = estimator.history_.rename(columns={"accuracy_after": "accuracy"})
                 tables.append(history[["iteration", size, "accuracy"]].assign(criterion=name))
+        if not tables:
+            raise ValueError(
+                "estimators holds no fitted pruner; give a dict with a fitted pruner, or a list of "
+                "them, for each curve's name."
+            )
         return cls(pd.concat(tables), size=size, controls=controls).plot(ax, **kwargs)
 
     def plot(self, ax=None, **kwargs):
@@ -140,7 +145,7 @@ class TradeOffDisplay:
         repeats = self.summary["n_repeats"]
         if (repeats > 1).any():
             ax.set_title(f"mean ± standard deviation, up to {repeats.max()} repeats", fontsize=9)
-        legend_outside(ax, [self.lines_[name] for name in self.lines_])
+        add_legend(ax, [self.lines_[name] for name in self.lines_])
         self.ax_, self.figure_ = ax, ax.figure
         return self
 

@@ -1,6 +1,7 @@
 """The displays of what the estimators really learn."""
 
 import warnings
+from copy import copy
 
 import numpy as np
 import pytest
@@ -45,6 +46,15 @@ def test_units_beyond_the_threshold_are_those_marked(spectra):
     display = ImportanceDisplay.from_estimator(model)
     np.testing.assert_array_equal(display.pruned, display.scores > display.threshold)
     assert display.pruned.any()
+
+
+def test_a_threshold_that_nobody_asked_for_is_no_line(fitted):
+    fitted = copy(fitted)
+    fitted.history_ = fitted.history_.assign(threshold_0=np.nan)
+    display = ImportanceDisplay.from_estimator(fitted)
+    assert display.threshold_line_ is None
+    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert not [label for label in labels if "threshold" in label]
 
 
 @pytest.mark.parametrize("criterion", ["l1", "l2"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sklearn_capoz.displays import PruningPathDisplay, class_colors
-from sklearn_capoz.displays._style import axes_grid, perceived, series_style
+from sklearn_capoz.displays._style import add_legend, axes_grid, perceived, series_style
 
 
 def test_importing_the_package_leaves_matplotlib_alone():
@@ -66,6 +66,36 @@ def test_axes_grid_divides_one_axes_and_takes_many():
     assert axes_grid([left, right], 2, 2, (1, 1)).tolist() == [left, right]
     with pytest.raises(ValueError, match="3 panels need as many Axes, got 2"):
         axes_grid([left, right], 3, 2, (1, 1))
+
+
+def drawn_side_by_side(legends_panel, **layout):
+    figure, (left, right) = plt.subplots(1, 2, **layout)
+    panel = (left, right)[legends_panel]
+    (line,) = panel.plot([0, 1], label="some name")
+    legend = add_legend(panel, [line])
+    figure.draw_without_rendering()
+    return legend.get_window_extent(), panel.get_window_extent(), figure, (left, right)
+
+
+@pytest.mark.parametrize("panel", [0, 1])
+def test_a_legend_in_a_figure_without_room_stays_in_its_panel(panel):
+    legend, axes, *_ = drawn_side_by_side(panel)
+    assert axes.x0 < legend.x0 < legend.x1 < axes.x1
+    assert axes.y0 < legend.y0 < legend.y1 < axes.y1
+
+
+@pytest.mark.parametrize("panel", [0, 1])
+@pytest.mark.parametrize("layout", ["constrained", "compressed"])
+def test_a_legend_in_a_figure_with_room_stands_between_panel_and_neighbour(panel, layout):
+    legend, axes, figure, panels = drawn_side_by_side(panel, layout=layout)
+    end = figure.bbox.x1 if panel == 1 else panels[1].get_tightbbox().x0
+    assert axes.x1 < legend.x0 < legend.x1 <= end
+
+
+def test_a_legend_in_a_subfigure():
+    panel = plt.figure().subfigures(1, 2)[0].subplots()
+    legend = add_legend(panel, panel.plot([0, 1], label="line"))
+    assert [text.get_text() for text in legend.get_texts()] == ["line"]
 
 
 def test_axes_outside_a_grid_cannot_be_divided():

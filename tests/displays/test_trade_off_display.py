@@ -88,5 +88,10 @@ def test_errors(table):
         TradeOffDisplay(table, size="n_bytes")
     with pytest.raises(ValueError, match=r"size must be one of .* got 'seconds'"):
         TradeOffDisplay(table, size="seconds")
-    with pytest.raises(ValueError, match=r"every one of controls must be one of .* got 'dense'"):
+    with pytest.raises(
+        ValueError, match=r"controls must be one of \['C-APoZ', 'random'\], got 'dense'"
+    ):
         TradeOffDisplay(table, controls=["dense"])
+    for nothing in ({}, {"C-APoZ": []}):
+        with pytest.raises(ValueError, match="estimators holds no fitted pruner; give a dict"):
+            TradeOffDisplay.from_estimators(nothing)
