@@ -249,7 +249,9 @@ def _map(arguments: argparse.Namespace) -> None:
     except KeyboardInterrupt:
         print("\nThe finished part is kept: go on with --resume.", file=sys.stderr)
         raise
-    width = max(map(len, found.class_names))
-    for name, count in zip(found.class_names, found.counts, strict=True):
+    encoding = sys.stdout.encoding or "utf-8"  # which may lack a name's letters
+    names = [name.encode(encoding, "replace").decode(encoding) for name in found.class_names]
+    width = max(map(len, names))
+    for name, count in zip(names, found.counts, strict=True):
         print(f"{name:<{width}}  {count:>12,} pixels  {count / found.counts.sum():7.2%}")
     print("written:", *map(str, found.files))

@@ -1,4 +1,5 @@
 import argparse
+import io
 
 import numpy as np
 import pandas as pd
@@ -7,7 +8,7 @@ import pytest
 from sklearn_capoz import PrunedMLPClassifier
 from sklearn_capoz._commands import add_map_parser, add_train_parser
 from sklearn_capoz.datasets import make_mineral_scene
-from sklearn_capoz.deploy import load_model, predict_scene
+from sklearn_capoz.deploy import SceneMap, load_model, predict_scene
 from sklearn_capoz.exceptions import DataFormatError
 
 envi = pytest.importorskip("spectral.io.envi")
@@ -260,6 +261,31 @@ def test_bad_bands_are_as_if_they_were_not_there(table, tmp_path, capsys):
     assert load_model(tmp_path / "m").n_features_in_ == 47
     with pytest.raises(DataFormatError, match="the table has no band from 1340 to 1450 nm"):
         run(*words, "1990,1340-1450")
+
+
+def test_names_that_the_terminal_lacks(trained, tmp_path, monkeypatch):
+    found = SceneMap(("no data", "Müskovit"), ((0, 0, 0),) * 2, np.array([1, 3]))
+    monkeypatch.setattr("sklearn_capoz.deploy.predict_scene", lambda *_, **__: found)
+    said = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(said, "ascii", write_through=True))
+    run("map", "scene.hdr", "--model", trained, "--output", tmp_path / "map.tif")
+    assert b"M?skovit             3 pixels   75.00%" in said.getvalue()
+
+
+def test_a_map_does_not_take_the_place_of_its_model(trained, scene_path, tmp_path):
+    model = tmp_path / "m.tif"
+    model.write_bytes(trained.read_bytes())
+    with pytest.raises(ValueError, match=r"would replace or remove .*m\.tif, which this run reads"):
+        run("map", scene_path[0], "--model", model, "--output", model)
+    assert model.read_bytes() == trained.read_bytes()
+
+
+def test_map_says_that_bands_are_matched_by_position(trained, scene_path, tmp_path, capsys):
+    path, _ = scene_path
+    lines = [li for li in path.read_text().splitlines() if not li.startswith("wavelength")]
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.warns(UserWarning, match="the scene does not say its wavelengths"):
+        run("map", path, "--model", trained, "--output", tmp_path / "map.tif", "--quiet")
 
 
 def test_what_is_no_model_is_refused(scene_path, tmp_path):

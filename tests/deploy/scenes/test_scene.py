@@ -1,6 +1,7 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -118,6 +119,92 @@ def test_missing_pixels_are_a_class_of_their_own(write_envi, scene, scene_model,
     own = predict_scene(scene_model, path, nodata=float(scene.cube[0, 0, 0]))
     assert own.codes[0, 0] == 0
     assert own.codes[4, 5] != 0
+
+
+def test_pixels_that_are_0_in_every_band_are_missing(scene, scene_model, expected):
+    cube = scene.cube.copy()
+    cube[:4] = 0
+    cube[5, 6, :49] = 0  # one band has a number: a spectrum, if a poor one
+    found = predict_scene(scene_model, cube, wavelengths=scene.wavelengths, block_rows=3)
+    assert (found.codes[:4] == 0).all()
+    assert found.counts[0] == 4 * 26
+    expected[:4] = 0
+    expected[5, 6] = found.codes[5, 6]
+    np.testing.assert_array_equal(found.codes, expected)
+    stored = (cube * 10000).round().astype("int16")
+    assert predict_scene(scene_model, stored, scale=10000).counts[0] == 4 * 26
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int16", "int32"])
+def test_masked_numbers_are_missing(scene, scene_model, dtype):
+    cube, scale = (scene.cube * 10000).round().astype(dtype), 10000
+    expected = predict_scene(scene_model, cube, scale=scale).codes
+    expected[[2, 4], [3, 5]] = 0
+    mask = np.zeros(cube.shape, dtype=bool)
+    mask[2, 3] = mask[4, 5, 7] = True
+    masked = np.ma.array(cube, mask=mask)
+    turned = masked.transpose(2, 0, 1).copy().transpose(1, 2, 0)  # as rasterio reads them
+    for source in (masked, da.from_array(masked, chunks=(9, 26, 50)), turned):
+        found = predict_scene(scene_model, source, scale=scale, block_rows=5)
+        np.testing.assert_array_equal(found.codes, expected)
+    whole = np.ma.array(cube)
+    assert predict_scene(scene_model, whole, scale=scale).counts[0] == 0
+    whole.mask = True
+    with pytest.raises(DataFormatError, match="no pixel of the scene has data"):
+        predict_scene(scene_model, whole, scale=scale)
+
+
+def test_half_precision_is_taken_as_single(scene, scene_model):
+    cube = scene.cube.astype("float16")
+    cube[3, 4] = -9999  # which half precision holds as -10000
+    found = predict_scene(scene_model, cube, nodata=-9999)
+    expected = predict_scene(scene_model, cube.astype("float32"), nodata=-10000)
+    np.testing.assert_array_equal(found.codes, expected.codes)
+    assert found.codes[3, 4] == 0
+
+
+def test_numbers_in_memory_must_be_reflectance_too(scene, scene_model):
+    for cube in (scene.cube * 10000, xr.DataArray(scene.cube * 100, dims=("y", "x", "band"))):
+        with pytest.raises(DataFormatError, match=r"median is .*, and reflectance is 0 to 1"):
+            predict_scene(scene_model, cube)
+    assert predict_scene(scene_model, scene.cube * 10000, scale=10000).counts[0] == 0
+
+
+@pytest.mark.filterwarnings("error:bands were matched by position")
+def test_matching_by_position_is_said(write_envi, scene, scene_model):
+    warns = r"by position, the 50 of the scene .*: the {} does not say its wavelengths"
+    with pytest.warns(UserWarning, match=warns.format("scene")) as caught:
+        predict_scene(scene_model, scene.cube)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    blind = GaussianNB().fit(scene.cube.reshape(-1, 50), scene.labels.ravel())
+    with pytest.warns(UserWarning, match=warns.format("model")):
+        predict_scene(blind, write_envi())
+    predict_scene(blind, scene.cube)
+    predict_scene(scene_model, scene.cube, wavelengths=scene.wavelengths)
+
+
+def test_a_model_of_a_table_maps_a_cube(scene):
+    table = pd.DataFrame(
+        scene.cube.reshape(-1, 50), columns=[f"{w:.2f}" for w in scene.wavelengths]
+    )
+    model = make_pipeline(StandardScaler(), GaussianNB()).fit(table, scene.labels.ravel())
+    found = predict_scene(model, scene.cube, n_jobs=2)  # warnings are errors here
+    codes = np.searchsorted(model.classes_, model.predict(table)) + 1
+    np.testing.assert_array_equal(found.codes.ravel(), codes)
+
+
+def test_the_no_data_value_of_a_dataarray(scene, scene_model):
+    cube = scene.cube.copy()
+    cube[2, 3], cube[4, 5] = -1, -2
+    array = xr.DataArray(cube, dims=("y", "x", "band"), attrs={"nodata": -1})
+    assert predict_scene(scene_model, array).codes[[2, 4], [3, 5]].astype(bool).tolist() == [
+        False, True,
+    ]  # fmt: skip
+    array.attrs["_FillValue"] = -2
+    assert predict_scene(scene_model, array).codes[[2, 4], [3, 5]].astype(bool).tolist() == [
+        True, False,
+    ]  # fmt: skip
 
 
 def test_pixels_that_the_features_give_up_have_no_data(scene):

@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +16,9 @@ from sklearn_capoz.deploy._scene_scratch import Scratch
 from sklearn_capoz.exceptions import DataFormatError
 
 pytest.importorskip("spectral")
+
+#: Cuprite, UTM zone 11 north.
+UTM = "{UTM, 1.0, 1.0, 500000.0, 4160000.0, 20.0, 20.0, 11, North, WGS-84, units=Meters}"
 
 
 def test_what_the_header_says(write_envi, scene):
@@ -127,6 +133,96 @@ def test_a_file_that_shrinks_meanwhile(write_envi):
     source.path.write_bytes(source.path.read_bytes()[:-8])
     with pytest.raises(DataFormatError, match="became shorter while it was read"):
         source.read(30, 34, np.arange(50), Scratch())
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
+def test_text_of_any_encoding(write_envi, edit_header, encoding):
+    path = edit_header(write_envi(**{"map info": UTM}), description="{Müskovit-Schiefer}")
+    path.write_bytes(path.read_text(encoding="utf-8").encode(encoding))
+    assert read_header(path)["description"] == "Müskovit-Schiefer"
+    assert open_envi(path).shape == (34, 26, 50)
+
+
+@pytest.mark.parametrize(
+    ("value", "nodata"), [("{-9999}", -9999), ("none", None), ("", None), ("NaN", np.nan)]
+)
+def test_ways_to_write_a_no_data_value(write_envi, edit_header, value, nodata):
+    found = open_envi(edit_header(write_envi(), data_ignore_value=value)).nodata
+    np.testing.assert_equal(found, nodata)
+
+
+def test_bytes_need_no_order(write_envi, edit_header, scene):
+    path = write_envi((scene.cube * 255).astype("uint8"))
+    assert open_envi(edit_header(path, byte_order=None)).dtype == np.uint8
+    with pytest.raises(DataFormatError, match="must state 'byte order'"):
+        open_envi(edit_header(write_envi(), byte_order=None))
+
+
+LOCALE = r"""
+from pathlib import Path
+from sklearn_capoz.deploy._scene_header import read_header, write_header
+path = Path("names.hdr")
+write_header(path, {"description": "none", "lines": 3, "class names": ["M\u00fcskovit", "a b"]})
+assert read_header(path)["class names"] == ["M\u00fcskovit", "a b"]
+"""
+
+
+def test_the_locale_does_not_matter(tmp_path):
+    posix = {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", LOCALE],
+        check=True, cwd=tmp_path, env=os.environ | posix,
+    )  # fmt: skip
+    assert "{ Müskovit , a b }" in (tmp_path / "names.hdr").read_text(encoding="utf-8")
+
+
+def test_a_wrong_unit_is_named(write_envi, scene):
+    path = write_envi(wavelength=scene.wavelengths / 1000)
+    with pytest.raises(DataFormatError, match="says 'wavelength units = Nanometers'"):
+        open_envi(path)
+
+
+def diagonal(shape):
+    """Say which pixels lie beside a scene that was turned to the north: a good third."""
+    rows, columns = np.indices(shape)
+    return (rows + columns < 22) | (rows + columns > 40)
+
+
+@pytest.mark.parametrize("interleave", ["bip", "bil", "bsq"])
+@pytest.mark.filterwarnings("ignore:overflow encountered")
+@pytest.mark.parametrize("fill", [-9999, 0, -1.23e34])
+def test_fill_that_is_not_declared_is_no_wrong_header(
+    write_envi, edit_header, scene, scene_model, expected, interleave, fill
+):
+    cube, beside = scene.cube.copy(), diagonal((34, 26))
+    assert beside.mean() > 1 / 3
+    cube[beside] = fill
+    path = write_envi(cube, interleave=interleave)
+    found = predict_scene(scene_model, path)
+    np.testing.assert_array_equal(found.codes[~beside], expected[~beside])
+    given = predict_scene(scene_model, path, nodata=fill)
+    np.testing.assert_array_equal(given.codes == 0, beside)
+    others = {"bip", "bil", "bsq"} - {interleave}
+    for wrong in [{"interleave": other} for other in others] + [{"byte_order": 1}]:
+        with pytest.raises(DataFormatError, match="looks like"):
+            predict_scene(
+                scene_model, edit_header(write_envi(cube, interleave=interleave), **wrong)
+            )
+
+
+def test_the_callers_words_count_in_the_look_at_the_content(write_envi, scene, scene_model):
+    cube = scene.cube.copy()
+    cube[:, :20] = -9999
+    path = write_envi(cube)
+    assert predict_scene(scene_model, path, nodata=-9999).counts[0] == 34 * 20
+    cube = scene.cube.copy()
+    cube[..., 5:20] = 1e4 * np.random.RandomState(0).randn(34, 26, 15)
+    path = write_envi(cube)
+    settings = {"bad_bands": range(5, 20), "max_band_gap": 100}
+    assert predict_scene(scene_model, path, **settings).counts[0] == 0
+    declared = open_envi(write_envi(scene.cube * 100, **{"data ignore value": -1}))
+    with pytest.raises(DataFormatError, match=r"or no-data value \(nodata\) is wrong or missing"):
+        check_content(declared, 1.0, check_range=True)
 
 
 @pytest.mark.parametrize("true", ["bip", "bil", "bsq"])

@@ -121,6 +121,8 @@ def test_names_that_would_break_a_header(tmp_path, scene):
     model = GaussianNB().fit(X, y)
     predict_scene(model, scene.cube, output=tmp_path / "map.hdr")
     found = read_header(tmp_path / "map.hdr")["class names"]
+    with rasterio.open(tmp_path / "map.img") as dataset:
+        assert "e f : g" in dataset.tags(ns="ENVI")["class_names"]
     plain = {"a, b": "a; b", "c {d}": "c (d)", "e\nf = g": "e f : g"}
     assert found == ["no data", *(plain.get(c, c) for c in model.classes_)]
     predict_scene(model, scene.cube, output=tmp_path / "map.tif")
