@@ -11,9 +11,8 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from ._samples import PruningData, Samples, make_samples
-from ._validation import both_or_none, encode_labels
+from ._validation import both_or_none, check_hidden_layers, encode_labels
 from .criteria import Criterion, check_criterion
-from .exceptions import UnsupportedNetworkError
 from .pruning import (
     IterationRecord,
     PrunableModel,
@@ -60,11 +59,7 @@ class PruningResultsMixin(ABC):
         )
         widths = self._dense_widths()
         if widths is not None:
-            if not widths:
-                raise UnsupportedNetworkError(
-                    "The network has no hidden layer, and pruning takes units of hidden layers "
-                    "only; give it one, hidden_layer_sizes=(30,) for example."
-                )
+            check_hidden_layers(widths)
             # A schedule for another number of layers raises here, not after the training.
             list(plan.schedule.iterations(widths, plan.n_iterations))
         return plan

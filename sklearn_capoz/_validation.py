@@ -8,8 +8,15 @@ from numbers import Integral, Real
 import numpy as np
 
 from ._sklearn import Interval, InvalidParameterError, StrOptions
+from .exceptions import UnsupportedNetworkError
 
-__all__ = ["PRUNING_CONSTRAINTS", "both_or_none", "check_part", "encode_labels"]
+__all__ = [
+    "PRUNING_CONSTRAINTS",
+    "both_or_none",
+    "check_hidden_layers",
+    "check_part",
+    "encode_labels",
+]
 
 #: Constraints of the pruning parameters, the same for both estimators.
 PRUNING_CONSTRAINTS: dict = {
@@ -62,3 +69,12 @@ def encode_labels(y, classes: np.ndarray, name: str) -> np.ndarray:
             f"{name} holds labels that the classifier is not trained on: {unknown[:10].tolist()}."
         )
     return np.searchsorted(classes, y)
+
+
+def check_hidden_layers(widths: tuple[int, ...]) -> None:
+    """Raise where a network has nothing to prune."""
+    if not widths:
+        raise UnsupportedNetworkError(
+            "The network has no hidden layer, and pruning takes units of hidden layers only; give "
+            "it one, hidden_layer_sizes=(30,) for example."
+        )

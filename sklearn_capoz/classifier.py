@@ -130,8 +130,10 @@ class PrunedMLPClassifier(
         A row per iteration, 0 is the dense network: units, parameters and bytes
         and their ratios to the dense network's; per hidden layer i `n_units_i`,
         `n_pruned_i` and `threshold_i`, the rule's threshold on this row's scores,
-        beyond which units go in the next iteration; validation accuracy before
-        and after retraining; epochs; seconds.
+        beyond which units go in the next iteration (NaN where it counts units
+        or the schedule names the widths); validation accuracy before and after
+        retraining (with `schedule="iterative"`, around the iteration's last
+        one); epochs; seconds.
     support_ : list of ndarray of bool
         Per hidden layer, which of the original units remain.
     importances_ : list of list of ndarray
@@ -151,7 +153,8 @@ class PrunedMLPClassifier(
     InvalidParameterError
         If a parameter is outside its range, before any training.
     NoCorrectSampleError
-        If C-APoZ is asked for and no scoring sample is labelled right.
+        If C-APoZ is asked for and the dense network labels no scoring sample
+        right; later in a path that ends it, with a PruningStalledWarning.
 
     See Also
     --------

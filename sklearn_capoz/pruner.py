@@ -202,14 +202,19 @@ class CAPoZPruner(
         adapter, estimator, _ = find_adapter(self.estimator)
         return adapter.keeps_arrays(estimator)
 
+    def _check_columns(self, X) -> None:
+        """Raise where X has other columns than a frozen estimator was trained with."""
+        adapter, estimator, frozen = find_adapter(self.estimator)
+        if frozen:
+            check_columns(estimator, X, adapter.n_features(estimator))
+
     def _split(self, X, y, X_val, y_val, sample_weight):
         adapter, estimator, frozen = find_adapter(self.estimator)
         split_random, training_random, scoring_random = spawn_random_states(
             check_random_state(self.random_state), 3
         )
         checked, y = validate_data(self, X, y, dtype=(np.float64, np.float32))
-        if frozen:
-            check_columns(estimator, X, adapter.n_features(estimator))
+        self._check_columns(X)
         check_classification_targets(y)
         samples = make_samples(checked, y, sample_weight)
         self.classes_ = adapter.classes(estimator) if frozen else np.unique(samples.y)

@@ -240,6 +240,8 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             pruner.set_params(random_state=check_random_state(None).randint(2**31 - 1))
         checked, labels = validate_data(self, X, y, dtype=(np.float64, np.float32))
         check_classification_targets(labels)
+        if isinstance(pruner, CAPoZPruner):
+            pruner._check_columns(X)  # the folds' arrays have no names
         weight = None
         if sample_weight is not None:
             weight = check_sample_weight(sample_weight, checked)

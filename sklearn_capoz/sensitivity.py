@@ -11,9 +11,10 @@ from sklearn.utils.validation import check_is_fitted, check_X_y
 
 from ._adapters import check_columns, find_adapter
 from ._samples import Samples, make_samples, split_samples
-from ._validation import both_or_none, encode_labels
+from ._validation import both_or_none, check_hidden_layers, encode_labels
 from .compensation import check_compensation
 from .criteria import check_criterion
+from .criteria._base import unit_scores
 from .pruner import CAPoZPruner
 from .pruning import accuracy
 
@@ -88,10 +89,10 @@ def sensitivity_curve(
         ranking, measured = data.score, data.select
 
     model = adapter.model(inner, random_state)
-
+    check_hidden_layers(model.widths)
     layers = model.layers(ranking, criterion.needs_gradients, random_state)
     sign = 1 if criterion.prune_high else -1
-    orders = [np.argsort(-sign * criterion.score(layer), kind="stable") for layer in layers]
+    orders = [np.argsort(-sign * unit_scores(criterion, layer), kind="stable") for layer in layers]
     removals = {str(i): [(i, unit) for unit in order[:-1]] for i, order in enumerate(orders)}
     if len(orders) > 1:
         removals["all"] = _same_share(orders)

@@ -2,6 +2,7 @@
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from joblib import Memory
 from sklearn.base import clone
@@ -372,6 +373,14 @@ def test_a_network_without_a_hidden_layer_is_refused_before_any_training(data, m
                 fit(*data)
         with pytest.raises(UnsupportedNetworkError, match="has no hidden layer, and pruning"):
             pruning_path(estimator, *data)
+
+
+def test_columns_in_another_order_are_refused_before_the_folds(data, monkeypatch):
+    X, y = pd.DataFrame(data[0]).add_prefix("band "), data[1]
+    frozen = FrozenEstimator(MLPClassifier((4,), solver="lbfgs", random_state=0).fit(X, y))
+    monkeypatch.setattr(DenseModel, "retrain_together", None)
+    with pytest.raises(ValueError, match="feature names should match"):
+        CAPoZPrunerCV(frozen, refit=False).fit(X[X.columns[::-1]], y)
 
 
 @parametrize_with_checks(

@@ -12,6 +12,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.neural_network import MLPClassifier
 
 from sklearn_capoz import CAPoZPruner, PrunedMLPClassifier, sensitivity_curve
+from sklearn_capoz.criteria import Criterion
+from sklearn_capoz.exceptions import UnsupportedNetworkError
 from sklearn_capoz.networks import DenseNetwork
 
 
@@ -134,3 +136,20 @@ def test_columns_are_asked_for_by_name(data, wrap):
         sensitivity_curve(model, turned, y)
     with pytest.raises(ValueError, match="The feature names should match"):
         sensitivity_curve(model, table, y, X_test=turned, y_test=y)
+
+
+def test_a_network_without_a_hidden_layer_has_no_curve(data):
+    bare = MLPClassifier((), solver="lbfgs", random_state=0).fit(*data)
+    with pytest.raises(UnsupportedNetworkError, match="has no hidden layer"):
+        sensitivity_curve(bare, *data)
+
+
+def test_scores_of_a_criterion_are_checked(data, dense):
+    class Column(Criterion):
+        prune_high = False
+
+        def score(self, layer):
+            return np.abs(layer.incoming).sum(axis=0)[:, None]
+
+    with pytest.raises(ValueError, match=r"Column.score gave shape \(8, 1\), expected \(8,\)"):
+        sensitivity_curve(dense, *data, criterion=Column())
