@@ -74,7 +74,8 @@ def write_header(path: Path, header: Mapping) -> None:
     lines = ["ENVI"]
     for name, value in header.items():
         if not isinstance(value, (str, int)):
-            value = f"{{ {' , '.join(map(str, value))} }}"
+            # GDAL takes no coordinate system that begins with a space.
+            value = f"{{{', '.join(map(str, value))}}}"
         elif name == "description":
             value = f"{{\n  {value}}}"
         lines.append(f"{name} = {value}")

@@ -161,6 +161,20 @@ def test_coordinates_are_kept(tmp_path, run, scene, write_envi, source, suffix):
             assert dataset.crs.linear_units == "metre"
 
 
+@pytest.mark.parametrize("epsg", [2056, 3035, 3857])
+def test_coordinate_systems_other_than_utm_are_kept(tmp_path, run, scene, epsg):
+    given = tmp_path / "scene.img"
+    with rasterio.open(
+        given, "w", driver="ENVI", width=26, height=34, count=50, dtype="float32", crs=epsg,
+        transform=UTM_TRANSFORM,
+    ) as dataset:  # fmt: skip
+        dataset.write(scene.cube.transpose(2, 0, 1))
+    output, _, _ = run("map.hdr", given)
+    with rasterio.open(output.with_suffix(".img")) as dataset:
+        assert dataset.crs.to_epsg() == epsg
+        assert dataset.transform.almost_equals(UTM_TRANSFORM)
+
+
 def test_an_existing_map_stays_until_the_new_one_is_whole(run, monkeypatch, scene, scene_model):
     output, _, written = run("map.tif")
     before = {path: path.read_bytes() for path in written.files}
