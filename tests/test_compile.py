@@ -1,8 +1,11 @@
 """Compiled loops where nothing can be written to disk."""
 
+from pathlib import Path
+
 import numba
 import pytest
 
+import sklearn_capoz
 from sklearn_capoz import _compile
 
 
@@ -21,3 +24,9 @@ def test_without_a_folder_for_the_cache_kernels_still_compile(monkeypatch):
 
 def test_kernels_release_the_gil():
     assert _compile.kernel(lambda x: x).targetoptions["nogil"]
+
+
+def test_no_loop_is_compiled_in_another_way():
+    folder = Path(sklearn_capoz.__file__).parent
+    direct = [p.name for p in folder.rglob("*.py") if "njit" in p.read_text("utf-8")]
+    assert direct == ["_compile.py"]

@@ -215,9 +215,11 @@ def predict_scene(
             probability=memory.arrays.get("probability"),
             features=memory.arrays.get("features"),
         )
-    with workers as team:
-        request = _request(classify, opened)
-        work = WorkFolder(path, classify.layers, shape, rows, request, resume=resume)
+    request = _request(classify, opened)
+    with (
+        workers as team,
+        WorkFolder(path, classify.layers, shape, rows, request, resume=resume) as work,
+    ):
         try:
             run_blocks(work, team, verbose)
             counts = _count(work, len(legend.names))
@@ -225,7 +227,7 @@ def predict_scene(
         except DataFormatError:
             work.remove()  # a scene that cannot be mapped leaves nothing to go on with
             raise
-    work.remove()
+        work.remove()
     return SceneMap(legend.names, legend.colors, counts, files=files)
 
 

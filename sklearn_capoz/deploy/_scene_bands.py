@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from sklearn_capoz._compile import kernel
 from sklearn_capoz.spectral._wavelengths import wavelengths_nm
 
 from ._scene_scratch import Scratch
@@ -142,7 +142,7 @@ def _plain(block: np.ndarray) -> np.ndarray:
     return block if block.dtype.isnative else block.astype(block.dtype.newbyteorder("="))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _gather(block, lower, upper, weight, scale, nodata, X, valid):  # pragma: no cover
     n_rows, n_columns = valid.shape
     for row in range(n_rows):

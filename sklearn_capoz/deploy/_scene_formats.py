@@ -23,6 +23,9 @@ __all__ = ["Legend", "write_layers"]
 #: Rows written to a GeoTIFF at a time; one strip of the file.
 STRIP_ROWS = 16
 
+#: Megabytes of a GeoTIFF that GDAL may keep while it is written and read back.
+CACHE_MB = 64
+
 
 @dataclass(frozen=True)
 class Legend:
@@ -72,16 +75,23 @@ def _write_geotiff(
     }
     if georeference.transform is not None:
         settings["transform"] = rasterio.Affine(*georeference.transform)
-    with quiet():
-        with rasterio.open(path, "w", **settings) as dataset:
-            dataset.descriptions = layer.bands
-            dataset.update_tags(TIFFTAG_SOFTWARE=PROGRAM)
-            if is_map:
-                dataset.write_colormap(1, dict(enumerate(legend.colors)))
-            for start, strip in work.strips(layer, STRIP_ROWS):
-                window = ((start, start + len(strip)), (0, work.shape[1]))
-                dataset.write(strip.transpose(2, 0, 1), window=window)
-        _compare(work, layer, path)
+    try:
+        # GDAL would keep what is written, up to a twentieth of the machine's memory.
+        with quiet(), rasterio.Env(GDAL_CACHEMAX=CACHE_MB):
+            with rasterio.open(path, "w", **settings) as dataset:
+                dataset.descriptions = layer.bands
+                dataset.update_tags(TIFFTAG_SOFTWARE=PROGRAM)
+                if is_map:
+                    dataset.write_colormap(1, dict(enumerate(legend.colors)))
+                for start, strip in work.strips(layer, STRIP_ROWS):
+                    window = ((start, start + len(strip)), (0, work.shape[1]))
+                    dataset.write(strip.transpose(2, 0, 1), window=window)
+            _compare(work, layer, path)
+    except (OSError, rasterio.errors.RasterioError) as error:
+        raise OSError(
+            f"{path} could not be written whole: is the disk full? The results are kept in "
+            f"{work.path}; make room and resume."
+        ) from error
     if not is_map:
         return [path]
     sidecar = path.with_name(f"{path.name}.aux.xml")
@@ -91,19 +101,12 @@ def _write_geotiff(
 
 def _compare(work: WorkFolder, layer: Layer, path: Path) -> None:
     """Read a GeoTIFF back: libtiff reports a full disk on the console, not to its caller."""
-    rasterio = import_rasterio()
-    try:
-        with rasterio.open(path) as dataset:
-            for start, strip in work.strips(layer, STRIP_ROWS):
-                window = ((start, start + len(strip)), (0, work.shape[1]))
-                found = dataset.read(window=window).transpose(1, 2, 0)
-                if found.tobytes() != strip.tobytes():
-                    raise OSError(f"{path} does not hold what was written to it.")
-    except (OSError, rasterio.errors.RasterioError) as error:
-        raise OSError(
-            f"{path} could not be written whole: is the disk full? The results are kept in "
-            f"{work.path}; make room and resume."
-        ) from error
+    with import_rasterio().open(path) as dataset:
+        for start, strip in work.strips(layer, STRIP_ROWS):
+            window = ((start, start + len(strip)), (0, work.shape[1]))
+            found = dataset.read(window=window).transpose(1, 2, 0)
+            if found.tobytes() != strip.tobytes():
+                raise OSError(f"{path} does not hold what was written to it.")
 
 
 def _write_categories(path: Path, legend: Legend) -> None:

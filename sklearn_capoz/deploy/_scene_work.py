@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from ._scene_output import work_path
 from ._scene_pixels import Layer
@@ -94,6 +95,13 @@ class WorkFolder(Store):
         What is being computed: the model, the source, each setting. A folder is continued only
         by the same request.
     resume : bool
+
+    Raises
+    ------
+    ValueError
+        If the folder was begun with another request.
+    OSError
+        If it cannot be written, or another run is at work in it: the two would mix their blocks.
     """
 
     def __init__(
@@ -109,18 +117,29 @@ class WorkFolder(Store):
         self.path = work_path(output)
         super().__init__(layers, shape, block_rows)
         self._head = {"format": str(FORMAT), "block_rows": str(block_rows), **request}
-        finished = self._read_journal() if resume and self._journal_path.is_file() else {}
         self._make_room()
+        self._lock = _locked(self.path)
         try:
+            finished = self._read_journal() if resume and self._journal_path.is_file() else {}
             if not finished:
-                shutil.rmtree(self.path, ignore_errors=True)
-            self.path.mkdir(exist_ok=True)
+                for file in self.path.iterdir():
+                    if file.name != "lock":
+                        file.unlink()
             for layer in layers:
                 self.raw_path(layer).touch()
             self.finished = {s: c for s, c in finished.items() if self._checksum(s) == c}
             self._rewrite_journal()
-        except OSError as error:
-            raise _explained(error, f"cannot write to {output.parent}") from error
+        except BaseException as error:
+            self._lock.release()
+            if isinstance(error, OSError):
+                raise _explained(error, f"cannot write to {self.path}") from error
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._lock.release()
 
     @property
     def _journal_path(self) -> Path:
@@ -160,6 +179,7 @@ class WorkFolder(Store):
         return self.path / f"{layer.name}.raw"
 
     def remove(self) -> None:
+        self._lock.release()  # what is open cannot be removed everywhere
         shutil.rmtree(self.path, ignore_errors=True)
 
     def _position(self, layer: Layer, row: int) -> int:
@@ -217,6 +237,23 @@ class WorkFolder(Store):
         lines = [_line({"start": s, "crc": c}) for s, c in self.finished.items()]
         fresh.write_bytes(b"".join([_line(self._head), *lines]))
         os.replace(fresh, self._journal_path)
+
+
+def _locked(folder: Path) -> FileLock:
+    """Make a folder this run's own, until the lock is released or the process ends."""
+    lock = FileLock(folder / "lock")
+    try:
+        folder.mkdir(exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise BlockingIOError(
+            errno.EBUSY, "another run is writing this output; wait for it", str(folder)
+        ) from None
+    except NotImplementedError:  # a file system without locks
+        pass
+    except OSError as error:
+        raise _explained(error, f"cannot write to {folder.parent}") from error
+    return lock
 
 
 def _line(entry: Mapping) -> bytes:

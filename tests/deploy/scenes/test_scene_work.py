@@ -92,6 +92,28 @@ def test_an_interruption_at_any_moment(
     assert at > 30
 
 
+@pytest.mark.parametrize("resume", [False, True])
+def test_two_runs_at_once_do_not_mix_their_blocks(
+    tmp_path, monkeypatch, scene, scene_model, uninterrupted, resume
+):
+    """The second leaves the first alone, and no lock outlives its run."""
+    output, refusals = tmp_path / "map.tif", []
+    plain = GaussianNB.predict_proba
+
+    def with_another_run(*args):
+        if not refusals:
+            refusals.append(None)
+            with pytest.raises(BlockingIOError, match="another run is writing this output"):
+                predict_scene(scene_model, scene.cube, output=output, resume=resume, **SETTINGS)
+        return plain(*args)
+
+    monkeypatch.setattr(GaussianNB, "predict_proba", with_another_run)
+    for _ in range(2):
+        predict_scene(scene_model, scene.cube, output=output, **SETTINGS)
+        assert contents(tmp_path) == uninterrupted("map.tif")
+    assert refusals == [None]
+
+
 def test_a_continued_run_does_only_what_is_left(tmp_path, monkeypatch, scene, scene_model):
     output = tmp_path / "map.tif"
     interrupter = Interrupter(at=6)
