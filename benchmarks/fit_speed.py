@@ -182,8 +182,8 @@ def growth() -> None:
             if name == "hidden units":
                 changes["widths"] = (value,)
             job, n_networks = Job(**changes), value if name == "networks" else 1
-            run = {"engine": partial(job.engine, 32, 4, n_networks)}
-            cells.append((value, medians(run, repeats=5)["engine"] / 4 * 1e3))
+            run = {"engine": partial(job.engine, 32, 20, n_networks)}
+            cells.append((value, medians(run, repeats=5)["engine"] / 20 * 1e3))
         grown = np.polyfit(*np.log(np.array(cells)).T, 1)[0]
         times = "  ".join(f"{value}: {ms:.2f}" for value, ms in cells)
         print(f"{name:<14} {times}   (grows as its power {grown:.2f})", flush=True)
