@@ -37,6 +37,7 @@ def test_prints_the_table_and_names_the_folder(demo):
     assert rows[0][1:5] == ["30", "1.000", "1.000", "1.000"]
     assert str(folder) in printed
     assert "8/8" in progress
+    assert "Warning" not in progress
 
 
 def test_history_holds_both_criteria(demo):

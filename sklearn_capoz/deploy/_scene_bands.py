@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,10 +42,18 @@ def scene_wavelengths(values, n_bands: int, unit: str | None = None) -> np.ndarr
     raise ValueError(f"wavelengths must be in nm or um; their unit is {unit!r}.")
 
 
+def _steps(estimator) -> Iterator:
+    """Go through the steps of a Pipeline that do something, also of Pipelines in it."""
+    for _, step in getattr(estimator, "steps", [("", estimator)]):
+        if hasattr(step, "steps"):
+            yield from _steps(step)
+        elif step not in (None, "passthrough"):
+            yield step
+
+
 def n_model_bands(estimator) -> int:
     """Return the bands that a fitted model takes; a Pipeline may begin with "passthrough"."""
-    steps = [model for _, model in getattr(estimator, "steps", [])] or [estimator]
-    return next(step for step in steps if step not in (None, "passthrough")).n_features_in_
+    return next(_steps(estimator)).n_features_in_
 
 
 def model_wavelengths(estimator) -> np.ndarray | None:
@@ -54,7 +63,7 @@ def model_wavelengths(estimator) -> np.ndarray | None:
     number of bands. A band that this step leaves out may be any: it gets another one's wavelength.
     """
     n_bands = n_model_bands(estimator)
-    for step in [model for _, model in getattr(estimator, "steps", [])] or [estimator]:
+    for step in _steps(estimator):
         if getattr(step, "n_features_in_", n_bands) != n_bands:
             return None
         axis = getattr(step, "_axis", None)  # the spectral transformers' used columns

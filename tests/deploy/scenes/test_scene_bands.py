@@ -10,6 +10,7 @@ from sklearn_capoz.deploy._scene_bands import (
     as_stored,
     match_bands,
     model_wavelengths,
+    n_model_bands,
     scene_wavelengths,
 )
 from sklearn_capoz.deploy._scene_scratch import Scratch
@@ -159,6 +160,9 @@ def test_what_a_model_knows():
     removal = ContinuumRemoval(CENTRES / 1000)
     pipeline = make_pipeline(MaxAbsScaler(), removal, GaussianNB()).fit(X, y)
     np.testing.assert_allclose(model_wavelengths(pipeline), CENTRES)
+    nested = make_pipeline("passthrough", pipeline[:-1], pipeline[-1])
+    np.testing.assert_allclose(model_wavelengths(nested), CENTRES)
+    assert n_model_bands(nested) == 4
     by_number = make_pipeline(ContinuumRemoval("index"), GaussianNB()).fit(X, y)
     assert model_wavelengths(by_number) is None
 
