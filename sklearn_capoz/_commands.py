@@ -96,7 +96,7 @@ def add_map_parser(subparsers) -> None:
         "--max-band-gap", type=float, default=20.0, metavar="NM",
         help="largest distance from a band of the model to one of the scene (20 nm)",
     )  # fmt: skip
-    parser.add_argument("--jobs", type=int, default=-1, help="threads; -1 is every core (-1)")
+    parser.add_argument("--jobs", type=_jobs, default=-1, help="threads; -1 is every core (-1)")
     parser.add_argument("--resume", action="store_true", help="go on where a run was interrupted")
     parser.add_argument("--quiet", action="store_true", help="show no progress bar")
     parser.set_defaults(run=_map)
@@ -114,6 +114,16 @@ def _number(kind, least, most=math.inf):
 
     convert.__name__ = kind.__name__  # argparse names it for what is no number
     return convert
+
+
+def _jobs(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value == 0:
+        raise argparse.ArgumentTypeError(f"must be a number of threads or -1, got {text}")
+    return value
 
 
 def _share(text: str) -> float:

@@ -315,6 +315,14 @@ def test_wrong_numbers_are_explained_at_once(option, value, message, capsys):
     assert f"argument {option}: {message}" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("value", ["0", "two"])
+def test_wrong_numbers_of_threads_are_explained_at_once(value, capsys):
+    with pytest.raises(SystemExit):
+        run("map", "s.hdr", "--model", "m", "--output", "map.tif", "--jobs", value)
+    message = f"argument --jobs: must be a number of threads or -1, got {value}"
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "words", [["map"], ["train", "spectra.csv"], ["map", "s.hdr", "--model", "m", "--jobs", "two"]]
 )

@@ -181,7 +181,9 @@ def predict_scene(
     path = None if output is None else check_output(output)
     if resume and path is None:
         raise ValueError("resume=True needs an output: without one nothing is kept to resume.")
-    check_scalar(max_band_gap, "max_band_gap", Real, min_val=0)
+    check_scalar(max_band_gap, "max_band_gap", Real)
+    if not max_band_gap >= 0:
+        raise ValueError(f"max_band_gap must be at least 0 nm, got {max_band_gap}.")
     opened = _settled(
         open_source(source), nodata=nodata, scale=scale, wavelengths=wavelengths,
         bad_bands=bad_bands,
@@ -244,7 +246,9 @@ def _check_estimator(estimator, *, proba: bool, reject_below: float | None) -> N
     if not hasattr(estimator, "classes_"):
         raise TypeError(f"{type(estimator).__name__} has no classes_: it is no classifier.")
     if reject_below is not None:
-        check_scalar(reject_below, "reject_below", Real, min_val=0, max_val=1)
+        check_scalar(reject_below, "reject_below", Real)
+        if not 0 < reject_below <= 1:
+            raise ValueError(f"reject_below must be above 0 and at most 1, got {reject_below}.")
 
 
 def _settled(source: Source, *, nodata, scale, wavelengths, bad_bands) -> Source:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import unicodedata
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,7 +115,8 @@ def _write_categories(path: Path, legend: Legend) -> None:
     root = ET.Element("PAMDataset")
     band = ET.SubElement(root, "PAMRasterBand", band="1")
     categories = ET.SubElement(band, "CategoryNames")
-    for name in legend.names:
+    names = [_printable(name) for name in legend.names]
+    for name in names:
         ET.SubElement(categories, "Category").text = name
     table = ET.SubElement(band, "GDALRasterAttributeTable", tableType="thematic")
     # Name, type (0 integer, 2 text), usage (GDALRATFieldUsage): what GDAL calls the columns.
@@ -123,7 +125,7 @@ def _write_categories(path: Path, legend: Legend) -> None:
         column = ET.SubElement(table, "FieldDefn", index=str(index))
         for tag, value in (("Name", name), ("Type", kind), ("Usage", usage)):
             ET.SubElement(column, tag).text = str(value)
-    for code, (name, color) in enumerate(zip(legend.names, legend.colors, strict=True)):
+    for code, (name, color) in enumerate(zip(names, legend.colors, strict=True)):
         row = ET.SubElement(table, "Row", index=str(code))
         for value in (code, name, *color):
             ET.SubElement(row, "F").text = str(value)
@@ -173,8 +175,12 @@ def _link_or_copy(work: WorkFolder, layer: Layer, data: Path) -> None:
 
 def _plain(name: str) -> str:
     """Names without what ends a list in a header; GDAL takes a line with "=" for an entry."""
-    table = str.maketrans({"{": "(", "}": ")", ",": ";", "=": ":", "\n": " ", "\r": " "})
-    return name.translate(table).strip()
+    return _printable(name).translate(str.maketrans("{},=", "();:")).strip()
+
+
+def _printable(name: str) -> str:
+    """Names without control characters, which XML cannot hold and a header ends at."""
+    return "".join(" " if unicodedata.category(letter) == "Cc" else letter for letter in name)
 
 
 def _envi_georeference(georeference: Georeference) -> dict:

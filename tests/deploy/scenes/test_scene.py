@@ -318,13 +318,16 @@ def test_float64_stays_float64(scene, scene_model):
 @pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
-        ({"reject_below": 1.5}, ValueError, "reject_below == 1.5, must be <= 1"),
+        ({"reject_below": 1.5}, ValueError, "above 0 and at most 1, got 1.5"),
+        ({"reject_below": 0}, ValueError, "above 0 and at most 1, got 0"),
+        ({"reject_below": np.nan}, ValueError, "above 0 and at most 1, got nan"),
         ({"block_rows": 0}, ValueError, "block_rows == 0, must be >= 1"),
         ({"scale": 0}, ValueError, "scale must be a number above 0"),
         ({"resume": True}, ValueError, "resume=True needs an output"),
         ({"output": "map.png"}, ValueError, "must end in .tif or .tiff"),
         ({"output": "nowhere/map.tif"}, FileNotFoundError, "there is no folder nowhere"),
-        ({"max_band_gap": -1}, ValueError, "max_band_gap == -1, must be >= 0"),
+        ({"max_band_gap": -1}, ValueError, "max_band_gap must be at least 0 nm, got -1"),
+        ({"max_band_gap": np.nan}, ValueError, "max_band_gap must be at least 0 nm, got nan"),
         ({"features": "model"}, TypeError, "'model' for the first step of a Pipeline"),
         ({"bad_bands": [50]}, ValueError, "bad_bands names band 50"),
         ({"wavelengths": [2000.0] * 49}, ValueError, "one value for each of the 50 bands"),

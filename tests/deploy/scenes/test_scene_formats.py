@@ -116,18 +116,21 @@ def test_more_classes_than_a_byte_holds(tmp_path, suffix):
 
 
 def test_names_that_would_break_a_header(tmp_path, scene):
-    names = np.array(["a, b", "c {d}", "e\nf = g", "h & <i>", "ä", "k", "l"])
+    names = np.array(["a, b", "c {d}", "e\nf = g", "h & <i>", "ä", "k\x07", "l"])
     X, y = scene.cube.reshape(-1, 50), names[scene.labels.ravel()]
     model = GaussianNB().fit(X, y)
     predict_scene(model, scene.cube, output=tmp_path / "map.hdr")
     found = read_header(tmp_path / "map.hdr")["class names"]
     with rasterio.open(tmp_path / "map.img") as dataset:
         assert "e f : g" in dataset.tags(ns="ENVI")["class_names"]
-    plain = {"a, b": "a; b", "c {d}": "c (d)", "e\nf = g": "e f : g"}
+    plain = {"k\x07": "k", "a, b": "a; b", "c {d}": "c (d)", "e\nf = g": "e f : g"}
     assert found == ["no data", *(plain.get(c, c) for c in model.classes_)]
     predict_scene(model, scene.cube, output=tmp_path / "map.tif")
     root = ET.parse(tmp_path / "map.tif.aux.xml").getroot()
-    assert [c.text for c in root.iter("Category")] == ["no data", *model.classes_]
+    assert [c.text for c in root.iter("Category")] == [
+        "no data",
+        *("".join(letter if letter >= " " else " " for letter in c) for c in model.classes_),
+    ]
 
 
 @pytest.mark.parametrize("source", ["envi", "tif", "xarray", "xarray by coordinates"])
