@@ -232,7 +232,6 @@ def _read_rows(path: Path, separator: str, header: list[str], texts, bands) -> p
             header=0,
             names=range(len(header)),
             dtype=dict.fromkeys(texts, str),
-            float_precision="round_trip",  # the nearest number, whatever the pandas
             # "NA" and "None" are missing numbers, and labels as good as others.
             na_values=dict.fromkeys(bands, _MISSING),
             keep_default_na=False,
