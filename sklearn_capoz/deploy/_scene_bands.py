@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from sklearn_capoz._compile import kernel
 from sklearn_capoz.spectral._wavelengths import wavelengths_nm
 
+from ._compiled import take_apart
 from ._scene_scratch import Scratch
 
 __all__ = [
@@ -42,18 +42,15 @@ def scene_wavelengths(values, n_bands: int, unit: str | None = None) -> np.ndarr
     raise ValueError(f"wavelengths must be in nm or um; their unit is {unit!r}.")
 
 
-def _steps(estimator) -> Iterator:
-    """Go through the steps of a Pipeline that do something, also of Pipelines in it."""
-    for _, step in getattr(estimator, "steps", [("", estimator)]):
-        if hasattr(step, "steps"):
-            yield from _steps(step)
-        elif step not in (None, "passthrough"):
-            yield step
+def _steps(estimator) -> list:
+    """List what a model does with its bands, step by step, the classifier last."""
+    steps, _, classifier = take_apart(estimator)
+    return [*(step for _, step in steps), classifier]
 
 
 def n_model_bands(estimator) -> int:
     """Return the bands that a fitted model takes; a Pipeline may begin with "passthrough"."""
-    return next(_steps(estimator)).n_features_in_
+    return _steps(estimator)[0].n_features_in_
 
 
 def model_wavelengths(estimator) -> np.ndarray | None:
@@ -69,8 +66,7 @@ def model_wavelengths(estimator) -> np.ndarray | None:
         axis = getattr(step, "_axis", None)  # the spectral transformers' used columns
         if axis is not None and not isinstance(step.wavelengths, str):
             found = np.full(n_bands, axis.wavelengths[0])
-            widths = np.diff(np.append(axis.groups, len(axis.columns)))
-            found[axis.columns] = np.repeat(axis.wavelengths, widths)
+            found[axis.columns] = axis.given[axis.columns]
             return found
         found = np.asarray(getattr(step, "wavelengths_", []), dtype=np.float64)
         if found.shape == (n_bands,) and found.min() > 0:
