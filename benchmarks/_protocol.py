@@ -28,14 +28,9 @@ from tqdm.auto import tqdm
 
 from sklearn_capoz import CAPoZPruner, PrunedMLPClassifier, PruningPath, pruning_path
 from sklearn_capoz.exceptions import PruningStalledWarning
-from sklearn_capoz.networks import (
-    DenseNetwork,
-    TrainingSettings,
-    TrainingTask,
-    initial_network,
-    train,
-)
+from sklearn_capoz.networks import DenseNetwork
 from sklearn_capoz.schedules import Schedule
+from sklearn_capoz.training import TrainingSettings, TrainingTask, initial_network, train
 
 from ._data import Task
 

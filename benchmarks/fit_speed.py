@@ -23,8 +23,8 @@ from skorch.helper import predefined_split
 from threadpoolctl import threadpool_limits
 from torch import nn
 
-from sklearn_capoz.networks._engine import TrainingSettings, TrainingTask, initial_network, train
 from sklearn_capoz.networks._module import MLPModule
+from sklearn_capoz.training._engine import TrainingSettings, TrainingTask, initial_network, train
 
 N_THREADS = 2
 

@@ -24,7 +24,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_capoz.deploy import CompiledClassifier, compile_pipeline, to_onnx
-from sklearn_capoz.networks._convert import as_dense_network
+from sklearn_capoz.estimators._convert import as_dense_network
 
 N_THREADS = 2
 

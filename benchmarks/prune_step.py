@@ -17,11 +17,12 @@ import torch
 import torch_pruning
 from threadpoolctl import threadpool_limits
 
-from sklearn_capoz._samples import Samples
 from sklearn_capoz.criteria import CAPoZ, WeightNorm
-from sklearn_capoz.networks import DenseModel, TrainingSettings, initial_network
 from sklearn_capoz.networks._module import module_from_network
+from sklearn_capoz.pruning._dense_model import DenseModel
 from sklearn_capoz.thresholds import Fraction
+from sklearn_capoz.training import TrainingSettings, initial_network
+from sklearn_capoz.training._samples import Samples
 
 N_THREADS = 2
 N_SAMPLES = 10_000

@@ -15,11 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_capoz import PrunedMLPClassifier
-from sklearn_capoz.datasets import (
-    CUPRITE_WAVELENGTHS,
-    make_mineral_scene,
-    make_mineral_spectra,
-)
+from sklearn_capoz.datasets import CUPRITE_WAVELENGTHS, make_mineral_scene, make_mineral_spectra
 from sklearn_capoz.displays import MineralMapDisplay, UnitMapDisplay
 from sklearn_capoz.spectral import SpectralAbsorptionIndex
 

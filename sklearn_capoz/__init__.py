@@ -2,21 +2,26 @@
 
 The data's journey, and where the code is:
 
-1. spectra -> absorption features: `sklearn_capoz.spectral`
-2. features -> a trained network: `sklearn_capoz.networks`
-3. a layer -> one score per unit: `sklearn_capoz.criteria`
+1. spectra -> absorption features: `sklearn_capoz.spectral`; spectra to learn from: `datasets`
+2. features -> a trained network: `sklearn_capoz.networks`, `sklearn_capoz.training`
+3. a group of units -> one score per unit: `sklearn_capoz.criteria`
 4. scores -> which units stay: `sklearn_capoz.thresholds`
-5. network and units -> a smaller network: `sklearn_capoz.surgery`, `compensation`
-6. when to score, cut and retrain: `sklearn_capoz.schedules`, joined in `pruning`
+5. network and units -> a smaller network: `sklearn_capoz.pruning`
+6. when to score, cut and retrain: `sklearn_capoz.schedules`
 7. all that as estimators: `PrunedMLPClassifier`, `CAPoZPruner`, `CAPoZPrunerCV`
-8. model -> map, file, device: `sklearn_capoz.deploy`
-9. pictures: `sklearn_capoz.displays`; data: `sklearn_capoz.datasets`
+8. model -> file, device, map: `sklearn_capoz.export`, `sklearn_capoz.scenes`
+9. pictures: `sklearn_capoz.displays`
 """
 
-from .classifier import PrunedMLPClassifier
-from .pruner import CAPoZPruner
-from .search import CAPoZPrunerCV, PruningPath, pruning_path
-from .sensitivity import sensitivity_curve
+from . import _moved
+from .estimators import (
+    CAPoZPruner,
+    CAPoZPrunerCV,
+    PrunedMLPClassifier,
+    PruningPath,
+    pruning_path,
+    sensitivity_curve,
+)
 from .spectral import SpectralAbsorptionIndex
 
 __version__ = "0.1.0"
@@ -30,3 +35,5 @@ __all__ = [
     "pruning_path",
     "sensitivity_curve",
 ]
+
+_moved.install()

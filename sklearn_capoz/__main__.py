@@ -14,8 +14,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     subparsers = parser.add_subparsers(required=True, metavar="command")
     # Imported late, so that a wrong call is answered at once.
-    from ._commands import add_map_parser, add_train_parser
-    from ._demo import add_demo_parser
+    from .cli._commands import add_map_parser, add_train_parser
+    from .cli._demo import add_demo_parser
 
     add_demo_parser(subparsers)
     add_train_parser(subparsers)

@@ -1,8 +1,8 @@
 """Spectra to learn from: an embedded table, made spectra and scenes, and public data sets."""
 
+from ..formats._envi_library import read_envi_library
 from ._airborne import fetch_indian_pines, fetch_jasper_ridge
 from ._cuprite import fetch_cuprite_labels, fetch_cuprite_pixels, fetch_usgs_splib
-from ._envi import read_envi_library
 from ._mnist import fetch_mnist
 from ._scene import make_mineral_scene
 from ._synthetic import make_mineral_spectra

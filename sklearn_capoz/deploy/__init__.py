@@ -1,11 +1,17 @@
-"""From model to map: fast prediction, safe files, whole scenes."""
+"""From model to map: fast prediction, safe files, whole scenes.
 
-from ._c import to_c
-from ._compiled import CompiledClassifier
-from ._files import load_model, save_model
-from ._onnx import to_onnx
-from ._pipeline import compile_pipeline
-from ._scene import SceneMap, predict_scene
+The public names of `sklearn_capoz.export` and `sklearn_capoz.scenes` in one place.
+"""
+
+from ..export import (
+    CompiledClassifier,
+    compile_pipeline,
+    load_model,
+    save_model,
+    to_c,
+    to_onnx,
+)
+from ..scenes import SceneMap, predict_scene
 
 __all__ = [
     "CompiledClassifier",

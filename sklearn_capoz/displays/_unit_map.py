@@ -94,7 +94,7 @@ class UnitMapDisplay:
         -------
         UnitMapDisplay
         """
-        from ..networks._convert import as_dense_network
+        from ..estimators._convert import as_dense_network
 
         network = as_dense_network(estimator)
         cube = np.asarray(cube)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ..exceptions import UnsupportedNetworkError
-from ._network import DenseNetwork
+from ._dense import DenseNetwork
 
 __all__ = ["MLPModule", "module_from_network", "network_from_module"]
 

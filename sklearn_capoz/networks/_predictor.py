@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils import assert_all_finite
 
 from .._sklearn import effective_n_threads
-from ._network import DenseNetwork
+from ._dense import DenseNetwork
 
 __all__ = ["Predictor"]
 

@@ -7,8 +7,8 @@ from torch import nn
 
 from sklearn_capoz.exceptions import UnsupportedNetworkError
 from sklearn_capoz.networks import DenseNetwork
-from sklearn_capoz.networks._engine import initial_network
 from sklearn_capoz.networks._module import MLPModule, module_from_network, network_from_module
+from sklearn_capoz.training._engine import initial_network
 
 
 @pytest.mark.parametrize("output", ["softmax", "logistic"])

@@ -1,0 +1,1 @@
+"""The commands of `python -m sklearn_capoz`, thin over the public API."""

@@ -1,0 +1,72 @@
+"""How CAPoZPruner reaches into skorch nets."""
+
+from __future__ import annotations
+
+import torch
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+from skorch import NeuralNetClassifier
+
+from ..pruning._skorch_model import SkorchModel
+from ..training import TrainingSettings
+from ..training._skorch_net import check_device
+from ._adapters import Adapter
+from ._convert_net import check_output
+
+__all__ = ["SkorchAdapter"]
+
+
+class SkorchAdapter(Adapter):
+    """The net's own loop, optimizer and callbacks train and retrain it."""
+
+    def fit(self, estimator, data, classes, random_state):
+        net = clone(estimator)
+        if net.device is not None:
+            check_device(net.device)
+        X, y = data.train.X, data.train.y
+        with torch.random.fork_rng():
+            torch.manual_seed(random_state.randint(2**31))
+            net.check_data(X, y)
+            net.initialize()
+            dtype = getattr(torch, X.dtype.name)
+            net.module_.to(dtype)
+            net.criterion_.to(dtype)
+            with torch.no_grad():  # gives lazy layers their shape
+                n_outputs = net.module_.eval()(torch.tensor(X[:2], device=net.device)).shape[1]
+        if n_outputs != len(classes):
+            raise ValueError(
+                f"The module gives {n_outputs} outputs, y holds {len(classes)} classes; give the "
+                "module one output per class."
+            )
+        model = self.model(net, random_state)  # raises for what cannot be pruned
+        return model.retrained(data)[0].net
+
+    def keeps_arrays(self, estimator):
+        return False
+
+    def check_trained(self, estimator):
+        check_is_fitted(estimator, "module_")  # older nets have other attributes from the start
+
+    def n_features(self, fitted):
+        return self.model(fitted, None).n_features
+
+    def name_features(self, fitted, names):
+        pass  # skorch asks for no names
+
+    def n_epochs(self, fitted):
+        return len(fitted.history_)
+
+    def model(self, fitted, random_state):
+        # The net stops by its own callbacks, or after max_epochs.
+        settings = TrainingSettings(max_iter=fitted.max_epochs, n_iter_no_change=10**9)
+        model = SkorchModel(fitted, settings, random_state)
+        chain = model.chain  # raises for what cannot be pruned
+        # With NLLLoss skorch takes the logarithm of what the module gives, which must be
+        # probabilities; what other criteria and a get_loss of the user's own mean is theirs.
+        is_plain = type(fitted).get_loss is NeuralNetClassifier.get_loss
+        if is_plain and isinstance(fitted.criterion_, torch.nn.NLLLoss):
+            check_output(fitted, chain)
+        return model
+
+    def with_model(self, fitted, model):
+        return model.net

@@ -1,0 +1,1 @@
+"""Headers and tables of other programs, one reader each, and files written whole or not at all."""

@@ -1,0 +1,224 @@
+"""A skorch net that can be pruned, if its module is a chain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from sklearn.utils import assert_all_finite
+from skorch import NeuralNetClassifier
+from torch import fx
+
+from ..criteria import Layer
+from ..exceptions import UnsupportedNetworkError
+from ..networks._surgery import cut_module
+from ..networks._tracing import Chain, trace_chain
+from ..training._engine import TrainingSettings
+from ..training._samples import PruningData, Samples
+from ..training._skorch_loop import train_with_skorch
+from ..training._skorch_net import copy_net, rebuild_optimizer
+from ._compensation import fold
+
+__all__ = ["SkorchModel", "SkorchPredictor"]
+
+
+@dataclass(frozen=True, eq=False)
+class SkorchModel:
+    """A skorch net under pruning; the fields are those of `DenseModel`.
+
+    Parameters
+    ----------
+    net : NeuralNetClassifier
+        Initialised; never changed, retraining goes on with a copy.
+    settings : TrainingSettings
+        Of the retraining.
+    random_state : RandomState
+    teacher : ndarray of shape (n_train, n_classes) or None
+        Logarithms of the dense network's probabilities on the training samples.
+    """
+
+    net: NeuralNetClassifier
+    settings: TrainingSettings
+    random_state: np.random.RandomState
+    teacher: np.ndarray | None = None
+
+    @cached_property
+    def chain(self) -> Chain:
+        return trace_chain(self.net.module_)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        return tuple(self._linear(hidden.producer).out_features for hidden in self.chain.hidden)
+
+    @property
+    def n_features(self) -> int:
+        return self._linear(self.chain.hidden[0].producer).in_features
+
+    @property
+    def n_parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.net.module_.parameters())
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of parameters and of batch norm's running statistics."""
+        return sum(t.numel() * t.element_size() for t in self.net.module_.state_dict().values())
+
+    def predicted_codes(self, X: np.ndarray) -> np.ndarray:
+        return self.logits(X).argmax(axis=1)
+
+    @property
+    def loss_curve(self) -> tuple[float, ...]:
+        return tuple(self.net.history[:, "train_loss"])
+
+    def logits(self, X: np.ndarray) -> np.ndarray:
+        """Logarithms of the probabilities, whatever the module's output is."""
+        with torch.no_grad():
+            return _array(self._run(X)[1])
+
+    def layers(
+        self, samples: Samples, gradients: bool, random_state: np.random.RandomState
+    ) -> list[Layer]:
+        """View every hidden layer, after one forward pass (and one backward, if asked for)."""
+        with torch.set_grad_enabled(gradients):
+            values, log_probabilities = self._run(samples.X)
+            activations = [values[hidden.activation_node] for hidden in self.chain.hidden]
+            by_unit: Sequence[torch.Tensor | None] = [None] * len(activations)
+            if gradients:
+                y = torch.as_tensor(samples.y, device=log_probabilities.device)
+                # Samples do not meet in eval mode: the sum's gradient has each sample's own.
+                loss = torch.nn.functional.nll_loss(log_probabilities, y, reduction="sum")
+                by_unit = torch.autograd.grad(loss, activations)
+        correct = _array(log_probabilities).argmax(axis=1) == samples.y
+        return [
+            Layer(
+                activations=_array(value),
+                activation=hidden.activation,
+                correct=correct,
+                y=samples.y,
+                sample_weight=samples.weight,
+                incoming=_array(self._linear(hidden.producer).weight).T,
+                outgoing=_array(self._linear(hidden.consumer).weight).T,
+                random_state=random_state,
+                gradients=None if gradient is None else _array(gradient),
+            )
+            for hidden, value, gradient in zip(self.chain.hidden, activations, by_unit, strict=True)
+        ]
+
+    def cut(
+        self, layer: int, keep: np.ndarray, compensation: str | None, samples: Samples
+    ) -> SkorchModel:
+        """Remove units of one hidden layer, and let the next layer make up for them."""
+        hidden = self.chain.hidden[layer]
+        module, kept = cut_module(self.net.module_, hidden, keep)
+        if compensation is not None:
+            with torch.no_grad():
+                inputs = self._run(samples.X)[0][hidden.consumer_input]
+            old, new = self._linear(hidden.consumer), module.get_submodule(hidden.consumer)
+            assert isinstance(new, torch.nn.Linear)
+            if old.bias is None:
+                raise UnsupportedNetworkError(
+                    f"compensation={compensation!r} needs a bias in the layer after the cut units, "
+                    f"and {hidden.consumer!r} has none; give it one, or take compensation=None."
+                )
+            bias = _array(old.bias)
+            folded = fold(
+                _array(inputs), keep, _array(old.weight).T, bias, samples.weight, compensation
+            )
+            with torch.no_grad():
+                new.weight.copy_(torch.from_numpy(folded[0].T.copy()))
+                new.bias.copy_(torch.from_numpy(folded[1]))
+        return replace(self, net=rebuild_optimizer(self.net, module, kept))
+
+    @classmethod
+    def retrain_together(
+        cls, models: Sequence[SkorchModel], data: Sequence[PruningData]
+    ) -> list[tuple[SkorchModel, int]]:
+        """Train nets one after the other, each in skorch's own loop."""
+        if models[0].settings.max_iter == 0:
+            return [(model, 0) for model in models]
+        return [model.retrained(part) for model, part in zip(models, data, strict=True)]
+
+    def retrained(self, data: PruningData) -> tuple[SkorchModel, int]:
+        """Train a copy of the net; return it with the number of epochs it took."""
+        net = copy_net(self.net)
+        before = len(net.history_) if hasattr(net, "history_") else 0
+        watched = data.score if self.settings.early_stopping else None
+        train_with_skorch(
+            net,
+            _for_module(data.train.X, net.module_),
+            data.train.y,
+            self.settings,
+            sample_weight=None if np.all(data.train.weight == 1) else data.train.weight,
+            X_val=None if watched is None else _for_module(watched.X, net.module_),
+            y_val=None if watched is None else watched.y,
+            sample_weight_val=None if watched is None else watched.weight,
+            teacher=self.teacher,
+            random_state=self.random_state,
+        )
+        return replace(self, net=net), len(net.history_) - before
+
+    def _linear(self, name: str) -> torch.nn.Linear:
+        module = self.net.module_.get_submodule(name)
+        assert isinstance(module, torch.nn.Linear)
+        return module
+
+    def _run(self, X: np.ndarray) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """Value of every operation in evaluation mode, and the log-probabilities."""
+        recorder = _Recorder(self.chain.graph)
+        training = self.net.module_.training
+        self.net.module_.eval()
+        try:
+            output = recorder.run(
+                torch.as_tensor(_for_module(X, self.net.module_), device=self.net.device)
+            )
+        finally:
+            self.net.module_.train(training)
+        if self.chain.links[-1].kind == "softmax":
+            tiny = torch.finfo(output.dtype).tiny
+            return recorder.values, output.clamp_min(tiny).log()
+        return recorder.values, output.log_softmax(dim=1)
+
+
+class SkorchPredictor:
+    """Labels and probabilities of a net whose activations the compiled form does not know.
+
+    Parameters
+    ----------
+    net : NeuralNetClassifier
+    """
+
+    def __init__(self, net: NeuralNetClassifier):
+        self.net = net
+
+    def labels(self, X: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        return classes.take(self.probabilities(X).argmax(axis=1))
+
+    def probabilities(self, X: np.ndarray) -> np.ndarray:
+        assert_all_finite(X, input_name="X")
+        with torch.random.fork_rng():  # skorch's DataLoader draws a seed
+            return self.net.predict_proba(_for_module(X, self.net.module_))
+
+
+class _Recorder(fx.Interpreter):
+    """Runs a traced module and keeps every value, in place of hooks that could be left behind."""
+
+    def __init__(self, graph: fx.GraphModule):
+        super().__init__(graph)
+        self.values: dict[str, torch.Tensor] = {}
+
+    def run_node(self, n):
+        self.values[n.name] = value = super().run_node(n)
+        return value
+
+
+def _for_module(X: np.ndarray, module: torch.nn.Module) -> np.ndarray:
+    """Bring data into the module's precision, which a trained net or X_val need not share."""
+    dtype = _array(next(module.parameters())).dtype
+    return X.astype(dtype, copy=not X.flags.writeable)  # torch warns of read-only memory
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.detach().cpu().numpy()

@@ -1,0 +1,123 @@
+"""Disjoint samples: to train on, to score units on, and to choose the iteration on."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._sklearn import check_sample_weight
+from ..exceptions import SmallDataWarning
+
+__all__ = ["PruningData", "Samples", "make_samples", "split_samples"]
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Spectra or features, class codes and weights.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+    y : ndarray of shape (n_samples,), int
+        Class codes from 0.
+    weight : ndarray of shape (n_samples,)
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+
+    def __getitem__(self, rows: np.ndarray) -> Samples:
+        return Samples(self.X[rows], self.y[rows], self.weight[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class PruningData:
+    """Samples to train on, to score units on, and to choose the iteration on."""
+
+    train: Samples
+    score: Samples
+    select: Samples
+
+
+def make_samples(X: np.ndarray, y: np.ndarray, sample_weight=None) -> Samples:
+    """Check the weights, and leave out samples of no weight: they must take no place in a split."""
+    if sample_weight is None:
+        return Samples(X, y, np.ones(len(y)))
+    weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    used = weight > 0
+    if not used.any():
+        raise ValueError("All values of sample_weight are zero; nothing is left to learn from.")
+    return Samples(X, y, weight)[used]
+
+
+def split_samples(
+    samples: Samples,
+    validation: Samples | None,
+    validation_fraction: float,
+    random_state: np.random.RandomState,
+) -> PruningData:
+    """Split samples into three disjoint, stratified sets.
+
+    Parameters
+    ----------
+    samples : Samples
+    validation : Samples or None
+        The user's own validation data, halved to score and to select; None
+        takes `validation_fraction` of `samples` instead.
+    validation_fraction : float
+    random_state : RandomState
+
+    Returns
+    -------
+    data : PruningData
+
+    Warns
+    -----
+    SmallDataWarning
+        Where a half would have less than two samples per class. All three
+        sets are then all the samples: a score on two samples says nothing.
+    """
+    if validation is not None:
+        if validation.y.size < 2:
+            raise ValueError(
+                f"X_val holds {validation.y.size} sample; at least 2 are needed, one to score "
+                "units on and one to choose the iteration on."
+            )
+        half = _stratified(validation.y, 0.5, random_state)
+        return PruningData(samples, validation[~half], validation[half])
+    n_validation = validation_fraction * samples.y.size
+    n_classes = np.unique(samples.y).size
+    if n_validation < 4 * n_classes:
+        warnings.warn(
+            f"{samples.y.size} samples of {n_classes} classes leave less than 4 per class to "
+            f"validate on (validation_fraction={validation_fraction}); units are scored on the "
+            "training samples. Pass X_val and y_val, or more samples.",
+            SmallDataWarning,
+            stacklevel=3,
+        )
+        return PruningData(samples, samples, samples)
+    aside = _stratified(samples.y, validation_fraction, random_state)
+    for code in np.unique(samples.y[aside]):
+        members = np.flatnonzero(samples.y == code)
+        if aside[members].all():  # a class of one sample is for training
+            aside[members[0]] = False
+    half = _stratified(samples.y[aside], 0.5, random_state)
+    validation = samples[aside]
+    return PruningData(samples[~aside], validation[~half], validation[half])
+
+
+def _stratified(y: np.ndarray, fraction: float, random_state: np.random.RandomState) -> np.ndarray:
+    """Mark a fraction of the samples, spread over the classes.
+
+    scikit-learn's splitters refuse classes of one sample, which real scenes have.
+    """
+    order = random_state.permutation(y.size)
+    order = order[np.argsort(y[order], kind="stable")]
+    # Every k-th of the samples in class order: within one of the share in every class.
+    ranks = np.floor((np.arange(y.size) + 1) * fraction) > np.floor(np.arange(y.size) * fraction)
+    mark = np.zeros(y.size, dtype=bool)
+    mark[order] = ranks
+    return mark

@@ -1,0 +1,395 @@
+"""The path and its cross-validated choice: the same as fitting every candidate on its own."""
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from joblib import Memory
+from sklearn.base import clone
+from sklearn.datasets import make_classification
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedKFold
+from sklearn.neural_network import MLPClassifier
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from sklearn_capoz import CAPoZPruner, CAPoZPrunerCV, PrunedMLPClassifier, pruning_path
+from sklearn_capoz.criteria import CAPoZ, Criterion
+from sklearn_capoz.exceptions import (
+    NoCorrectSampleError,
+    PruningStalledWarning,
+    SmallDataWarning,
+    UnsupportedNetworkError,
+)
+from sklearn_capoz.pruning._dense_model import DenseModel
+from sklearn_capoz.thresholds import Count, Fraction, MeanStd
+
+pytestmark = [
+    pytest.mark.filterwarnings(f"ignore::{category.__module__}.{category.__qualname__}")
+    for category in (ConvergenceWarning, PruningStalledWarning, SmallDataWarning)
+]
+
+CV = StratifiedKFold(2, shuffle=True, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_classification(240, n_features=12, n_informative=6, n_classes=3, random_state=0)
+
+
+@pytest.fixture
+def classifier():
+    return PrunedMLPClassifier(
+        (12,), threshold="fraction", max_iter=20, retrain_max_iter=5, random_state=0
+    )
+
+
+@pytest.fixture
+def pruner():
+    return CAPoZPruner(
+        MLPClassifier((12,), max_iter=20, random_state=0), retrain_max_iter=5, random_state=0
+    )
+
+
+def test_path_holds_what_each_iteration_count_gives(data, classifier):
+    classifier.set_params(n_iterations=3)
+    path = pruning_path(classifier, *data)
+    assert [e.network_.widths[0] for e in path.estimators] == [12, 9, 7, 6]
+    for n_iterations, estimator in enumerate(path.estimators):
+        alone = clone(classifier).set_params(n_iterations=n_iterations).fit(*data)
+        np.testing.assert_array_equal(
+            estimator.predict_proba(data[0]), alone.predict_proba(data[0])
+        )
+        assert estimator.best_iteration_ == n_iterations
+        assert estimator.support_[0].sum() == estimator.network_.widths[0]
+    assert not hasattr(classifier, "network_")
+
+
+def test_path_tells_what_keep_chooses(data, classifier):
+    classifier.set_params(n_iterations=3, keep="smallest", tolerance=1.0)
+    assert pruning_path(classifier, *data).best_iteration == 3
+
+
+def test_an_interrupted_path_ends_with_what_is_done(data, classifier):
+    class InterruptedOnce(CAPoZ):
+        calls = 0
+
+        def score(self, layer):
+            type(self).calls += 1
+            if self.calls == 3:
+                raise KeyboardInterrupt
+            return super().score(layer)
+
+    classifier.set_params(criterion=InterruptedOnce(), n_iterations=3)
+    with pytest.warns(UserWarning, match="Pruning was interrupted"):
+        path = pruning_path(classifier, *data)
+    assert [e.network_.widths[0] for e in path.estimators] == [12, 9, 7]
+
+
+def test_path_puts_a_pruner_around_a_bare_network(data):
+    path = pruning_path(MLPClassifier((6,), max_iter=5, random_state=0), *data)
+    assert all(isinstance(e, CAPoZPruner) for e in path.estimators)
+    assert path.estimators[0].estimator_.coefs_[0].shape == (12, 6)
+
+
+@pytest.mark.parametrize("kind", ["classifier", "pruner"])
+def test_search_gives_the_scores_of_a_grid_search(data, kind, request):
+    estimator = request.getfixturevalue(kind)
+    criteria, thresholds = ["c-apoz", "random"], [Fraction(0.3), Count(2)]
+    search = CAPoZPrunerCV(
+        estimator, criteria=criteria, thresholds=thresholds, max_iterations=2, cv=CV
+    ).fit(*data)
+    grid = GridSearchCV(
+        estimator,
+        {"criterion": criteria, "threshold": thresholds, "n_iterations": [0, 1, 2]},
+        cv=CV,
+    ).fit(*data)
+
+    def scores(results):
+        return {
+            (p["criterion"], str(p["threshold"]), p["n_iterations"]): [
+                results[f"split{i}_test_score"][row] for i in range(2)
+            ]
+            for row, p in enumerate(results["params"])
+        }
+
+    assert scores(search.cv_results_) == scores(grid.cv_results_)
+    assert search.best_score_ == grid.best_score_
+    assert search.n_splits_ == 2
+    chosen = clone(estimator).set_params(**search.best_params_).fit(*data)
+    np.testing.assert_array_equal(search.predict(data[0]), chosen.predict(data[0]))
+    assert search.score(*data) == chosen.score(*data)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"solver": "sgd", "learning_rate_init": 0.05, "batch_size": 32},
+        {"random_state": None, "hidden_layer_sizes": [8, 6], "activation": "tanh"},
+        {"learning_rate": "adaptive"},  # which Adam knows nothing of
+    ],
+)
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_the_engine_trains_the_folds_as_scikit_learn_would(changes, n_classes):
+    X, y = make_classification(150, 8, n_informative=6, n_classes=n_classes, random_state=0)
+    parameters = {"hidden_layer_sizes": (6,), "max_iter": 15, "random_state": 3} | changes
+    pruner = CAPoZPruner(MLPClassifier(**parameters), random_state=0)
+    weight = np.random.RandomState(0).uniform(0.5, 2, 150)
+    (slow, fitted), (fast, nothing) = (
+        pruner._prepare(X, y, sample_weight=weight, network_only=short_cut)
+        for short_cut in (False, True)
+    )
+    assert isinstance(fitted, MLPClassifier)
+    assert nothing is None
+    for a, b in zip(slow.model.network.weights, fast.model.network.weights, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-10)
+    assert slow.model.settings == fast.model.settings
+    assert slow.dense_epochs == fast.dense_epochs
+    # What is drawn from here on, in retraining and for criteria that draw, is the same.
+    assert slow.model.random_state.randint(10**6) == fast.model.random_state.randint(10**6)
+    assert slow.random_state.randint(10**6) == fast.random_state.randint(10**6)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"solver": "lbfgs"},
+        {"solver": "sgd", "learning_rate": "invscaling"},
+        {"early_stopping": True},
+    ],
+)
+def test_what_the_engine_cannot_train_scikit_learn_does(data, changes):
+    estimator = MLPClassifier((6,), max_iter=5, random_state=0, **changes)
+    job, fitted = CAPoZPruner(estimator, random_state=0)._prepare(*data, network_only=True)
+    assert fitted.coefs_[0] is job.model.network.weights[0]
+
+
+def test_a_scorer_of_the_users_own_sees_the_fitted_pruner(data, pruner):
+    def size(estimator, X, y):
+        return -len(estimator.estimator_.intercepts_[0]) / estimator.history_["n_units"].iloc[0]
+
+    search = CAPoZPrunerCV(
+        pruner, thresholds=[Count(3)], max_iterations=2, cv=CV, scoring=size
+    ).fit(*data)
+    assert search.cv_results_["mean_test_score"].tolist() == [-1, -9 / 12, -6 / 12]
+
+
+def test_names_of_scorers_are_those_of_a_grid_search(data, pruner):
+    shared = {"scoring": "neg_log_loss", "cv": CV}
+    search = CAPoZPrunerCV(pruner, thresholds=[Count(3)], max_iterations=2, **shared).fit(*data)
+    grid = GridSearchCV(
+        pruner.set_params(threshold=Count(3)), {"n_iterations": [0, 1, 2]}, **shared
+    ).fit(*data)
+    np.testing.assert_allclose(
+        search.cv_results_["mean_test_score"], grid.cv_results_["mean_test_score"], rtol=1e-6
+    )
+
+
+def test_memory_changes_no_score_and_trains_once(data, pruner, tmp_path):
+    grid = {"n_iterations": [0, 1, 2], "threshold": [Count(2), Count(3)]}
+    plain = GridSearchCV(pruner, grid, cv=CV, refit=False).fit(*data)
+    memory = Memory(tmp_path, verbose=0)
+    pruner.set_params(memory=memory)
+    cached = GridSearchCV(pruner, grid, cv=CV, refit=False).fit(*data)
+    np.testing.assert_array_equal(
+        cached.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"]
+    )
+    # A dense network and 2 x 2 iterations in each of two folds, however many candidates.
+    stored = {
+        name: len(list(tmp_path.rglob(f"{name}/*/output.pkl")))
+        for name in ("_fit", "_iterate_alone")
+    }
+    assert stored == {"_fit": 2, "_iterate_alone": 8}
+
+
+def test_a_stalled_path_counts_for_all_later_iterations(data, classifier):
+    classifier.set_params(threshold=Fraction(0.9), min_units=2)
+    results = (
+        CAPoZPrunerCV(classifier, thresholds=[Fraction(0.9)], max_iterations=4, cv=CV)
+        .fit(*data)
+        .cv_results_
+    )
+    assert results["mean_n_units"].tolist() == [12, 2, 2, 2, 2]
+    assert len(set(results["split0_test_score"][1:])) == 1
+
+
+def interrupted_search(estimator, when, **given):
+    """Make a search whose scoring of a layer Ctrl-C interrupts `when` it is that layer's turn."""
+
+    class Interrupting(Criterion):  # not of the module: other processes cannot import that
+        def score(self, layer):
+            if when(layer):
+                raise KeyboardInterrupt
+            return layer.activations.mean(axis=0)
+
+    return CAPoZPrunerCV(
+        estimator,
+        criteria=[Interrupting()],
+        thresholds=[Count(4)],
+        max_iterations=2,
+        cv=CV,
+        **given,
+    )
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_an_interrupt_ends_the_search(data, classifier, n_jobs):
+    search = interrupted_search(
+        classifier, lambda layer: layer.activations.shape[1] == 8, refit=False, n_jobs=n_jobs
+    )
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(*data)
+    assert not hasattr(search, "cv_results_")
+
+
+def test_an_interrupt_of_the_refit_ends_it_too(data, classifier):
+    # Of all samples 24 score the units, of a fold's training samples 12.
+    search = interrupted_search(
+        classifier, lambda layer: layer.activations.shape == (24, 8), keep="smallest", tolerance=1.0
+    )
+    with pytest.raises(KeyboardInterrupt):
+        search.fit(*data)
+    assert search.best_params_["n_iterations"] == 2
+    assert not hasattr(search, "best_estimator_")
+
+
+def test_names_in_an_array_come_back_as_strings(data, classifier):
+    search = CAPoZPrunerCV(
+        classifier,
+        criteria=np.array(["l1"]),
+        thresholds=np.array(["count"]),
+        max_iterations=0,
+        cv=CV,
+    ).fit(*data)
+    assert [type(search.best_params_[name]) for name in ("criterion", "threshold")] == [str, str]
+
+
+def test_a_path_that_gets_nothing_right_ends_and_the_search_goes_on(data, classifier):
+    class NothingRight(CAPoZ):
+        def score(self, layer):
+            if layer.activations.shape[1] < 9:
+                raise NoCorrectSampleError
+            return super().score(layer)
+
+    search = CAPoZPrunerCV(
+        classifier,
+        criteria=[NothingRight(), "l1"],
+        thresholds=["fraction"],
+        max_iterations=4,
+        cv=CV,
+    ).fit(*data)
+    assert search.cv_results_["mean_n_units"].tolist() == [12, 9, 7, 7, 7, 12, 9, 7, 6, 5]
+
+
+@pytest.mark.parametrize(
+    ("keep", "tolerance", "expected"),
+    [("best", 0.0, 1), ("smallest", 0.02, 2), ("one-standard-error", 0.0, 3)],
+)
+def test_choice_of_the_candidate(keep, tolerance, expected):
+    search = CAPoZPrunerCV(None, keep=keep, tolerance=tolerance)
+    # Means 0.85, 0.9, 0.88, 0.87; the best one's standard error is 0.04.
+    scores = np.array([[0.85, 0.94, 0.88, 0.87], [0.85, 0.86, 0.88, 0.87]])
+    assert search._choose(scores, np.array([100, 90, 50, 40])) == expected
+
+
+def test_of_equal_candidates_the_smaller_is_chosen():
+    scores = np.full((3, 2), 0.9)
+    assert CAPoZPrunerCV(None)._choose(scores, np.array([90, 50])) == 1
+
+
+def test_groups_scoring_and_refit(data, classifier):
+    groups = np.arange(240) % 4
+    search = CAPoZPrunerCV(
+        classifier,
+        max_iterations=1,
+        cv=GroupKFold(4),
+        scoring="balanced_accuracy",
+        refit=False,
+    ).fit(*data, groups=groups)
+    assert search.n_splits_ == 4
+    assert not hasattr(search, "best_estimator_")
+    with pytest.raises(Exception, match="not fitted"):
+        search.predict(data[0])
+
+
+def test_folds_in_processes_give_the_same(data, classifier, tmp_path):
+    search = CAPoZPrunerCV(
+        classifier, criteria=["c-apoz", "random", "l1"], max_iterations=2, cv=StratifiedKFold(3)
+    )
+    alone = clone(search).fit(*data)
+    together = clone(search).set_params(n_jobs=2).fit(*data)
+    np.testing.assert_array_equal(
+        alone.cv_results_["mean_test_score"], together.cv_results_["mean_test_score"]
+    )
+    joblib.dump(together, tmp_path / "search.joblib")
+    np.testing.assert_array_equal(
+        joblib.load(tmp_path / "search.joblib").predict(data[0]), alone.predict(data[0])
+    )
+
+
+def test_frozen_network_is_pruned_in_every_fold(data):
+    trained = MLPClassifier((12,), max_iter=20, random_state=0).fit(*data)
+    before = trained.coefs_[0].copy()
+    search = CAPoZPrunerCV(
+        CAPoZPruner(FrozenEstimator(trained), retrain_max_iter=2, random_state=0),
+        thresholds=[Count(2)],
+        max_iterations=2,
+        cv=CV,
+    ).fit(*data)
+    assert search.cv_results_["mean_n_units"].tolist() == [12, 10, 8]
+    np.testing.assert_array_equal(trained.coefs_[0], before)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"criteria": ["nonsense"]}, "criterion='nonsense' is not known"),
+        ({"criteria": []}, "criteria must hold at least one candidate, got none"),
+        ({"thresholds": ()}, "thresholds must hold at least one candidate, got none"),
+        ({"thresholds": [MeanStd(k=-1)]}, "'k' parameter of MeanStd"),
+        ({"max_iterations": -1}, "max_iterations"),
+        ({"keep": "first"}, "keep"),
+    ],
+)
+def test_bad_parameters_are_named(data, classifier, parameters, message):
+    with pytest.raises(ValueError, match=message):
+        CAPoZPrunerCV(classifier, **parameters).fit(*data)
+
+
+def test_a_network_without_a_hidden_layer_is_refused_before_any_training(data, monkeypatch):
+    bare = MLPClassifier((), max_iter=5, random_state=0)
+    frozen = FrozenEstimator(clone(bare).fit(*data))
+    monkeypatch.setattr(DenseModel, "retrain_together", None)
+    monkeypatch.setattr(MLPClassifier, "fit", None)
+    for estimator in (bare, frozen):
+        for fit in (CAPoZPruner(estimator).fit, CAPoZPrunerCV(estimator).fit):
+            with pytest.raises(UnsupportedNetworkError, match="has no hidden layer, and pruning"):
+                fit(*data)
+        with pytest.raises(UnsupportedNetworkError, match="has no hidden layer, and pruning"):
+            pruning_path(estimator, *data)
+
+
+def test_columns_in_another_order_are_refused_before_the_folds(data, monkeypatch):
+    X, y = pd.DataFrame(data[0]).add_prefix("band "), data[1]
+    frozen = FrozenEstimator(MLPClassifier((4,), solver="lbfgs", random_state=0).fit(X, y))
+    monkeypatch.setattr(DenseModel, "retrain_together", None)
+    with pytest.raises(ValueError, match="feature names should match"):
+        CAPoZPrunerCV(frozen, refit=False).fit(X[X.columns[::-1]], y)
+
+
+@parametrize_with_checks(
+    [
+        CAPoZPrunerCV(
+            # So small a part for validation that units are scored on all of the checks' toy
+            # data: only then are weights and repeated samples the same.
+            PrunedMLPClassifier(
+                max_iter=50, retrain_max_iter=10, validation_fraction=0.1, random_state=0
+            ),
+            max_iterations=1,
+            cv=3,
+        )
+    ]
+)
+def test_estimator_checks(estimator, check):
+    check(estimator)

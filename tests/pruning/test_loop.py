@@ -1,0 +1,417 @@
+"""The pruning loop: its records, its arithmetic and its ends."""
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import joblib
+import numpy as np
+import pytest
+
+from sklearn_capoz.criteria import APoZ, CAPoZ, Criterion, Random, Reconstruction, WeightNorm
+from sklearn_capoz.exceptions import NoCorrectSampleError, PruningStalledWarning
+from sklearn_capoz.pruning._dense_model import DenseModel
+from sklearn_capoz.pruning._loop import (
+    PruningJob,
+    PruningPlan,
+    accuracy,
+    choose_iteration,
+    history_table,
+    prune_together,
+)
+from sklearn_capoz.schedules import Gradual, Iterative, MultiPass, OneShot, Widths
+from sklearn_capoz.thresholds import Count, FixedValue, Fraction, MeanStd
+from sklearn_capoz.training import TrainingSettings, initial_network
+from sklearn_capoz.training._samples import PruningData, Samples
+
+
+def make_data(n_samples=90, seed=0):
+    random = np.random.RandomState(seed)
+    y = random.randint(3, size=n_samples)
+    X = random.randn(n_samples, 4) + 3 * np.eye(4)[y]
+    parts = [Samples(X[i::3], y[i::3], random.uniform(0.5, 2, len(y[i::3]))) for i in range(3)]
+    return PruningData(*parts)
+
+
+def make_job(
+    hidden=(8,), max_iter=0, data=None, criterion=None, threshold=None, schedule=None,
+    n_iterations=3, min_units=1, compensation=None, seed=0, **given,
+):  # fmt: skip
+    network = initial_network(4, hidden, 3, "relu", seed, np.float64)
+    settings = TrainingSettings(max_iter=max_iter, batch_size=16, learning_rate_init=0.01)
+    model = DenseModel(network, None, settings, "cpu", np.random.RandomState(seed))
+    plan = PruningPlan(
+        criterion or CAPoZ(), threshold or Count(2), schedule or MultiPass(), n_iterations,
+        min_units, compensation,
+    )  # fmt: skip
+    return PruningJob(model, data or make_data(), plan, np.random.RandomState(seed), **given)
+
+
+def walk(*args, **kwargs):
+    return prune_together([make_job(*args, **kwargs)])[0]
+
+
+def assert_same_records(first, second, scores=True):
+    assert len(first) == len(second)
+    for a, b in zip(first, second, strict=True):
+        assert (a.iteration, a.n_pruned, a.n_epochs) == (b.iteration, b.n_pruned, b.n_epochs)
+        assert (a.accuracy_before, a.accuracy_after) == (b.accuracy_before, b.accuracy_after)
+        for name in ("weights", "biases"):
+            for x, y in zip(
+                getattr(a.model.network, name), getattr(b.model.network, name), strict=True
+            ):
+                np.testing.assert_array_equal(x, y)
+        for x, y in zip(a.support, b.support, strict=True):
+            np.testing.assert_array_equal(x, y)
+        if scores:
+            np.testing.assert_array_equal(a.thresholds, b.thresholds)
+            for x, y in zip(a.importances, b.importances, strict=True):
+                np.testing.assert_array_equal(x, y)
+
+
+def test_the_papers_unit_ratios():
+    """METHOD's table 4: 22, 17, 13, 11, 9, 7 and 5 of 30 units."""
+    records = walk((30,), schedule=Widths(), n_iterations=7)
+    table = history_table(records)
+    assert table["n_units"].tolist() == [30, 22, 17, 13, 11, 9, 7, 5]
+    assert table["n_pruned_0"].tolist() == [0, 8, 5, 4, 2, 2, 2, 2]
+    assert table["unit_ratio"].round(2).tolist() == [1, 1.36, 1.76, 2.31, 2.73, 3.33, 4.29, 6.0]
+    # 4 features, 3 classes: 8 parameters per unit and 3 of the output.
+    parameters = [8 * n + 3 for n in table["n_units"]]
+    assert table["n_parameters"].tolist() == parameters
+    assert table["n_bytes"].tolist() == [8 * n for n in parameters]
+    np.testing.assert_allclose(table["parameter_ratio"], 243 / np.array(parameters))
+    np.testing.assert_allclose(table["bytes_ratio"], table["parameter_ratio"])
+    assert table["iteration"].tolist() == list(range(8))
+
+
+def test_columns_are_plain_numbers():
+    table = history_table(walk((8, 5), max_iter=2))
+    assert list(table.columns) == [
+        *("iteration", "n_units", "n_parameters", "n_bytes"),
+        *("unit_ratio", "parameter_ratio", "bytes_ratio"),
+        *("n_units_0", "n_pruned_0", "threshold_0", "n_units_1", "n_pruned_1", "threshold_1"),
+        *("accuracy_before", "accuracy_after", "n_epochs", "seconds"),
+    ]
+    assert {kind.kind for kind in table.dtypes} == {"i", "f"}
+    assert (table["n_units"] == table["n_units_0"] + table["n_units_1"]).all()
+    assert table["n_epochs"].tolist() == [0, 2, 2, 2]
+    assert (table["seconds"] >= 0).all()
+
+
+@pytest.mark.parametrize("criterion", [CAPoZ(), WeightNorm(), Random(), Reconstruction()])
+@pytest.mark.parametrize("compensation", [None, "least-squares"])
+def test_support_tells_which_units_of_the_dense_network_remain(criterion, compensation):
+    records = walk((8, 5), criterion=criterion, threshold=Fraction(0.3), compensation=compensation)
+    dense = records[0].model.network
+    for record in records:
+        network, (first, second) = record.model.network, record.support
+        assert network.widths == (first.sum(), second.sum())
+        # Nothing was retrained: what goes into the first layer's units stays as it was.
+        np.testing.assert_array_equal(network.weights[0], dense.weights[0][:, first])
+        np.testing.assert_array_equal(network.biases[0], dense.biases[0][first])
+        if compensation is None:
+            np.testing.assert_array_equal(
+                network.weights[1], dense.weights[1][np.ix_(first, second)]
+            )
+            np.testing.assert_array_equal(network.weights[2], dense.weights[2][second])
+    for earlier, later in pairwise(records):
+        for layer in (0, 1):
+            assert not (later.support[layer] & ~earlier.support[layer]).any()
+            gone = earlier.support[layer].sum() - later.support[layer].sum()
+            assert later.n_pruned[layer] == gone > 0
+
+
+def test_scores_and_thresholds_are_those_that_decided():
+    records = walk((8, 5), max_iter=3, threshold=MeanStd(0.5))
+    assert len(records) == 4
+    for record, following in pairwise(records):
+        layers = record.model.layers(make_data().score, False, np.random.RandomState(0))
+        for layer in (0, 1):
+            scores = record.importances[layer]
+            np.testing.assert_array_equal(scores, CAPoZ().score(layers[layer]))
+            decision = MeanStd(0.5).decide(scores)
+            assert record.thresholds[layer] == decision.threshold
+            kept = following.support[layer][record.support[layer]]
+            np.testing.assert_array_equal(kept, decision.keep)
+    assert [s.size for s in records[-1].importances] == list(records[-1].model.widths)
+    assert np.isfinite(records[-1].thresholds).all()
+
+
+@pytest.mark.parametrize("schedule", [Widths((6, 4)), Gradual(0.5)])
+def test_a_rule_that_is_not_asked_has_no_threshold(schedule):
+    records = walk((8, 5), threshold=MeanStd(), schedule=schedule, n_iterations=2)
+    assert len(records) == 3
+    assert np.isnan([record.thresholds for record in records]).all()
+    assert [[s.size for s in r.importances] for r in records] == [
+        list(r.model.widths) for r in records
+    ]
+
+
+def test_accuracies_are_those_of_the_third_set():
+    data = make_data()
+    records = walk((8,), max_iter=5, data=data, threshold=Count(3), n_iterations=2)
+    for record in records:
+        assert record.accuracy_after == accuracy(record.model, data.select)
+        right = record.model.predicted_codes(data.select.X) == data.select.y
+        assert record.accuracy_after == np.average(right, weights=data.select.weight)
+    cut = records[0].model.cut(0, records[1].support[0], None, data.score)
+    assert records[1].accuracy_before == accuracy(cut, data.select)
+    assert records[0].accuracy_before == records[0].accuracy_after
+
+
+def test_min_units_stay():
+    records = walk((8, 3), threshold=Count(5), min_units=3, n_iterations=1)
+    assert records[-1].model.widths == (3, 3)
+    message = (
+        r"^Pruning stopped in iteration 2: no layer has more than min_units=3 units left; the "
+        r"widths are \(3, 3\)\.$"
+    )
+    with pytest.warns(PruningStalledWarning, match=message):
+        records = walk((8, 3), threshold=Count(5), min_units=3, n_iterations=4)
+    assert [r.model.widths for r in records] == [(8, 3), (3, 3), (3, 3)]
+
+
+def test_a_stall_is_recorded_not_retrained_and_the_end():
+    message = (
+        r"Pruning stopped in iteration 2: FixedValue\(value=0.95\) finds no unit to remove by "
+        r"CAPoZ\(\). A rule that counts, as Fraction\(0.25\), always does"
+    )
+    job = make_job((8,), max_iter=4, threshold=FixedValue(0.95), n_iterations=9)
+    job.model.network.biases[0][[1, 6]] = -99  # dead, and the only ones that ever are
+    job.model.network.biases[0][[0, 2, 3, 4, 5, 7]] = 99
+    with pytest.warns(PruningStalledWarning, match=message):
+        [records] = prune_together([job])
+    assert [r.n_pruned for r in records] == [(0,), (2,), (0,)]
+    assert [r.n_epochs for r in records] == [0, 4, 0]
+    assert np.flatnonzero(~records[1].support[0]).tolist() == [1, 6]
+    assert records[2].model is records[1].model
+    assert records[2].accuracy_before == records[2].accuracy_after == records[1].accuracy_after
+    assert records[2].importances[0].size == 6
+
+
+def test_given_widths_do_not_stall():
+    """A step that has nothing to do is not the end where the user has named the widths."""
+    records = walk((8,), max_iter=2, schedule=Widths((8, 8, 3)), n_iterations=3)
+    assert [r.model.widths for r in records] == [(8,), (8,), (8,), (3,)]
+    assert [r.n_epochs for r in records] == [0, 0, 0, 2]
+
+
+def test_gradual_widths_arrive():
+    records = walk((20, 10), schedule=Gradual(0.6), n_iterations=3)
+    assert records[-1].model.widths == (8, 4)
+
+
+def test_one_layer_after_the_other():
+    records = walk((8, 5), max_iter=2, schedule=Iterative(), n_iterations=2)
+    assert [r.model.widths for r in records] == [(8, 5), (6, 3), (4, 1)]
+    assert [r.n_epochs for r in records] == [0, 4, 4]  # each layer's cut is retrained
+    together = walk((8, 5), max_iter=2, schedule=MultiPass(), n_iterations=2)
+    assert [r.n_epochs for r in together] == [0, 2, 2]
+
+
+def test_one_shot():
+    records = walk((8,), max_iter=2, schedule=OneShot(), n_iterations=5)
+    assert [r.model.widths for r in records] == [(8,), (6,)]
+
+
+@pytest.mark.parametrize("criterion", [CAPoZ(), Random()])
+@pytest.mark.parametrize("max_iter", [0, 3])
+def test_a_shorter_run_is_the_beginning_of_a_longer_one(criterion, max_iter):
+    short, long = (
+        walk((9, 7), max_iter=max_iter, criterion=criterion, threshold=Count(1), n_iterations=n)
+        for n in (2, 4)
+    )
+    assert len(long) == 5
+    assert_same_records(short, long[:3])
+
+
+def test_layer_by_layer_too_but_for_the_last_rows_scores():
+    """There the second layer is scored when the first one has been cut, if it ever is."""
+    short, long = (
+        walk((9, 7), max_iter=2, schedule=Iterative(), threshold=Count(1), n_iterations=n)
+        for n in (2, 4)
+    )
+    assert_same_records(short, long[:3], scores=False)
+    assert_same_records(short[:2], long[:2])
+
+
+def test_together_is_as_one_by_one():
+    makers = [
+        lambda: make_job((8,), max_iter=3, n_iterations=3),
+        lambda: make_job((8,), max_iter=3, n_iterations=1, seed=1),
+        lambda: make_job((6, 5), max_iter=3, schedule=Iterative(), n_iterations=2, seed=2),
+        lambda: make_job((9,), max_iter=3, n_iterations=0, seed=3),
+    ]
+    together = prune_together([make() for make in makers])
+    assert [len(records) for records in together] == [4, 2, 3, 1]
+    for make, records in zip(makers, together, strict=True):
+        assert_same_records(prune_together([make()])[0], records)
+
+
+def test_progress_is_told_of_every_iteration():
+    seen = []
+    walk((8,), progress=lambda record: seen.append((record.iteration, record.model.widths)))
+    assert seen == [(0, (8,)), (1, (6,)), (2, (4,)), (3, (2,))]
+
+
+class Interrupting(Criterion):
+    """C-APoZ until the given call, which Ctrl-C interrupts."""
+
+    def __init__(self, call):
+        self.call = call
+        self.calls = 0
+
+    def score(self, layer):
+        self.calls += 1
+        if self.calls == self.call:
+            raise KeyboardInterrupt
+        return CAPoZ().score(layer)
+
+
+def test_an_interrupt_keeps_the_iterations_that_are_done():
+    with pytest.warns(UserWarning, match="Pruning was interrupted; the iterations that were done"):
+        records = walk((8,), max_iter=2, criterion=Interrupting(3), n_iterations=6)
+    assert_same_records(records, walk((8,), max_iter=2, n_iterations=2))
+
+
+def test_an_interrupt_of_retraining_keeps_the_iterations_that_are_done(monkeypatch):
+    train, calls = DenseModel.retrain_together.__func__, []
+
+    def interrupted(cls, models, data):
+        calls.append(len(models))
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return train(cls, models, data)
+
+    monkeypatch.setattr(DenseModel, "retrain_together", classmethod(interrupted))
+    with pytest.warns(UserWarning, match="Pruning was interrupted"):
+        records = walk((8,), max_iter=2, n_iterations=6)
+    monkeypatch.undo()
+    assert_same_records(records, walk((8,), max_iter=2, n_iterations=1))
+
+
+def test_an_interrupt_goes_on_to_who_has_no_use_for_half_a_path():
+    with pytest.raises(KeyboardInterrupt):
+        prune_together([make_job(criterion=Interrupting(3))], keep_interrupted=False)
+
+
+def test_an_interrupt_before_anything_is_done_is_passed_on():
+    def interrupt(record):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prune_together([make_job(), make_job(progress=interrupt), make_job()])
+
+
+@dataclass(frozen=True, eq=False)
+class WrongModel(DenseModel):
+    """A network that gets nothing right below some width."""
+
+    right_down_to: int = 0
+
+    def layers(self, samples, gradients, random_state):
+        layers = super().layers(samples, gradients, random_state)
+        if self.widths[0] >= self.right_down_to:
+            return layers
+        return [replace(layer, correct=np.zeros_like(layer.correct)) for layer in layers]
+
+
+def wrong_below(width, n_iterations, hidden=(8,), **given):
+    job = make_job(hidden, n_iterations=n_iterations, **given)
+    return replace(job, model=WrongModel(**vars(job.model), right_down_to=width))
+
+
+def test_no_right_sample_ends_a_path():
+    message = r"Pruning stopped after iteration 2: the network now labels no scoring sample right"
+    with pytest.warns(PruningStalledWarning, match=message):
+        [records] = prune_together([wrong_below(5, n_iterations=5)])
+    assert_same_records(records, prune_together([wrong_below(5, n_iterations=2)])[0])
+    assert records[-1].model.widths == (4,)
+
+
+def test_no_right_sample_within_an_iteration_ends_the_path_before_it():
+    job = wrong_below(8, n_iterations=5, hidden=(8, 5), schedule=Iterative())
+    with pytest.warns(PruningStalledWarning, match="Pruning stopped after iteration 0"):
+        [records] = prune_together([job])
+    assert [record.model.widths for record in records] == [(8, 5)]
+    assert [scores.size for scores in records[0].importances] == [8, 5]
+
+
+def test_no_right_sample_of_the_dense_network_is_an_error():
+    with pytest.raises(NoCorrectSampleError, match="labels none of the 30 scoring samples right"):
+        prune_together([wrong_below(9, n_iterations=3), make_job()])
+
+
+def test_scores_are_checked():
+    class Column(Criterion):
+        def score(self, layer):
+            return np.ones((layer.activations.shape[1], 1))
+
+    with pytest.raises(ValueError, match=r"Column.score gave shape \(8, 1\), expected \(8,\)"):
+        walk((8,), criterion=Column())
+
+
+def test_a_criterion_cannot_write_to_the_network():
+    class Greedy(Criterion):
+        def score(self, layer):
+            layer.incoming[:] = 0
+
+    job = make_job((8,), criterion=Greedy())
+    before = job.model.network.weights[0].copy()
+    with pytest.raises(ValueError, match="read-only"):
+        prune_together([job])
+    np.testing.assert_array_equal(job.model.network.weights[0], before)
+
+
+def test_no_right_sample_after_the_last_cut_is_recorded():
+    [records] = prune_together([wrong_below(5, n_iterations=2)])
+    assert records[-1].model.widths == (4,)
+    assert records[-1].importances[0].size == 0
+    assert np.isnan(records[-1].thresholds[0])
+
+
+@pytest.mark.filterwarnings("ignore:Persisting input arguments took")  # on a busy machine
+@pytest.mark.parametrize("criterion", [APoZ(), Random()])
+def test_a_memory_changes_nothing_and_spares_retraining(tmp_path, monkeypatch, criterion):
+    memory = joblib.Memory(tmp_path, verbose=0)
+    plain = walk((9,), max_iter=3, criterion=criterion)
+    assert_same_records(walk((9,), max_iter=3, criterion=criterion, memory=memory), plain)
+
+    def never(cls, models, data):
+        raise AssertionError("retrained in spite of the memory")
+
+    monkeypatch.setattr(DenseModel, "retrain_together", classmethod(never))
+    again = walk((9,), max_iter=3, criterion=criterion, memory=memory)
+    assert_same_records(again, plain)
+    shorter = walk((9,), max_iter=3, criterion=criterion, memory=memory, n_iterations=2)
+    assert_same_records(shorter, plain[:3])
+
+
+@dataclass
+class Reached:
+    """As much of a record as the choice looks at."""
+
+    accuracy_after: float
+
+
+@pytest.mark.parametrize(
+    ("reached", "keep", "tolerance", "chosen"),
+    [
+        ([0.9, 0.95, 0.94, 0.7], "last", 0.0, 3),
+        ([0.9, 0.95, 0.94, 0.7], "last", 0.5, 3),
+        ([0.9, 0.95, 0.94, 0.7], "best", 0.0, 1),
+        ([0.9, 0.95, 0.94, 0.7], "best", 0.5, 1),
+        ([0.9, 0.95, 0.95, 0.7], "best", 0.0, 2),
+        ([0.9, 0.95, 0.94, 0.7], "smallest", 0.0, 1),
+        ([0.9, 0.95, 0.94, 0.7], "smallest", 0.01, 2),
+        ([0.9, 0.95, 0.94, 0.7], "smallest", 0.009, 1),
+        ([0.9, 0.95, 0.80, 0.93], "smallest", 0.02, 3),
+        ([0.9, 0.95, 0.94, 0.7], "smallest", 1.0, 3),
+        ([0.9], "best", 0.0, 0),
+        # 0.95 - 0.01 is 0.9399999999999999 or so: the tolerance is taken at its word.
+        ([0.95, 0.95 - 0.05, 0.1], "smallest", 0.05, 1),
+        ([0.3, 0.3 - 0.1, 0.1], "smallest", 0.1, 1),
+    ],
+)
+def test_which_iteration_is_kept(reached, keep, tolerance, chosen):
+    assert choose_iteration([Reached(a) for a in reached], keep, tolerance) == chosen
