@@ -3,6 +3,7 @@
 import doctest
 import pkgutil
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,6 @@ def test_the_reference_lists_every_public_package():
     packages = {
         f"sklearn_capoz.{module.name}"
         for module in pkgutil.iter_modules(sklearn_capoz.__path__)
-        if module.ispkg and not module.name.startswith("_")
+        if module.ispkg and hasattr(import_module(f"sklearn_capoz.{module.name}"), "__all__")
     }
     assert packages <= listed
