@@ -183,7 +183,7 @@ def scene_job(interleave: str | None) -> Callable:
         ).fit(X, y)  # fmt: skip
         cube = np.tile(X, (400, 1)).astype(np.float32).reshape(400, 700, -1)
         if interleave is None:
-            return lambda: predict_scene(model, cube)
+            return lambda: predict_scene(model, cube, wavelengths=CUPRITE_WAVELENGTHS)
         import spectral
 
         path = folder / f"{interleave}.hdr"
