@@ -112,7 +112,7 @@ def test_names(name):
     ("given_schedule", "error", "message"),
     [
         ("once", InvalidParameterError, r"schedule='once' is not known; choose one of \['gradual'"),
-        (7, TypeError, "pass an object of the class sklearn_capoz.schedules.Schedule"),
+        (7, TypeError, "an object of a subclass of sklearn_capoz.schedules.Schedule, made"),
         (Gradual(1.0), InvalidParameterError, "'sparsity' parameter of Gradual must be"),
         (Widths(()), ValueError, r"Widths needs whole numbers of at least 1: .*; got \(\)"),
         (Widths((5, 0)), ValueError, r"Widths needs whole numbers of at least 1: .*; got \(5, 0\)"),

@@ -126,7 +126,7 @@ def test_parameters_are_tuned_by_set_params():
     ("given", "error", "message"),
     [
         ("apozz", InvalidParameterError, r"criterion='apozz' is not known; choose one of \['apoz"),
-        (CAPoZ, TypeError, "pass an object of the class sklearn_capoz.criteria._base.Criterion"),
+        (CAPoZ, TypeError, "an object of a subclass of sklearn_capoz.criteria.Criterion, made"),
         (None, TypeError, "criterion=None is not known"),
         (CAPoZ(tolerance=-1), InvalidParameterError, "'tolerance' parameter of CAPoZ must be"),
         (Contrast(weight=-1), InvalidParameterError, "'weight' parameter of Contrast must be"),
