@@ -256,7 +256,7 @@ def test_names_and_objects(rule):
     [
         ("mean", InvalidParameterError, r"threshold='mean' is not known; choose one of \['count'"),
         (0.5, TypeError, "threshold=0.5 is not known"),
-        (MeanStd, TypeError, "pass an object of the class sklearn_capoz.thresholds.ThresholdRule"),
+        (MeanStd, TypeError, "a subclass of sklearn_capoz.thresholds.ThresholdRule, made with"),
         (MeanStd(k=-1), InvalidParameterError, "'k' parameter of MeanStd must be .* Got -1"),
         (MeanStd(k=np.nan), InvalidParameterError, "'k' parameter of MeanStd"),
         (Percentile(p=101), InvalidParameterError, "'p' parameter of Percentile"),

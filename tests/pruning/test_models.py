@@ -1,5 +1,7 @@
 """DenseModel and SkorchModel: one network seen twice, and what the pruning loop asks of it."""
 
+import pickle
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -8,9 +10,12 @@ import torch
 from skorch import NeuralNetClassifier
 from torch import nn
 
-from sklearn_capoz.criteria import CRITERIA
+from sklearn_capoz.criteria import CRITERIA, WeightNorm
+from sklearn_capoz.criteria._base import NEEDS
 from sklearn_capoz.exceptions import UnsupportedNetworkError
 from sklearn_capoz.networks import DenseNetwork
+from sklearn_capoz.networks._groups import Member, UnitGroup
+from sklearn_capoz.pruning import Remove
 from sklearn_capoz.pruning._dense_model import DenseModel
 from sklearn_capoz.pruning._skorch_model import SkorchModel, SkorchPredictor
 from sklearn_capoz.training import TrainingSettings, initial_network, net_from_training, train
@@ -37,7 +42,7 @@ def dense_model(solver="adam", max_iter=3, **given):
 
 
 def trained(model, data=None):
-    return type(model).retrain_together([model], [data or make_data()])[0][0]
+    return type(model).train_together([model], [data or make_data()])[0][0]
 
 
 def as_skorch_model(model):
@@ -58,6 +63,15 @@ def own_model(*parts, dtype=torch.float64, lr=0.05, **kwargs):
     return SkorchModel(net, settings, np.random.RandomState(0))
 
 
+def look(model, samples, needs=NEEDS):
+    """View the layers in order."""
+    return list(model.observe(samples, frozenset(needs), np.random.RandomState(0)).values())
+
+
+def cut_first(model, keep, compensation, samples):
+    return model.apply(Remove(model.groups[0].name, keep), compensation, samples)
+
+
 NORM_AFTER = (nn.Linear(5, 6), nn.ReLU(), nn.BatchNorm1d(6), nn.Dropout(), nn.Linear(6, 3))
 
 
@@ -69,22 +83,22 @@ def test_a_dense_layer_by_hand():
     )
     model = dense_model(network=network)
     samples = Samples(np.array([[2.0], [-3.0], [0.25]]), np.array([0, 0, 0]), np.array([1.0, 2, 3]))
-    [layer] = model.layers(samples, False, np.random.RandomState(0))
+    [layer] = look(model, samples, {"activations"})
     # Logits are (2, 0.5), (0, 3.5) and (0.25, 0.5).
-    assert layer.activations.tolist() == [[2, 0], [0, 3], [0.25, 0]]
+    assert layer.activations.tolist() == [[[2, 0]], [[0, 3]], [[0.25, 0]]]
     assert layer.correct.tolist() == [True, False, False]
-    assert layer.incoming.tolist() == [[1, -1]]
-    assert layer.outgoing.tolist() == [[1, 0], [0, 1]]
+    assert layer.incoming.tolist() == [[1], [-1]]
+    assert layer.outgoing.tolist() == [[[1, 0]], [[0, 1]]]
     assert layer.activation == "relu"
     assert layer.gradients is None
     assert layer.sample_weight.base is samples.weight
-    assert model.predicted_codes(samples.X).tolist() == [0, 1, 1]
-    assert (model.widths, model.n_parameters, model.n_bytes) == ((2,), 10, 80)
+    assert model.labels(samples.X).tolist() == [0, 1, 1]
+    assert (model.widths, model.size) == ((2,), (10, 80, 6))
 
 
 def test_both_see_the_same_layers():
     model, samples = trained(dense_model()), make_samples()
-    views = [m.layers(samples, True, np.random.RandomState(0))
+    views = [look(m, samples)
              for m in (model, as_skorch_model(model))]  # fmt: skip
     for dense, skorch in zip(*views, strict=True):
         for name in ("activations", "correct", "y", "sample_weight", "incoming", "outgoing"):
@@ -102,17 +116,18 @@ def test_both_see_the_same_layers():
 def test_both_count_the_same():
     model = dense_model()
     skorch = as_skorch_model(model)
-    for name in ("widths", "n_parameters", "n_bytes"):
+    for name in ("widths", "size"):
         assert getattr(model, name) == getattr(skorch, name)
-    assert model.n_parameters == 5 * 6 + 6 + 6 * 4 + 4 + 4 * 3 + 3
+    weights = 5 * 6 + 6 * 4 + 4 * 3
+    assert model.size == (weights + 6 + 4 + 3, 8 * (weights + 6 + 4 + 3), weights)
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
 @pytest.mark.parametrize("compensation", [None, "bias", "least-squares"])
 def test_both_are_cut_alike(solver, compensation):
     model, samples = trained(dense_model(solver)), make_samples()
-    cut = model.cut(0, KEEP, compensation, samples)
-    skorch = as_skorch_model(model).cut(0, KEEP, compensation, samples)
+    cut = cut_first(model, KEEP, compensation, samples)
+    skorch = cut_first(as_skorch_model(model), KEEP, compensation, samples)
     np.testing.assert_allclose(
         torch.log_softmax(torch.from_numpy(cut.logits(samples.X)), 1),
         skorch.logits(samples.X),
@@ -137,8 +152,10 @@ def test_cutting_and_retraining_leave_the_old_model_as_it_was(make):
     before = model.logits(samples.X)
     torch_state = torch.get_rng_state()
     for compensation in (None, "bias", "least-squares"):
-        smaller = model.cut(1, np.array([True, False, True, True]), compensation, samples)
-        again, n_epochs = type(model).retrain_together([smaller], [data])[0]
+        smaller = model.apply(
+            Remove(model.groups[1].name, np.array([True, False, True, True])), compensation, samples
+        )
+        again, n_epochs = type(model).train_together([smaller], [data])[0]
         assert n_epochs == 3
         assert not np.array_equal(again.logits(samples.X), smaller.logits(samples.X))
         np.testing.assert_array_equal(model.logits(samples.X), before)
@@ -150,13 +167,13 @@ def test_cutting_and_retraining_leave_the_old_model_as_it_was(make):
 def test_no_epochs_leave_the_network_as_cut(make):
     model = make()
     model = replace(model, settings=replace(model.settings, max_iter=0))
-    assert type(model).retrain_together([model], [make_data()]) == [(model, 0)]
+    assert type(model).train_together([model], [make_data()]) == [(model, 0)]
 
 
 def test_keeping_all_is_exact_even_with_a_refit():
     model, samples = trained(dense_model()), make_samples()
     for some in (model, as_skorch_model(model), own_model(*NORM_AFTER)):
-        same = some.cut(0, np.ones(6, dtype=bool), "least-squares", samples)
+        same = cut_first(some, np.ones(6, dtype=bool), "least-squares", samples)
         np.testing.assert_allclose(same.logits(samples.X), some.logits(samples.X), atol=1e-12)
 
 
@@ -170,27 +187,27 @@ def test_a_dead_unit_before_a_norm_is_a_constant_that_the_bias_takes():
         )
     before = model.logits(samples.X)
     for compensation in ("bias", "least-squares"):
-        cut = model.cut(0, KEEP, compensation, samples)
+        cut = cut_first(model, KEEP, compensation, samples)
         np.testing.assert_allclose(cut.logits(samples.X), before, atol=1e-9)
-    assert np.abs(model.cut(0, KEEP, None, samples).logits(samples.X) - before).max() > 0.1
+    assert np.abs(cut_first(model, KEEP, None, samples).logits(samples.X) - before).max() > 0.1
 
 
 def test_units_are_scored_behind_the_activation_and_before_the_norm():
     model, samples = own_model(*NORM_AFTER), make_samples()
-    [layer] = model.layers(samples, True, np.random.RandomState(0))
+    [layer] = look(model, samples)
     module = model.net.module_.eval()
     with torch.no_grad():
         expected = module[1](module[0](torch.from_numpy(samples.X))).numpy()
-    np.testing.assert_allclose(layer.activations, expected)
+    np.testing.assert_allclose(layer.activations[:, 0], expected)
     assert (layer.activations == 0).any()
-    np.testing.assert_allclose(layer.outgoing, module[4].weight.detach().numpy().T)
+    np.testing.assert_allclose(layer.outgoing[:, 0], module[4].weight.detach().numpy().T)
 
 
 def test_gradients_of_a_users_net_are_per_sample():
     model, samples = own_model(*NORM_AFTER), make_samples()
-    [layer] = model.layers(samples, True, np.random.RandomState(0))
+    [layer] = look(model, samples)
     one = Samples(samples.X[7:8], samples.y[7:8], samples.weight[7:8])
-    [alone] = model.layers(one, True, np.random.RandomState(0))
+    [alone] = look(model, one)
     np.testing.assert_allclose(layer.gradients[7], alone.gradients[0], atol=1e-12)
 
 
@@ -198,7 +215,7 @@ def test_looking_changes_neither_mode_nor_statistics():
     model, samples = own_model(*NORM_AFTER), make_samples()
     model.net.module_.train()
     before = {name: value.clone() for name, value in model.net.module_.state_dict().items()}
-    model.layers(samples, True, np.random.RandomState(0))
+    look(model, samples)
     model.logits(samples.X)
     assert model.net.module_.training
     assert all(p.grad is None or not p.grad.requires_grad for p in model.net.module_.parameters())
@@ -220,7 +237,7 @@ def test_logits_are_log_probabilities_whatever_the_output_is(last, criterion):
     np.testing.assert_allclose(
         np.exp(model.logits(samples.X)), model.net.predict_proba(samples.X), atol=1e-12
     )
-    np.testing.assert_array_equal(model.predicted_codes(samples.X), model.net.predict(samples.X))
+    np.testing.assert_array_equal(model.labels(samples.X), model.net.predict(samples.X))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -231,9 +248,9 @@ def test_data_of_the_other_precision(dtype, given):
     data = replace(data, train=replace(data.train, X=data.train.X.astype(given)))
     assert np.isfinite(model.logits(samples.X)).all()
     for compensation in (None, "bias", "least-squares"):
-        cut = model.cut(0, KEEP, compensation, samples)
+        cut = cut_first(model, KEEP, compensation, samples)
         assert {value.dtype for value in cut.net.module_.parameters()} == {dtype}
-        assert len(cut.layers(samples, True, np.random.RandomState(0))) == 1
+        assert len(look(cut, samples)) == 1
     assert trained(cut, data).widths == (4,)
 
 
@@ -241,7 +258,7 @@ def test_data_of_the_other_precision(dtype, given):
 def test_a_net_whose_units_are_cut_still_learns(optimizer):
     extra = {"optimizer__momentum": 0.9} if optimizer is torch.optim.SGD else {}
     model = own_model(*NORM_AFTER, optimizer=optimizer, **extra)
-    cut = model.cut(0, KEEP, None, make_samples())
+    cut = cut_first(model, KEEP, None, make_samples())
     old, new = (m.net.optimizer_.state[m.net.module_[0].weight] for m in (model, cut))
     for name in ("exp_avg", "exp_avg_sq") if not extra else ("momentum_buffer",):
         np.testing.assert_array_equal(new[name], old[name][KEEP])
@@ -258,7 +275,7 @@ def test_a_predictor_for_what_has_no_compiled_form():
         predictor.probabilities(samples.X), np.exp(model.logits(samples.X)), atol=1e-6
     )
     np.testing.assert_array_equal(
-        predictor.labels(samples.X, np.arange(3)), model.predicted_codes(samples.X)
+        predictor.labels(samples.X, np.arange(3)), model.labels(samples.X)
     )
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -266,10 +283,10 @@ def test_a_predictor_for_what_has_no_compiled_form():
 def test_networks_side_by_side_are_trained_as_one_by_one():
     models = [dense_model(random_state=np.random.RandomState(seed)) for seed in (0, 1)]
     data = [make_data(), make_data()]
-    together = DenseModel.retrain_together(models, data)
+    together = DenseModel.train_together(models, data)
     models = [dense_model(random_state=np.random.RandomState(seed)) for seed in (0, 1)]
     for (a, n_epochs), model, part in zip(together, models, data, strict=True):
-        [(b, _)] = DenseModel.retrain_together([model], [part])
+        [(b, _)] = DenseModel.train_together([model], [part])
         assert n_epochs == len(a.loss_curve) == 3
         for first, second in zip(a.network.weights, b.network.weights, strict=True):
             np.testing.assert_array_equal(first, second)
@@ -284,12 +301,157 @@ class NoBias(nn.Module):
         return self.layers(X)
 
 
+def test_each_network_has_its_own_settings():
+    models = [
+        dense_model(max_iter=epochs, random_state=np.random.RandomState(seed))
+        for seed, epochs in enumerate([3, 9, 0, 3])
+    ]
+    data = make_data()
+    results = DenseModel.train_together(models, [data] * 4)
+    assert [n_epochs for _, n_epochs in results] == [3, 9, 0, 3]
+    assert results[2][0] is models[2]
+    for model, (trained_model, _) in zip(models, results, strict=True):
+        assert trained_model.settings is model.settings
+        [(alone, _)] = DenseModel.train_together([model], [data])
+        for first, second in zip(trained_model.network.weights, alone.network.weights, strict=True):
+            np.testing.assert_array_equal(first, second)
+
+
+def test_each_net_has_its_own_settings():
+    nets = [as_skorch_model(dense_model(max_iter=epochs)) for epochs in (3, 0, 5)]
+    results = SkorchModel.train_together(nets, [make_data()] * 3)
+    assert [n_epochs for _, n_epochs in results] == [3, 0, 5]
+    assert results[1][0] is nets[1]
+
+
+def with_other_labels(samples):
+    return replace(samples, y=(samples.y + 1) % 3)
+
+
+@pytest.mark.parametrize("kind", [lambda model: model, lambda model: as_skorch_model(model)])
+def test_early_stopping_watches_the_scoring_samples_and_never_those_to_choose_on(kind):
+    settings = TrainingSettings(
+        early_stopping=True, n_iter_no_change=8, max_iter=40, learning_rate_init=0.05
+    )
+    model = kind(dense_model(settings=settings))
+    # Labels that can be learnt, so that epochs differ in accuracy.
+    data = PruningData(
+        *(
+            replace(part, y=part.X[:, :3].argmax(axis=1))
+            for part in (make_samples(60), make_samples(20, seed=1), make_samples(20, seed=2))
+        )
+    )
+    X = data.train.X
+
+    def outputs(data):
+        [(trained_model, _)] = type(model).train_together([model], [data])
+        return trained_model.logits(X)
+
+    plain = outputs(data)
+    other = outputs(replace(data, select=with_other_labels(data.select)))
+    np.testing.assert_array_equal(other, plain)
+    assert not np.array_equal(outputs(replace(data, score=with_other_labels(data.score))), plain)
+    if isinstance(model, DenseModel):
+        # What weighs nothing is not watched; skorch's own valid_acc knows no weights.
+        weight = data.score.weight * (np.arange(20) < 10)
+        weighted = outputs(replace(data, score=replace(data.score, weight=weight)))
+        left_out = outputs(replace(data, score=data.score[weight > 0]))
+        np.testing.assert_array_equal(weighted, left_out)
+
+
+@pytest.mark.parametrize("make", [dense_model, lambda: as_skorch_model(dense_model())])
+def test_training_draws_from_a_copy_of_the_generator(make):
+    model, data = make(), make_data()
+    before = pickle.dumps(model.random_state.get_state())
+    [(first, _)] = type(model).train_together([model], [data])
+    assert pickle.dumps(model.random_state.get_state()) == before
+    assert pickle.dumps(first.random_state.get_state()) != before
+    [(again, _)] = type(model).train_together([model], [data])
+    np.testing.assert_array_equal(first.logits(data.train.X), again.logits(data.train.X))
+    [(further, _)] = type(model).train_together([first], [data])
+    assert pickle.dumps(further.random_state.get_state()) not in {
+        before,
+        pickle.dumps(first.random_state.get_state()),
+    }
+
+
+@pytest.mark.parametrize("make", [dense_model, lambda: as_skorch_model(dense_model())])
+def test_what_is_not_needed_is_not_computed(make, monkeypatch):
+    model, samples = make(), make_samples()
+    for layer in look(model, samples, {"gradients"}):
+        assert layer.activations is None
+        assert layer.gradients.shape == (40, 1, layer.n_units)
+    for layer in look(model, samples, {"activations"}):
+        assert layer.gradients is None
+        assert layer.activations.shape == (40, 1, layer.n_units)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DenseNetwork, "forward", None)  # a forward pass would fail
+        patch.setattr(SkorchModel, "_run", None)
+        weights_only = look(model, samples, ())
+    for layer in weights_only:
+        assert layer.activations is layer.gradients is layer.correct is None
+        assert WeightNorm().score(layer).shape == (layer.n_units,)
+
+
+@pytest.mark.parametrize("make", [dense_model, lambda: as_skorch_model(dense_model())])
+def test_a_layer_is_a_view_not_a_copy(make):
+    model = make()
+    for layer in look(model, make_samples()):
+        for array in (layer.activations, layer.gradients, layer.incoming, layer.outgoing):
+            assert not array.flags.owndata
+            assert not array.flags.writeable
+    assert np.shares_memory(
+        look(model, make_samples())[0].incoming, look(model, make_samples())[0].incoming
+    )
+
+
+@pytest.mark.parametrize("make", [dense_model, lambda: as_skorch_model(dense_model())])
+def test_groups_say_where_their_units_are(make):
+    model = make()
+    assert [(g.n_units, g.activation) for g in model.groups] == [(6, "relu"), (4, "relu")]
+    first, second = model.groups
+    for group, following in ((first, second), (second, None)):
+        made, used = group.members
+        assert (made.axis, used.axis, made.taps, used.taps) == ("out", "in", 1, 1)
+        assert group.name == made.module  # called after who makes the units
+        if following is not None:
+            assert used.module == following.members[0].module
+    assert list(model.observe(make_samples(), NEEDS, None)) == [first.name, second.name]
+
+
+def test_norms_are_members_of_a_group():
+    [group] = own_model(*NORM_AFTER).groups
+    assert group == UnitGroup(
+        "0", 6, "relu", (Member("0", "out"), Member("2", "out"), Member("4", "in"))
+    )
+
+
+def test_a_network_with_other_settings_is_another_one():
+    model, teacher = dense_model(), np.zeros((60, 3))
+    settings = replace(model.settings, distillation=0.5)
+    other = model.configured(settings, teacher)
+    assert (other.settings, other.network) == (settings, model.network)
+    assert other.teacher is teacher
+    assert model.teacher is None
+    assert model.settings.distillation == 0
+
+
+@pytest.mark.parametrize("make", [dense_model, lambda: as_skorch_model(dense_model())])
+def test_a_change_that_does_not_fit_is_refused(make):
+    model, samples = make(), make_samples()
+    name = model.groups[0].name
+    with pytest.raises(ValueError, match=r"has no group 'other', its groups are \['"):
+        model.apply(Remove("other", KEEP), None, samples)
+    message = rf"shape \(6,\) with one True at least, .* of the group '{name}'; got array"
+    for keep in (KEEP[:5], np.zeros(6, dtype=bool), np.array([0, 2, 3]), KEEP.astype(int)):
+        with pytest.raises(ValueError, match=message):
+            model.apply(Remove(name, keep), None, samples)
+
+
 def test_equal_networks_are_trained_once(monkeypatch):
     data, other = make_data(), make_data()
     alone = trained(dense_model(), data)
-    drawn = np.random.RandomState(0)
-    trained(dense_model(random_state=drawn), data)
-    after = drawn.randint(10**6)
+    after = deepcopy(alone.random_state).randint(10**6)
 
     seen = []
 
@@ -300,14 +462,14 @@ def test_equal_networks_are_trained_once(monkeypatch):
     monkeypatch.setattr("sklearn_capoz.pruning._dense_model.train", count)
     twins = [dense_model() for _ in range(3)]
     seeded = dense_model(random_state=np.random.RandomState(1))
-    results = DenseModel.retrain_together([*twins, seeded, dense_model()], [data] * 4 + [other])
+    results = DenseModel.train_together([*twins, seeded, dense_model()], [data] * 4 + [other])
     assert seen == [3]  # the twins, another seed, other samples
     for model, n_epochs in results[:3]:
         assert n_epochs == 3
         np.testing.assert_array_equal(model.network.weights[0], alone.network.weights[0])
     assert not np.array_equal(results[3][0].network.weights[0], alone.network.weights[0])
     # What any of them draws next is what it would have drawn after a training of its own.
-    assert [twin.random_state.randint(10**6) for twin in twins] == [after] * 3
+    assert [deepcopy(model.random_state).randint(10**6) for model, _ in results[:3]] == [after] * 3
 
 
 def test_compensation_needs_a_bias_to_put_the_mean_in():
@@ -315,6 +477,6 @@ def test_compensation_needs_a_bias_to_put_the_mean_in():
     model = SkorchModel(net, TrainingSettings(), np.random.RandomState(0))
     samples = Samples(np.ones((6, 4), np.float32), np.zeros(6, int), np.ones(6))
     keep = np.arange(5) > 1
-    assert model.cut(0, keep, None, samples).widths == (3,)
+    assert cut_first(model, keep, None, samples).widths == (3,)
     with pytest.raises(UnsupportedNetworkError, match="needs a bias in the layer"):
-        model.cut(0, keep, "bias", samples)
+        cut_first(model, keep, "bias", samples)
