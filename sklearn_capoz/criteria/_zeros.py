@@ -10,6 +10,7 @@ from .._compile import kernel
 from .._sklearn import Interval
 from .._warn import warn
 from ..exceptions import NoCorrectSampleError, SmoothActivationWarning
+from ..networks._activations import has_exact_zeros
 from ._base import Criterion, Layer, read_only
 
 
@@ -23,7 +24,7 @@ class _ZeroCounting(Criterion):
 
     def _zero_rate(self, layer: Layer, weight: np.ndarray) -> np.ndarray:
         """Weighted share of samples, and of their positions, on which each unit is zero."""
-        if self.tolerance == 0 and layer.activation != "relu":
+        if self.tolerance == 0 and not has_exact_zeros(layer.activation):
             warn(
                 f"{type(self).__name__} counts exact zeros, and only ReLU has them; this layer is "
                 f"{layer.activation}. Give the criterion a tolerance, "

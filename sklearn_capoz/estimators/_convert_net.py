@@ -10,7 +10,7 @@ from skorch import NeuralNetClassifier
 from torch import nn
 
 from ..exceptions import UnsupportedNetworkError
-from ..networks._dense import ACTIVATIONS, DenseNetwork
+from ..networks import ACTIVATIONS, DenseNetwork
 from ..networks._tracing import Chain, trace_chain
 
 __all__ = ["check_output", "network_of_net"]

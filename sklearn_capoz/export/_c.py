@@ -10,18 +10,11 @@ from sklearn.pipeline import Pipeline
 
 from ..exceptions import UnsupportedNetworkError
 from ..formats._atomic import write_atomically
-from ..networks import DenseNetwork
+from ..networks import ACTIVATIONS, DenseNetwork
 from ._compiled import CompiledClassifier
 from ._pipeline import compile_pipeline
 
 __all__ = ["to_c"]
-
-_ACTIVATIONS = {
-    "relu": "z < 0 ? 0 : z",  # NaN stays NaN
-    "tanh": "tanh{suffix}(z)",
-    "logistic": "1 / (1 + exp{suffix}(-z))",
-    "identity": "z",
-}
 
 
 def to_c(estimator, path) -> None:
@@ -103,7 +96,7 @@ def _header(network: DenseNetwork, classes: np.ndarray, name: str) -> str:
     upper = name.upper()
     widths = [network.n_features, *(len(bias) for bias in network.biases)]
     n_classes = 2 if network.output == "logistic" else widths[-1]
-    needs_math = {"tanh", "logistic"} & set(network.activations)
+    needs_math = any("{suffix}" in ACTIVATIONS[name].c for name in network.activations)
     parts = [
         f"/* {name}: dense network {'-'.join(map(str, widths))}, written by sklearn_capoz. */",
         f"#ifndef {upper}_H\n#define {upper}_H\n",
@@ -131,7 +124,7 @@ def _functions(network: DenseNetwork, widths: list[int], name: str, number: str,
         source = "x" if i == 0 else f"h{i - 1}"
         last = i == len(widths) - 2
         activation = "identity" if last else network.activations[i]
-        value = _ACTIVATIONS[activation].format(suffix=suffix)
+        value = ACTIVATIONS[activation].c.format(suffix=suffix)
         # The score of the second of two classes; the first one's is zero.
         place = "1" if last and is_logistic else "i"
         loops.append(

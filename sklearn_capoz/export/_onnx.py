@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..exceptions import UnsupportedNetworkError
 from ..formats._atomic import write_atomically
-from ..networks import DenseNetwork
+from ..networks import ACTIVATIONS, DenseNetwork
 from ..spectral import BandSelector, SpectralAbsorptionIndex, SpectrumStandardizer
 from ._compiled import network_of, take_apart
 
@@ -19,8 +19,6 @@ __all__ = ["to_onnx"]
 
 #: ONNX operators of 2022, which every runtime since knows.
 _OPSET, _IR_VERSION = 17, 8
-
-_ACTIVATIONS = {"relu": "Relu", "tanh": "Tanh", "logistic": "Sigmoid", "identity": "Identity"}
 
 #: Largest difference of a probability that counts as rounding.
 _TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
@@ -140,7 +138,7 @@ def _add_network(graph: _Graph, network: DenseNetwork, classes: np.ndarray, valu
     for i, (weight, bias) in enumerate(parameters):
         value = graph.add("Gemm", value, graph.constant(weight), graph.constant(bias))
         if i < len(network.activations):
-            value = graph.add(_ACTIVATIONS[network.activations[i]], value)
+            value = graph.add(ACTIVATIONS[network.activations[i]].onnx, value)
     if network.output == "softmax":
         code = graph.add("ArgMax", value, axis=1, keepdims=0)
         graph.add("Softmax", value, axis=1, output="probabilities")

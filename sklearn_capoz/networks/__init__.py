@@ -5,7 +5,8 @@ does without.
 """
 
 from .._lazy import lazy_names
-from ._dense import ACTIVATIONS, DenseNetwork
+from ._activations import ACTIVATIONS
+from ._dense import DenseNetwork
 
 __all__ = [
     "ACTIVATIONS",

@@ -2,43 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit, softmax
 
+from ._activations import ACTIVATIONS
 from ._predictor_kernels import argmax
 
-__all__ = ["ACTIVATIONS", "DenseNetwork"]
-
-
-def _relu(z: np.ndarray) -> None:
-    np.maximum(z, 0, out=z)
-
-
-def _tanh(z: np.ndarray) -> None:
-    np.tanh(z, out=z)
-
-
-def _logistic(z: np.ndarray) -> None:
-    expit(z, out=z)
-
-
-def _identity(z: np.ndarray) -> None:
-    pass
-
-
-#: Name, as in MLPClassifier -> function that applies the activation in place.
-ACTIVATIONS = {"relu": _relu, "tanh": _tanh, "logistic": _logistic, "identity": _identity}
-
-#: Name -> derivative of the activation, from its value.
-DERIVATIVES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "relu": lambda a: (a > 0).astype(a.dtype),
-    "tanh": lambda a: 1 - a**2,
-    "logistic": lambda a: a * (1 - a),
-    "identity": np.ones_like,
-}
+__all__ = ["DenseNetwork"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +67,7 @@ class DenseNetwork:
             X = X @ weight
             X += bias
             if i < len(self.activations):
-                ACTIVATIONS[self.activations[i]](X)
+                ACTIVATIONS[self.activations[i]].apply(X)
             outputs.append(X)
         return outputs
 
@@ -126,7 +98,7 @@ class DenseNetwork:
         gradients: list[np.ndarray] = []
         for i in range(len(hidden) - 1, -1, -1):
             gradients.insert(0, delta @ self.weights[i + 1].T)
-            delta = gradients[0] * DERIVATIVES[self.activations[i]](hidden[i])
+            delta = gradients[0] * ACTIVATIONS[self.activations[i]].derivative(hidden[i])
         return gradients
 
     def cut(self, layer: int, keep: np.ndarray) -> DenseNetwork:

@@ -10,16 +10,10 @@ import torch
 from torch import nn
 
 from ..exceptions import UnsupportedNetworkError
+from ._activations import ACTIVATIONS
 from ._dense import DenseNetwork
 
 __all__ = ["MLPModule", "module_from_network", "network_from_module"]
-
-_ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU,
-    "tanh": nn.Tanh,
-    "logistic": nn.Sigmoid,
-    "identity": nn.Identity,
-}
 
 
 class MLPModule(nn.Module):
@@ -73,7 +67,8 @@ class MLPModule(nn.Module):
         layers: list[nn.Module] = []
         n_in = n_features
         for n_units in hidden_layer_sizes:
-            layers += [nn.Linear(n_in, n_units, dtype=dtype), _ACTIVATIONS[activation]()]
+            layers.append(nn.Linear(n_in, n_units, dtype=dtype))
+            layers.append(getattr(nn, ACTIVATIONS[activation].torch_module)())
             if dropout > 0:
                 layers.append(nn.Dropout(dropout))
             n_in = n_units
@@ -86,7 +81,7 @@ class MLPModule(nn.Module):
     def reset_parameters(self) -> None:
         """Draw all weights and biases anew."""
         for layer in _linear_layers(self):
-            factor = 2 if self.activation == "logistic" else 6
+            factor = ACTIVATIONS[self.activation].glorot
             bound = math.sqrt(factor / (layer.in_features + layer.out_features))
             nn.init.uniform_(layer.weight, -bound, bound)
             nn.init.uniform_(layer.bias, -bound, bound)

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils import assert_all_finite
 
 from .._sklearn import effective_n_threads
+from ._activations import ACTIVATIONS
 from ._dense import DenseNetwork
 
 __all__ = ["Predictor"]
@@ -44,7 +45,7 @@ class Predictor:
 
     def __init__(self, network: DenseNetwork):
         self.network = network
-        self._is_smooth = not {"relu", "identity"}.issuperset(network.activations)
+        self._is_smooth = not all(ACTIVATIONS[a].is_linear_by_parts for a in network.activations)
         self._packed: tuple[np.ndarray, np.ndarray, int] | None = None
 
     def labels(self, X: np.ndarray, classes: np.ndarray) -> np.ndarray:

@@ -17,15 +17,13 @@ import torch.nn.functional as F
 from torch import fx, nn
 
 from ..exceptions import UnsupportedNetworkError
+from ._activations import ACTIVATIONS
 
 __all__ = ["Chain", "HiddenLayer", "Link", "trace_chain"]
 
 _MODULES = {
     nn.Linear: "linear",
     nn.BatchNorm1d: "norm",
-    nn.ReLU: "relu",
-    nn.Tanh: "tanh",
-    nn.Sigmoid: "logistic",
     nn.LeakyReLU: "leaky_relu",
     nn.ELU: "elu",
     nn.GELU: "gelu",
@@ -36,12 +34,6 @@ _MODULES = {
     nn.LogSoftmax: "log_softmax",
 }
 _FUNCTIONS = {
-    F.relu: "relu",
-    torch.relu: "relu",
-    torch.tanh: "tanh",
-    F.tanh: "tanh",
-    torch.sigmoid: "logistic",
-    F.sigmoid: "logistic",
     F.leaky_relu: "leaky_relu",
     F.elu: "elu",
     F.gelu: "gelu",
@@ -52,7 +44,13 @@ _FUNCTIONS = {
     F.log_softmax: "log_softmax",
     torch.log_softmax: "log_softmax",
 }
-_METHODS = {"relu": "relu", "tanh": "tanh", "sigmoid": "logistic", "softmax": "softmax"}
+_METHODS = {"softmax": "softmax"}
+for _activation in ACTIVATIONS.values():
+    if _activation.torch_function:  # an Identity is skipped, as if it were not there
+        _MODULES[getattr(nn, _activation.torch_module)] = _activation.name
+        _FUNCTIONS[getattr(F, _activation.torch_function)] = _activation.name
+        _FUNCTIONS[getattr(torch, _activation.torch_function)] = _activation.name
+        _METHODS[_activation.torch_function] = _activation.name
 
 
 class Link(NamedTuple):

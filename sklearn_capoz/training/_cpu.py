@@ -7,9 +7,9 @@ from threading import Event
 
 import numpy as np
 
+from ..networks._activations import ACTIVATIONS
 from ..networks._dense import DenseNetwork
 from ._kernels import (
-    ACTIVATION_CODES,
     SMALL_LAYER,
     SOLVER_CODES,
     Architecture,
@@ -77,7 +77,7 @@ def _epochs_at_once(trainee: Trainee) -> int:
 
 def _architecture(network: DenseNetwork) -> Architecture:
     widths = [network.n_features, *(bias.size for bias in network.biases)]
-    codes = [ACTIVATION_CODES[name] for name in network.activations]
+    codes = [ACTIVATIONS[name].code for name in network.activations]
     return Architecture(
         np.array(widths, np.int64), np.array(codes, np.int64), network.output == "softmax"
     )

@@ -15,21 +15,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ..networks._activations import ACTIVATIONS
 from ._task import TrainingSettings
 from ._trainee import Rows, Trainee
-
-_ACTIVATE = {
-    "identity": lambda z: z,
-    "relu": torch.relu_,
-    "tanh": torch.tanh_,
-    "logistic": torch.sigmoid_,
-}
-_DERIVATIVE = {
-    "identity": torch.ones_like,
-    "relu": lambda a: (a > 0).to(a.dtype),
-    "tanh": lambda a: 1 - a * a,
-    "logistic": lambda a: a * (1 - a),
-}
 
 
 def train_on_device(
@@ -181,7 +169,9 @@ class SideBySide:
         for layer, (weight, bias) in enumerate(self._layers(self.parameters)):
             Z = torch.baddbmm(bias, outputs[-1], weight)
             if layer < len(self.activations):
-                Z = _ACTIVATE[self.activations[layer]](Z)
+                function = ACTIVATIONS[self.activations[layer]].torch_function
+                if function:
+                    getattr(torch, f"{function}_")(Z)
                 if keep:
                     Z *= keep[layer]
             outputs.append(Z)
@@ -259,7 +249,7 @@ class SideBySide:
                 if keep:
                     delta *= keep[layer - 1]
                     A = A * (1 - self.settings.dropout)
-                delta *= _DERIVATIVE[self.activations[layer - 1]](A)
+                delta *= ACTIVATIONS[self.activations[layer - 1]].derivative(A)
         return gradient
 
     def _step(self, gradient: torch.Tensor, rate: float) -> None:

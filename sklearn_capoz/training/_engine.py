@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from .._sklearn import effective_n_threads
+from ..networks._activations import ACTIVATIONS
 from ..networks._dense import DenseNetwork
 from ._cpu import train_one
 from ._task import TrainingResult, TrainingSettings, TrainingTask
@@ -59,7 +60,7 @@ def initial_network(
     widths = [n_features, *hidden_layer_sizes, n_outputs]
     weights, biases = [], []
     for n_in, n_out in pairwise(widths):
-        bound = math.sqrt((2 if activation == "logistic" else 6) / (n_in + n_out))
+        bound = math.sqrt(ACTIVATIONS[activation].glorot / (n_in + n_out))
         weights.append(random.uniform(-bound, bound, (n_in, n_out)).astype(dtype, copy=False))
         biases.append(random.uniform(-bound, bound, n_out).astype(dtype, copy=False))
     activations = (activation,) * len(hidden_layer_sizes)

@@ -24,7 +24,6 @@ import numpy as np
 from .._compile import kernel
 
 __all__ = [
-    "ACTIVATION_CODES",
     "SMALL_LAYER",
     "SOLVER_CODES",
     "Architecture",
@@ -34,7 +33,6 @@ __all__ = [
     "train_epochs",
 ]
 
-ACTIVATION_CODES = {"identity": 0, "relu": 1, "tanh": 2, "logistic": 3}
 SOLVER_CODES = {"sgd": 0, "adam": 1}
 
 #: Weights up to which the products of a layer are loops; above, BLAS is as fast and has threads.
@@ -207,7 +205,7 @@ def _sum_rows(deltas, out):
 
 @_kernel
 def _activate(Z, bias, code):
-    """Add the biases and apply the activation."""
+    """Add the biases and apply the activation, whose code is that of `ACTIVATIONS`."""
     zero, one = Z.dtype.type(0), Z.dtype.type(1)
     for u in range(bias.size):
         z, b = Z[u], bias[u]
