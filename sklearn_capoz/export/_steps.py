@@ -17,6 +17,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from .. import spectral
 from ..exceptions import DataFormatError, UnsupportedNetworkError
+from ..spectral._feature_table import SWIR_FEATURES
 
 __all__ = ["BAD_INPUT", "step_from_description", "step_to_description"]
 
@@ -113,6 +114,10 @@ def _parameters(kind: type, stored: dict) -> dict:
     if kind in _LEARNT:  # scikit-learn takes tuples only
         parameters = {k: tuple(v) if isinstance(v, list) else v for k, v in parameters.items()}
     features = parameters.get("features")
+    if kind is spectral.AbsorptionFeatures and "min_depth" not in stored:  # of version 0.1.0
+        parameters["min_depth"] = 0.0
+        if features == "swir":  # whose windows were all that was asked of a minimum
+            parameters["features"] = {name: nm[2:] for name, nm in SWIR_FEATURES.items()}
     if kind is spectral.AbsorptionFeatures and isinstance(features, list):
         parameters["features"] = [spectral.AbsorptionFeature(**entry) for entry in features]
     return parameters

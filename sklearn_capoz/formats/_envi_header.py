@@ -6,7 +6,8 @@ import io
 from collections.abc import Mapping
 from pathlib import Path
 
-from sklearn_capoz.exceptions import DataFormatError
+from ..exceptions import DataFormatError
+from ._atomic import check_regular_file
 
 __all__ = ["GEOREFERENCE", "import_envi", "read_header", "write_header"]
 
@@ -20,9 +21,9 @@ GEOREFERENCE = ("map info", "projection info", "coordinate system string")
 def import_envi():
     """Import the ENVI part of the `spectral` package."""
     try:
-        from spectral.io import envi
+        import spectral.io.envi as envi
     except ImportError as error:
-        raise ImportError("ENVI files need spectral: pip install 'sklearn-capoz[scene]'") from error
+        raise ImportError("ENVI files need spectral: pip install 'sklearn-capoz[data]'") from error
     return envi
 
 
@@ -37,6 +38,7 @@ def read_header(path: Path) -> dict[str, str | list[str]]:
     DataFormatError
         If the file is no ENVI header.
     """
+    check_regular_file(path)
     # Before anything is parsed: a data file given by mistake may have any size.
     if (size := path.stat().st_size) > MAX_HEADER_BYTES:
         raise DataFormatError(f"{path} is no ENVI header: it has {size:,} bytes.")

@@ -31,6 +31,7 @@ from sklearn_capoz import spectral
 from sklearn_capoz.deploy import CompiledClassifier, compile_pipeline, load_model, save_model
 from sklearn_capoz.exceptions import DataFormatError, UnsupportedNetworkError
 from sklearn_capoz.export import _files
+from sklearn_capoz.export._steps import _parameters
 
 NAMES = (
     "mlp",
@@ -181,6 +182,14 @@ def test_wavelengths_from_column_names_come_back(path):
         np.testing.assert_array_equal(
             loaded[0].get_feature_names_out(), pipeline[0].get_feature_names_out()
         )
+
+
+def test_absorption_features_of_version_0_1_0_measure_what_they_did():
+    old = _parameters(spectral.AbsorptionFeatures, {"features": "swir"})
+    assert old["min_depth"] == 0
+    assert old["features"]["co3_2340"] == (2220, 2400)
+    new = _parameters(spectral.AbsorptionFeatures, {"features": "swir", "min_depth": 0.01})
+    assert new == {"features": "swir", "min_depth": 0.01}
 
 
 @pytest.mark.parametrize(
