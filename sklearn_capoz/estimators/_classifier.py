@@ -401,7 +401,7 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
                 models.append(DenseModel(network, None, settings, self.device, generator))
             else:
                 models.append(_model_of(self._make_net(network, settings), settings, generator))
-        trained = type(models[0]).retrain_together(models, [data] * len(models))
+        trained = type(models[0]).train_together(models, [data] * len(models))
         accuracies = [accuracy(model, data.score) for model, _ in trained]
         return trained[int(np.argmax(accuracies))]
 

@@ -101,7 +101,7 @@ def make_plan(estimator, widths: tuple[int, ...] | None) -> PruningPlan:
     if widths is not None:
         check_hidden_layers(widths)
         # A schedule for another number of layers raises here, not after the training.
-        list(plan.schedule.iterations(widths, plan.n_iterations))
+        plan.iterations(widths)
     return plan
 
 
@@ -120,8 +120,8 @@ def train(estimator, split: Split, trainer) -> Dense:
         distillation=estimator.distillation or 0.0,
         temperature=estimator.temperature,
     )
-    first, model = model.settings, replace(model, settings=settings, teacher=teacher)
-    return Dense(model, n_epochs, perf_counter() - start, first, fitted)
+    seconds = perf_counter() - start
+    return Dense(model.configured(settings, teacher), n_epochs, seconds, model.settings, fitted)
 
 
 def job_of(plan: Plan, split: Split, dense: Dense) -> PruningJob:
@@ -164,13 +164,13 @@ def choose(
         *(np.concatenate([getattr(part, name) for part in parts]) for name in ("X", "y", "weight"))
     )
     settings = replace(dense.settings, max_iter=dense.n_epochs, early_stopping=False)
-    model = replace(model, settings=settings, teacher=None, random_state=split.last_random)
+    last = model.configured(settings, teacher=None)
     try:
-        [(trained, _)] = type(model).retrain_together([model], [replace(data, train=everything)])
+        [(last, _)] = type(last).train_together([last], [replace(data, train=everything)])
     except KeyboardInterrupt:
         warn("The last training, on all samples, was interrupted; the network before it is kept.")
         return iteration, model
-    return iteration, trained
+    return iteration, last
 
 
 def learnt_of_the_path(

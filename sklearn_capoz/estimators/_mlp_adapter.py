@@ -96,7 +96,7 @@ class MLPClassifierAdapter(Adapter):
         )
         settings = _settings(estimator, estimator.solver)
         model = DenseModel(network, None, settings, "cpu", generator)
-        ((trained, n_epochs),) = DenseModel.retrain_together([model], [data])
+        ((trained, n_epochs),) = DenseModel.train_together([model], [data])
         return replace(trained, random_state=random_state), n_epochs
 
     def with_model(self, fitted, model):

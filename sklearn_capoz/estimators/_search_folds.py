@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from copy import copy, deepcopy
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -135,7 +135,7 @@ def score_paths(
             failures += [] if failure is None else [failure]
             # A path that has stalled stays what it is.
             n_units = sum(record.model.widths)
-            rows[iteration:] = (n_units, record.model.n_parameters, *scores)
+            rows[iteration:] = (n_units, record.model.size.n_parameters, *scores)
     return table, failures
 
 
@@ -163,15 +163,9 @@ class _Walk:
         return [paths[0] for paths, _ in parts], [text for _, texts in parts for text in texts]
 
     def _together(self, criteria_and_rules: Sequence) -> list:
-        job, model = job_of(self.plan, self.samples, self.dense), self.dense.model
+        job = job_of(self.plan, self.samples, self.dense)
         jobs = [
-            replace(
-                job,
-                plan=replace(job.plan, criterion=criterion, threshold=threshold),
-                # Each walk goes on with generators of its own, as if it were the only one.
-                model=replace(model, random_state=deepcopy(model.random_state)),
-                random_state=deepcopy(job.random_state),
-            )
+            replace(job, plan=replace(job.plan, criterion=criterion, threshold=threshold))
             for criterion, threshold in criteria_and_rules
         ]
         with warnings.catch_warnings():

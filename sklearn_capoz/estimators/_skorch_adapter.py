@@ -40,7 +40,10 @@ class SkorchAdapter(Adapter):
                 "module one output per class."
             )
         model = self.model(net, random_state)  # raises for what cannot be pruned
-        return model.retrained(data)[0].net
+        trained, _ = model.retrained(data)
+        # What comes next draws from where this training has stopped.
+        random_state.set_state(trained.random_state.get_state())
+        return trained.net
 
     def handles(self, estimator):
         return is_skorch_net(estimator)

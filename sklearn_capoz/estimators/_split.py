@@ -28,8 +28,8 @@ class Split:
         Labels in the order of the codes in `data`.
     columns : dict
         What an estimator learns of X: `n_features_in_` and, of a table, `feature_names_in_`.
-    training_random, scoring_random, last_random : RandomState
-        For training, for criteria that draw, and for the last training.
+    training_random, scoring_random : RandomState
+        For training, and for criteria that draw.
     sets_aside : bool
         Whether samples to score and to choose on were taken from X, and not from X_val.
     """
@@ -39,7 +39,6 @@ class Split:
     columns: dict
     training_random: np.random.RandomState
     scoring_random: np.random.RandomState
-    last_random: np.random.RandomState
     sets_aside: bool
 
 
@@ -58,7 +57,7 @@ def split(
         Labels of a network that is trained already; by default those in y.
     """
     split_random, *random_states = spawn_random_states(
-        check_random_state(estimator.random_state), 4
+        check_random_state(estimator.random_state), 3
     )
     shell = shell_of(estimator)  # validate_data leaves its findings on what it is called with
     checked, y = validate_data(shell, X, y, dtype=(np.float64, np.float32))
