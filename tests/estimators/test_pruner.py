@@ -77,7 +77,8 @@ def estimator(request):
 
 
 def pruner(estimator, **parameters):
-    quick = {"threshold": Count(2), "n_iterations": 3, "retrain_max_iter": 3, "random_state": 0}
+    quick = {"threshold": Count(2), "n_iterations": 3, "retrain_max_iter": 3, "keep": "last",
+             "random_state": 0}  # fmt: skip
     return CAPoZPruner(estimator, **(quick | parameters))
 
 
