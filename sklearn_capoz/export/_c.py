@@ -13,6 +13,7 @@ from ..formats._atomic import write_atomically
 from ..networks import ACTIVATIONS, DenseNetwork
 from ._compiled import CompiledClassifier
 from ._pipeline import compile_pipeline
+from ._steps import affine_of
 
 __all__ = ["to_c"]
 
@@ -77,16 +78,19 @@ def to_c(estimator, path) -> None:
 
 
 def _what_can_be_written(estimator, remaining: list) -> str:
-    """Name the step that stops, and the part of the pipeline behind it."""
+    """Name the step that stops, and what to do: the part of the pipeline behind it, or a change."""
     name, step = remaining[-1]
     behind = "the steps behind it"
     if isinstance(estimator, Pipeline):  # and not in one inside it
         for i, (_, outer) in enumerate(estimator.steps, start=1):
             behind = f"pipeline[{i}:]" if outer is step else behind
+    if affine_of(step) is not None:
+        why = "in single precision: its shift is too large beside its scale. Fit on float64."
+    else:
+        why = "into the network, so it is not written in C."
     return (
-        f"The step {name!r} ({type(step).__name__}) cannot be folded into the network, so it is "
-        f"not written in C. Write {behind}, and compute "
-        f"{', '.join(other for other, _ in remaining)} on the device."
+        f"The step {name!r} ({type(step).__name__}) cannot be folded {why} Write {behind}, and "
+        f"compute {', '.join(other for other, _ in remaining)} on the device."
     )
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from copy import copy
+from itertools import pairwise
 
 import numpy as np
-import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 
-from ..estimators._convert import as_dense_network
 from ..estimators._prediction import NetworkPredictionMixin
-from ..networks import DenseNetwork
+from ..networks import ACTIVATIONS, DenseNetwork
 from ..networks._predictor import Predictor
 
-__all__ = ["CompiledClassifier", "history_of", "network_of", "take_apart"]
+__all__ = ["CompiledClassifier"]
 
 
 class CompiledClassifier(NetworkPredictionMixin, ClassifierMixin, BaseEstimator):
@@ -23,12 +20,13 @@ class CompiledClassifier(NetworkPredictionMixin, ClassifierMixin, BaseEstimator)
 
     This is what `load_model` and `compile_pipeline` return. Like a
     :class:`sklearn.frozen.FrozenEstimator` it is fitted from the beginning and stays as it is:
-    `fit` changes nothing, and :func:`sklearn.base.clone` returns the object itself.
+    `fit` changes nothing, and :func:`sklearn.base.clone` returns the object itself. Its parameters
+    are all it holds, so what `set_params` changes is what it predicts with.
 
     Parameters
     ----------
     network : DenseNetwork
-        Weights, biases and activations.
+        Weights, biases and activations, all float32 or all float64.
     classes : array-like of shape (n_classes,)
         Labels in the order of the network's outputs.
     feature_names : array-like of str of shape (n_features,), default=None
@@ -42,6 +40,11 @@ class CompiledClassifier(NetworkPredictionMixin, ClassifierMixin, BaseEstimator)
     ----------
     classes_, n_features_in_, feature_names_in_, wavelengths_, history_
         As given; the last three only where they were.
+
+    Raises
+    ------
+    ValueError
+        If the layers do not fit together, or the labels, names or wavelengths do not fit them.
 
     Examples
     --------
@@ -59,17 +62,7 @@ class CompiledClassifier(NetworkPredictionMixin, ClassifierMixin, BaseEstimator)
         self.feature_names = feature_names
         self.wavelengths = wavelengths
         self.history = history
-        # Not learnt attributes in scikit-learn's sense: nothing is learnt here.
-        self.network_ = network
-        self.classes_ = np.asarray(classes)
-        self.n_features_in_ = network.n_features
-        self._predictor = Predictor(network)
-        if feature_names is not None:
-            self.feature_names_in_ = np.asarray(feature_names, dtype=object)
-        if wavelengths is not None:
-            self.wavelengths_ = np.asarray(wavelengths, dtype=np.float64)
-        if history is not None:
-            self.history_ = history
+        self._check_parts()
 
     def fit(self, X, y=None):
         """Return the classifier as it is.
@@ -84,6 +77,93 @@ class CompiledClassifier(NetworkPredictionMixin, ClassifierMixin, BaseEstimator)
         """
         return self
 
+    def set_params(self, **params):
+        """Change parameters; what does not fit together is refused, and changes nothing.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters of the constructor.
+
+        Returns
+        -------
+        self : CompiledClassifier
+        """
+        changed = super(CompiledClassifier, copy(self)).set_params(**params)
+        changed._check_parts()
+        return super().set_params(**params)
+
+    # What scikit-learn calls learnt is read from the parameters, so that it never differs.
+
+    @property
+    def network_(self) -> DenseNetwork:
+        return self.network
+
+    @property
+    def classes_(self) -> np.ndarray:
+        return np.asarray(self.classes)
+
+    @property
+    def n_features_in_(self) -> int:
+        return self.network.n_features
+
+    @property
+    def feature_names_in_(self) -> np.ndarray:
+        return np.asarray(self._given("feature_names"), dtype=object)
+
+    @property
+    def wavelengths_(self) -> np.ndarray:
+        return np.asarray(self._given("wavelengths"), dtype=np.float64)
+
+    @property
+    def history_(self):
+        return self._given("history")
+
+    def _given(self, name: str):
+        value = getattr(self, name)
+        if value is None:
+            raise AttributeError(f"This CompiledClassifier was given no {name}.")
+        return value
+
+    @property
+    def _predictor(self) -> Predictor:
+        """Made when it is first asked for, and again for another network."""
+        made = vars(self).get("_made")
+        if made is None or made.network is not self.network:
+            self._check_parts()
+            self._made = made = Predictor(self.network)
+        return made
+
+    def _check_parts(self) -> None:
+        """Raise where compiled code would read beyond an array, or a label would be missing."""
+        network = self.network
+        if not isinstance(network, DenseNetwork):
+            raise ValueError(
+                f"network must be a DenseNetwork, got {type(network).__name__}; compile_pipeline "
+                "makes a CompiledClassifier of a fitted classifier."
+            )
+        _check_layers(network)
+        n_classes = 2 if network.output == "logistic" else network.weights[-1].shape[1]
+        if n_classes == 2 and np.shape(self.classes) == (1,) and network.output == "logistic":
+            n_classes = 1  # fitted to a single class, which has an output for another nonetheless
+        expected = {
+            "classes": n_classes,
+            "feature_names": network.n_features,
+            "wavelengths": network.n_features,
+        }
+        for name, n in expected.items():
+            value = getattr(self, name)
+            if value is not None and np.shape(value) != (n,):
+                raise ValueError(
+                    f"{name} must have the shape ({n},) beside a network from "
+                    f"{network.n_features} features to {n_classes} classes, found "
+                    f"{np.shape(value)}."
+                )
+
+    def __repr__(self, N_CHAR_MAX=700):
+        # The table of the pruning run and thousands of wavelengths would fill the screen.
+        return f"CompiledClassifier({self.network!r}, {len(self.classes)} classes)"
+
     def __sklearn_clone__(self):
         return self
 
@@ -91,56 +171,25 @@ class CompiledClassifier(NetworkPredictionMixin, ClassifierMixin, BaseEstimator)
         return True
 
 
-def take_apart(estimator) -> tuple[list[tuple[str, Any]], str, Any]:
-    """Split a fitted pipeline into its transformers, and the classifier's name and itself.
-
-    Nested pipelines are laid out flat, "passthrough" is left out. A lone classifier is a
-    pipeline without transformers. Names that several steps have are numbered.
-    """
-    steps, name, classifier = _lay_out(estimator)
-    *names, name = _unique([*(step_name for step_name, _ in steps), name])
-    return [(new, step) for new, (_, step) in zip(names, steps, strict=True)], name, classifier
-
-
-def _lay_out(estimator) -> tuple[list[tuple[str, Any]], str, Any]:
-    if isinstance(estimator, FrozenEstimator):
-        return _lay_out(estimator.estimator)
-    if not isinstance(estimator, Pipeline):
-        return [], "classifier", estimator
-    steps: list[tuple[str, Any]] = []
-    *first, (name, last) = estimator.steps
-    for step_name, step in first:
-        if isinstance(step, Pipeline):
-            steps += _lay_out(Pipeline([*step.steps, (step_name, None)]))[0]
-        elif step not in (None, "passthrough"):
-            steps.append((step_name, step))
-    inner, inner_name, classifier = _lay_out(last)
-    return steps + inner, inner_name if inner else name, classifier
-
-
-def _unique(names: list[str]) -> list[str]:
-    """Append numbers to the names that several steps have, as `make_pipeline` does."""
-    found: list[str] = []
-    for name in names:
-        new, i = name, 0
-        while names.count(name) > 1 and new in {*names, *found}:
-            i += 1
-            new = f"{name}-{i}"
-        found.append(new)
-    return found
-
-
-def history_of(*holders) -> pd.DataFrame | None:
-    """Return the table of the pruning run that the first of `holders` has.
-
-    A skorch net's `history_` is none, but a log of its training.
-    """
-    found = (getattr(holder, "history_", None) for holder in holders)
-    return next((history for history in found if isinstance(history, pd.DataFrame)), None)
-
-
-def network_of(classifier) -> DenseNetwork:
-    """Return the network of anything that `as_dense_network` knows, or of a compiled one."""
-    if isinstance(classifier, CompiledClassifier):
-        return classifier.network
-    return as_dense_network(classifier)
+def _check_layers(network: DenseNetwork) -> None:
+    shapes = [np.shape(weight) for weight in network.weights]
+    fit = (
+        0 < len(shapes) == len(network.biases) == len(network.activations) + 1
+        and all(len(shape) == 2 for shape in shapes)
+        and all(a[1] == b[0] for a, b in pairwise(shapes))
+        and all(np.shape(b) == s[1:] for s, b in zip(shapes, network.biases, strict=True))
+        and network.output in ("softmax", "logistic")
+        and (network.output == "softmax" or shapes[-1][1] == 1)
+        and ACTIVATIONS.keys() >= set(network.activations)
+    )
+    if not fit:
+        raise ValueError(
+            "The layers of the network do not fit together: weights "
+            f"{shapes}, biases {[np.shape(bias) for bias in network.biases]}, activations "
+            f"{network.activations}, output {network.output!r}."
+        )
+    dtypes = {array.dtype.name for array in (*network.weights, *network.biases)}
+    if dtypes not in ({"float32"}, {"float64"}):
+        raise ValueError(
+            f"All weights and biases must be float32 or all float64, found {sorted(dtypes)}."
+        )

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ..exceptions import DataFormatError, UnsupportedNetworkError
 from ..networks import ACTIVATIONS, DenseNetwork
+from ._limits import check_labels, check_values
 
 __all__ = [
     "FORMAT_VERSION",
@@ -63,7 +64,10 @@ def check_description(description: Any) -> None:
             f"written in format {version}, this version of sklearn_capoz reads up to "
             f"{FORMAT_VERSION}: update it."
         )
+    if isinstance(description, dict | list):
+        check_values(description)
     _compare(description, _SCHEMA, "description")
+    check_labels(description["classes"]["values"])
 
 
 def _compare(value: Any, schema: Any, where: str) -> None:
@@ -73,7 +77,8 @@ def _compare(value: Any, schema: Any, where: str) -> None:
     elif isinstance(schema, list):
         _expect(isinstance(value, list), where, "a list", value)
         for i, item in enumerate(value):
-            _compare(item, schema[0], f"{where}[{i}]")
+            if not (schema[0] is str and isinstance(item, str)):  # names are many
+                _compare(item, schema[0], f"{where}[{i}]")
     elif isinstance(schema, dict):
         _expect(isinstance(value, dict), where, "a table", value)
         for key in sorted(schema.keys() ^ value.keys()):
@@ -127,9 +132,11 @@ def describe_history(history: pd.DataFrame) -> dict:
 
 def build_classes(found: dict, network: DenseNetwork) -> np.ndarray:
     """Make the labels, one for each class that the network tells apart."""
-    n_classes = 2 if network.output == "logistic" else network.weights[-1].shape[1]
+    is_logistic = network.output == "logistic"
+    n_classes = 2 if is_logistic else network.weights[-1].shape[1]
     values = found["values"]
-    if len(values) != n_classes:
+    # Who was fitted to a single class has one label, and an output for the other as well.
+    if len(values) != n_classes and not (is_logistic and len(values) == 1):
         raise DataFormatError(
             f"classes has {len(values)} labels, the network tells {n_classes} apart."
         )
@@ -154,9 +161,8 @@ def build_history(found: dict | None) -> pd.DataFrame | None:
     for column, values in found.items():
         where = f"description.history.{column}"
         _expect(isinstance(values, list), where, "a list", values)
-        for value in values:
-            is_number = isinstance(value, (int, float))
-            _expect(is_number or value in (None, "inf", "-inf"), where, "numbers", values)
+        fits = all(isinstance(v, (int, float)) or v in (None, "inf", "-inf") for v in values)
+        _expect(fits, where, "numbers", values)
         table[column] = [v if isinstance(v, (int, float)) else special[v] for v in values]
     if len({len(values) for values in table.values()}) > 1:
         raise DataFormatError("description.history has columns of different lengths.")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.decomposition import PCA
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import MinMaxScaler, StandardScaler
-from sklearn.utils.validation import check_is_fitted
 
 from ..networks import DenseNetwork
-from ._compiled import CompiledClassifier, history_of, network_of, take_apart
+from ._compiled import CompiledClassifier
+from ._parts import parts_of
+from ._steps import affine_of
 
 __all__ = ["compile_pipeline", "fold_linear_steps"]
 
@@ -61,19 +60,16 @@ def compile_pipeline(pipeline):
     >>> bool((compiled.predict(X) == pipeline.predict(X)).all())
     True
     """
-    steps, name, classifier = take_apart(pipeline)
-    for _, step in steps:
-        check_is_fitted(step)
-    remaining, network = fold_linear_steps(steps, network_of(classifier))
-    names = None if remaining else getattr(pipeline, "feature_names_in_", None)
+    parts = parts_of(pipeline)
+    remaining, network = fold_linear_steps(parts.steps, parts.network)
     compiled = CompiledClassifier(
         network,
-        classifier.classes_,
-        feature_names=names,
-        wavelengths=None if remaining else getattr(pipeline, "wavelengths_", None),
-        history=history_of(classifier),
+        parts.classes,
+        feature_names=None if remaining else parts.feature_names,
+        wavelengths=None if remaining else parts.wavelengths,
+        history=parts.history,
     )
-    return Pipeline([*remaining, (name, compiled)]) if remaining else compiled
+    return Pipeline([*remaining, (parts.name, compiled)]) if remaining else compiled
 
 
 def fold_linear_steps(steps: list, network: DenseNetwork) -> tuple[list, DenseNetwork]:
@@ -81,7 +77,7 @@ def fold_linear_steps(steps: list, network: DenseNetwork) -> tuple[list, DenseNe
     weight, bias = (part[0].astype(np.float64) for part in (network.weights, network.biases))
     remaining = list(steps)
     while remaining:
-        affine = _as_affine(remaining[-1][1])
+        affine = affine_of(remaining[-1][1])
         if affine is None:
             break
         matrix, shift, spread = affine
@@ -94,26 +90,3 @@ def fold_linear_steps(steps: list, network: DenseNetwork) -> tuple[list, DenseNe
     weights = (np.ascontiguousarray(weight, dtype=network.dtype), *network.weights[1:])
     biases = (bias.astype(network.dtype), *network.biases[1:])
     return remaining, DenseNetwork(weights, biases, network.activations, network.output)
-
-
-def _as_affine(step) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Return A, c and the spread of ``x @ A + c`` if the step computes that; A may be a diagonal.
-
-    Only the classes themselves: a subclass may compute something else.
-    """
-    if type(step) is StandardScaler:
-        ones = np.ones(step.n_features_in_)
-        scale = step.scale_ if step.with_std else ones
-        mean = step.mean_ if step.with_mean else 0 * ones
-        return 1 / scale, -mean / scale, ones
-    if type(step) is MinMaxScaler and not step.clip:
-        return step.scale_, step.min_, np.ones(step.n_features_in_)
-    if type(step) is PCA:
-        spread = np.sqrt(np.maximum(step.explained_variance_, np.finfo(float).tiny))
-        components = step.components_.T.astype(np.float64)
-        if step.whiten:
-            smallest = np.finfo(step.explained_variance_.dtype).eps
-            components = components / np.maximum(spread, smallest)
-            spread = np.ones_like(spread)
-        return components, -step.mean_ @ components, spread
-    return None

@@ -33,6 +33,12 @@ class DenseNetwork:
     activations: tuple[str, ...]
     output: str = "softmax"
 
+    def __repr__(self) -> str:
+        # Not the weights: they would fill the screen of whoever prints a model that holds it.
+        widths = "-".join(map(str, (self.n_features, *(len(bias) for bias in self.biases))))
+        kinds = ", ".join(dict.fromkeys((*self.activations, self.output)))
+        return f"DenseNetwork({widths}, {kinds}, {self.dtype})"
+
     @property
     def n_features(self) -> int:
         return self.weights[0].shape[0]

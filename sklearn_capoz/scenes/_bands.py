@@ -10,7 +10,7 @@ from sklearn_capoz._compile import kernel
 from sklearn_capoz.exceptions import DataFormatError
 from sklearn_capoz.spectral._wavelengths import unit_named, wavelengths_nm
 
-from ..export._compiled import take_apart
+from ..export._parts import take_apart
 from ._scratch import Scratch
 
 __all__ = [

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .._compile import kernel
+from ._wavelengths import nearest_band
 
 
 class Shoulders(NamedTuple):
@@ -25,10 +26,9 @@ class Shoulders(NamedTuple):
 
 def place_shoulders(wavelengths, centre, left_nm, right_nm, shoulder_bands, centre_bands):
     """Place shoulders at the bands nearest to two wavelengths, cut off at the spectrum's ends."""
-    left, right = (
-        np.abs(np.asarray(nm)[:, None] - wavelengths).argmin(axis=1) for nm in (left_nm, right_nm)
-    )
-    halves = shoulder_bands // 2, centre_bands // 2
+    left, right = (nearest_band(wavelengths, nm) for nm in (left_nm, right_nm))
+    # More bands than there are on either side are no more.
+    halves = [min(n // 2, len(wavelengths)) for n in (shoulder_bands, centre_bands)]
     shoulder_at, centre_at = (_mean_wavelengths(wavelengths, half) for half in halves)
     s1, m, s2 = shoulder_at[left], centre_at[centre], shoulder_at[right]
     encloses = (s1 < m) & (m < s2)

@@ -98,10 +98,9 @@ class BandAxis:
     def nearest(self, wanted):
         """Place of the band nearest to each wavelength; farther than one spacing is an error."""
         wanted = np.atleast_1d(np.asarray(wanted, dtype=float))
-        distance = np.abs(wanted[:, None] - self.wavelengths)
-        place = distance.argmin(axis=1)
+        place = nearest_band(self.wavelengths, wanted)
         spacing = np.median(np.diff(self.wavelengths)) if len(self.wavelengths) > 1 else 0.0
-        far = distance.min(axis=1) > spacing
+        far = ~(np.abs(wanted - self.wavelengths[place]) <= spacing)  # NaN is near to none
         if far.any():
             raise ValueError(
                 f"No band lies near {_listed(wanted[far])} nm: the bands reach from "
@@ -239,10 +238,21 @@ def check_ranges(ranges, name="ranges"):
     return pairs
 
 
+def nearest_band(wavelengths, nm):
+    """Place of the band nearest to each of `nm`, the lower one on ties; no table of all pairs."""
+    nm = np.asarray(nm, dtype=float)
+    above = np.searchsorted(wavelengths, nm).clip(max=len(wavelengths) - 1)
+    below = (above - 1).clip(min=0)
+    return np.where(
+        np.abs(nm - wavelengths[below]) <= np.abs(nm - wavelengths[above]), below, above
+    )
+
+
 def in_ranges(nm, ranges):
-    """Whether each wavelength lies in one of the ranges, both ends included."""
+    """Whether each wavelength lies in one of the ascending ranges, both ends included."""
     low, high = np.asarray(ranges, dtype=float).T
-    return ((nm[:, None] >= low) & (nm[:, None] <= high)).any(axis=1)
+    place = np.searchsorted(low, nm, side="right") - 1
+    return (place >= 0) & (nm <= high[place])
 
 
 def distinct_labels(nm):

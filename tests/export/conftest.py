@@ -1,9 +1,12 @@
 """Fitted models that the tests of files, ONNX and C share; nobody changes them."""
 
+import json
 import warnings
 
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import load_file, save
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
@@ -12,6 +15,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from sklearn_capoz import CAPoZPruner, PrunedMLPClassifier
+from sklearn_capoz.deploy import save_model
+from sklearn_capoz.export._container import checksum
 from sklearn_capoz.spectral import SpectralAbsorptionIndex, SpectrumStandardizer
 from sklearn_capoz.thresholds import Count
 
@@ -90,3 +95,43 @@ def fitted_models():
 @pytest.fixture(scope="session")
 def models():
     return fitted_models()
+
+
+class ModelFile:
+    """A model file to be read and written past `save_model`, as an attacker would."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def read(self):
+        """Return the description and the tensors."""
+        with safe_open(self.path, framework="numpy") as file:
+            description = json.loads(file.metadata()["sklearn_capoz"])
+        return description, load_file(self.path)
+
+    def write(self, description, tensors):
+        """Write a file with a right checksum."""
+        self.path.write_bytes(self.content(json.dumps(description), tensors))
+
+    @staticmethod
+    def content(text, tensors=()):
+        tensors = dict(tensors)
+        metadata = {"sklearn_capoz": text, "sha256": checksum(text, tensors)}
+        return save(tensors, metadata=metadata)
+
+
+@pytest.fixture(scope="session")
+def model_file():
+    return ModelFile
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.capoz"
+
+
+@pytest.fixture
+def small(path, models):
+    """Path, description and tensors of a small model with a scaler."""
+    save_model(models["scaler"][0], path)
+    return path, *ModelFile(path).read()

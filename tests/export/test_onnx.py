@@ -15,7 +15,8 @@ from sklearn.preprocessing import MinMaxScaler, Normalizer, StandardScaler
 
 from sklearn_capoz.deploy import to_onnx
 from sklearn_capoz.exceptions import UnsupportedNetworkError
-from sklearn_capoz.export import _onnx
+from sklearn_capoz.export._onnx_graph import Graph
+from sklearn_capoz.export._step_sklearn import StandardScalerKind
 from sklearn_capoz.spectral import (
     BandSelector,
     ContinuumRemoval,
@@ -135,11 +136,11 @@ def test_an_unfitted_step_is_noticed(models, path):
 def test_a_graph_that_differs_is_not_written(models, path, monkeypatch):
     model, _ = models["scaler"]
 
-    def forget_the_mean(graph, scaler, value):
+    def forget_the_mean(self, graph, scaler, value):
         return graph.add("Div", value, graph.constant(scaler.scale_))
 
     path.write_bytes(b"old")
-    monkeypatch.setattr(_onnx, "_add_standard_scaler", forget_the_mean)
+    monkeypatch.setattr(StandardScalerKind, "add_to_graph", forget_the_mean)
     with pytest.raises(RuntimeError, match="differs from predict_proba by up to 0"):
         to_onnx(model, path)
     assert path.read_bytes() == b"old"
@@ -147,10 +148,10 @@ def test_a_graph_that_differs_is_not_written(models, path, monkeypatch):
 
 def test_labels_alone_that_differ_are_noticed(models, path, monkeypatch):
     model, X = models["mlp"]
-    add_network = _onnx._add_network
+    add_network = Graph.add_network
     monkeypatch.setattr(
-        _onnx,
-        "_add_network",
+        Graph,
+        "add_network",
         lambda graph, network, classes, value: add_network(graph, network, classes[::-1], value),
     )
     with pytest.raises(RuntimeError, match="its labels differ"):

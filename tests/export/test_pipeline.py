@@ -16,7 +16,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from sklearn_capoz.deploy import CompiledClassifier, compile_pipeline
 from sklearn_capoz.exceptions import UnsupportedNetworkError
-from sklearn_capoz.export._compiled import take_apart
+from sklearn_capoz.export._parts import take_apart
 from sklearn_capoz.export._pipeline import fold_linear_steps
 from sklearn_capoz.networks import DenseNetwork
 

@@ -1,0 +1,113 @@
+"""The bytes of a model file: safetensors with a JSON description and a checksum as metadata."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..exceptions import DataFormatError
+from ._limits import MAX_FILE_BYTES, MAX_HEADER_BYTES, check_text
+
+__all__ = ["checksum", "pack", "read_whole_file", "unpack"]
+
+#: Key of the description in the safetensors metadata.
+_KEY = "sklearn_capoz"
+
+_INSTALL = "Model files need safetensors: pip install 'sklearn-capoz[export]'"
+
+
+def pack(description: dict, tensors: dict[str, np.ndarray]) -> bytes:
+    """Return the file's content."""
+    try:
+        from safetensors.numpy import save
+    except ImportError as error:
+        raise ImportError(_INSTALL) from error
+    text = json.dumps(description, allow_nan=False)
+    content = save(tensors, metadata={_KEY: text, "sha256": checksum(text, tensors)})
+    if len(content) > MAX_FILE_BYTES:
+        raise DataFormatError(
+            f"the file would have {len(content):,} bytes, and holds up to {MAX_FILE_BYTES:,}."
+        )
+    return content
+
+
+def unpack(content: bytes) -> tuple[Any, dict[str, np.ndarray]]:
+    """Return the description as it stands in the file, and all arrays."""
+    try:
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+    except ImportError as error:
+        raise ImportError(_INSTALL) from error
+    header = _header(content)
+    try:
+        tensors = load(content)
+    except (SafetensorError, TypeError, ValueError, KeyError, AttributeError) as error:
+        raise DataFormatError(f"no model file, or a damaged one ({error}).") from error
+    metadata = _parse(header, "header").get("__metadata__") or {}
+    text = metadata.get(_KEY)
+    if text is None:
+        raise DataFormatError(
+            "a safetensors file, but not one of save_model: its metadata has no "
+            f"{_KEY!r}. Save the model again with sklearn_capoz.deploy.save_model."
+        )
+    if metadata.get("sha256") != checksum(text, tensors):
+        raise DataFormatError("damaged: its contents do not match their checksum. Copy it again.")
+    return _parse(text, "description"), tensors
+
+
+def checksum(text: str, tensors: dict[str, np.ndarray]) -> str:
+    """Digest of the description and of all numbers: tells damage, not intent."""
+    digest = hashlib.sha256(text.encode())
+    for key in sorted(tensors):
+        digest.update(key.encode())
+        digest.update(tensors[key].tobytes())
+    return digest.hexdigest()
+
+
+def read_whole_file(path: Path) -> bytes:
+    """Return the content of a regular file; a pipe would be waited for without an end."""
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(f"{path} is a folder; give the name of a file of save_model.")
+    if not stat.S_ISREG(status.st_mode):
+        raise DataFormatError("no model file, but a pipe or a device, which is not read.")
+    if status.st_size > MAX_FILE_BYTES:
+        raise DataFormatError(
+            f"no model file: it has {status.st_size:,} bytes, one of save_model up to "
+            f"{MAX_FILE_BYTES:,}."
+        )
+    return path.read_bytes()
+
+
+def _header(content: bytes) -> str:
+    """Return the safetensors header, or refuse a length that the file cannot hold."""
+    length = int.from_bytes(content[:8], "little")
+    if len(content) < 9 or content[8:9] != b"{":
+        raise DataFormatError(
+            f"no model file ({len(content)} bytes that do not begin like one). Only files of "
+            "save_model can be opened; a joblib or pickle file needs joblib.load."
+        )
+    if length > min(len(content) - 8, MAX_HEADER_BYTES):
+        raise DataFormatError(
+            f"damaged or cut off: the header should have {length} bytes, the file has "
+            f"{len(content)}."
+        )
+    try:
+        header = content[8 : 8 + length].decode()
+    except UnicodeDecodeError as error:
+        raise DataFormatError(f"no model file, or a damaged one ({error}).") from error
+    check_text(header)
+    return header
+
+
+def _parse(text: str, what: str) -> Any:
+    check_text(text)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataFormatError(f"the {what} is no valid JSON ({error}).") from error

@@ -1,0 +1,216 @@
+"""A model as a description and arrays, and back: what `_container` puts into a file."""
+
+from __future__ import annotations
+
+import platform
+import re
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import sklearn
+from sklearn.pipeline import Pipeline
+
+from ..exceptions import DataFormatError
+from ..networks import DenseNetwork
+from ._compiled import CompiledClassifier
+from ._description import (
+    FORMAT_VERSION,
+    build_classes,
+    build_history,
+    check_description,
+    describe_classes,
+    describe_history,
+)
+from ._parts import parts_of
+from ._steps import BAD_INPUT, build_step, describe_step, kind_of
+
+__all__ = ["build_model", "describe_model"]
+
+
+def describe_model(estimator) -> tuple[dict, dict[str, np.ndarray]]:
+    """Return the description and the arrays of a fitted model."""
+    parts = parts_of(estimator)
+    network = parts.network
+    tensors = {}
+    for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
+        tensors[f"network.{i}.weight"] = np.ascontiguousarray(weight)
+        tensors[f"network.{i}.bias"] = np.ascontiguousarray(bias)
+    steps = []
+    for i, (name, step) in enumerate(parts.steps):
+        found, arrays = describe_step(name, step)
+        steps.append(found)
+        tensors |= {f"steps.{i}.{key}": np.ascontiguousarray(a) for key, a in arrays.items()}
+    for key, array in tensors.items():
+        if not np.isfinite(array).all():
+            raise ValueError(f"{key} holds NaN or infinity; a model like that is not saved.")
+    wavelengths, history = parts.wavelengths, parts.history
+    description = {
+        "format_version": FORMAT_VERSION,
+        "versions": {
+            "sklearn_capoz": _own_version(),
+            "scikit-learn": sklearn.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+        "steps": steps,
+        "name": parts.name,
+        "network": {
+            "widths": [network.n_features, *(len(bias) for bias in network.biases)],
+            "activations": list(network.activations),
+            "output": network.output,
+            "dtype": network.dtype.name,
+        },
+        "classes": describe_classes(parts.classes),
+        "feature_names": parts.network_names,
+        "wavelengths": None if wavelengths is None else [float(nm) for nm in wavelengths],
+        "history": None if history is None else describe_history(history),
+    }
+    return description, tensors
+
+
+def build_model(description: Any, tensors: dict[str, np.ndarray]):
+    """Make the model, after each part of its description has been checked.
+
+    Raises
+    ------
+    DataFormatError
+        At the first place that is no model's.
+    """
+    try:
+        check_description(description)
+        with np.errstate(all="ignore"):
+            return _build(description, dict(tensors))
+    except DataFormatError as error:
+        # What an earlier version does not know is no damage.
+        raise DataFormatError(f"{error}{_newer(description)}") from error
+
+
+def _own_version() -> str:
+    from .. import __version__
+
+    return __version__
+
+
+def _newer(description: Any) -> str:
+    """Say that a newer version wrote the description, if so."""
+    versions = description.get("versions") if isinstance(description, dict) else None
+    written = versions.get("sklearn_capoz") if isinstance(versions, dict) else None
+    if not isinstance(written, str) or _release(written) <= _release(_own_version()):
+        return ""
+    return (
+        f" The file was written by sklearn_capoz {written:.20}, this is {_own_version()}: update "
+        "it."
+    )
+
+
+def _release(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d{1,9}", version)[:3]]
+
+
+def _build(description: dict, tensors: dict[str, np.ndarray]):
+    network = _build_network(description["network"], tensors)
+    steps = []
+    for i, found in enumerate(description["steps"]):
+        arrays = {key: _take(tensors, f"steps.{i}.{key}") for key in found["arrays"]}
+        steps.append((found["name"], build_step(found, arrays, f"steps.{i}")))
+    if tensors:
+        raise DataFormatError(f"the description does not speak of the array {min(tensors)!r}.")
+    classes = build_classes(description["classes"], network)
+    names, wavelengths = description["feature_names"], description["wavelengths"]
+    if names is not None and len(names) != network.n_features:
+        raise DataFormatError(
+            f"feature_names has {len(names)} entries, the network {network.n_features} inputs."
+        )
+    n_features = description["steps"][0]["n_features_in"] if steps else network.n_features
+    if wavelengths is not None and len(wavelengths) != n_features:
+        raise DataFormatError(
+            f"wavelengths has {len(wavelengths)} entries, the model {n_features} features."
+        )
+    history = build_history(description["history"])
+    classifier = CompiledClassifier(
+        network,
+        classes,
+        feature_names=names,
+        wavelengths=None if steps else wavelengths,
+        history=history,
+    )
+    if not steps:
+        _check_answer(classifier, np.ones((2, network.n_features)), names)
+        return classifier
+    return _build_pipeline([*steps, (description["name"], classifier)], wavelengths, history)
+
+
+def _build_pipeline(steps, wavelengths, history) -> Pipeline:
+    """Join the steps, after their shapes have been compared and ones have gone through them."""
+    for (name, step), (next_name, next_step) in pairwise(steps):
+        # Compared first: a step may hold no array that bounds its number of features.
+        n_outputs = kind_of(step).n_outputs(step)
+        if n_outputs != next_step.n_features_in_:
+            raise DataFormatError(
+                f"the step {name!r} gives {n_outputs} features, {next_name!r} takes "
+                f"{next_step.n_features_in_}."
+            )
+    first, classifier = steps[0][1], steps[-1][1]
+    try:
+        pipeline = Pipeline(steps)
+        X = _table(np.ones((2, first.n_features_in_)), getattr(first, "feature_names_in_", None))
+        X = pipeline[:-1].transform(X)
+    except BAD_INPUT as error:
+        raise DataFormatError(f"the steps do not fit together: {str(error)[:500]}") from error
+    values = np.asarray(X, dtype=np.float64)
+    if not (np.isnan(values).any() and any(kind_of(step).may_miss(step) for _, step in steps[:-1])):
+        _check_answer(classifier, values, getattr(classifier, "feature_names_in_", None))
+    if wavelengths is not None:
+        pipeline.wavelengths_ = np.asarray(wavelengths, dtype=np.float64)
+    if history is not None:
+        pipeline.history_ = history
+    return pipeline
+
+
+def _table(X: np.ndarray, names) -> Any:
+    return X if names is None else pd.DataFrame(X, columns=names)
+
+
+def _check_answer(classifier: CompiledClassifier, X: np.ndarray, names) -> None:
+    """Refuse parameters so large or so odd that the answer to a flat spectrum is no number."""
+    try:
+        probabilities = classifier.predict_proba(_table(X, names))
+    except ValueError as error:
+        raise DataFormatError(f"the steps give no numbers: {str(error)[:500]}") from error
+    if not np.isfinite(probabilities).all():
+        raise DataFormatError("its weights are so large that the probabilities are no numbers.")
+
+
+def _take(tensors: dict[str, np.ndarray], key: str, shape=None, dtype=None) -> np.ndarray:
+    """Take an array out of `tensors`, checked."""
+    if key not in tensors:
+        raise DataFormatError(f"the array {key!r} is missing.")
+    array = tensors.pop(key)
+    if array.dtype not in (np.float32, np.float64) or (dtype and array.dtype != dtype):
+        raise DataFormatError(
+            f"the array {key!r} must be {dtype or 'float32 or float64'}, found {array.dtype}."
+        )
+    if shape is not None and array.shape != shape:
+        raise DataFormatError(f"the array {key!r} must be {shape}, found {array.shape}.")
+    if not np.isfinite(array).all():
+        raise DataFormatError(f"the array {key!r} holds NaN or infinity.")
+    return array
+
+
+def _build_network(found: dict, tensors: dict[str, np.ndarray]) -> DenseNetwork:
+    widths, activations = found["widths"], found["activations"]
+    if len(widths) < 2 or len(activations) != len(widths) - 2:
+        raise DataFormatError(
+            f"network: {len(widths)} widths need {max(len(widths) - 2, 0)} activations, found "
+            f"{len(activations)}."
+        )
+    if found["output"] == "logistic" and widths[-1] != 1:
+        raise DataFormatError(f"network.widths: a logistic output is one unit, found {widths[-1]}.")
+    weights, biases = [], []
+    for i in range(len(widths) - 1):
+        shape = (widths[i], widths[i + 1])
+        weights.append(_take(tensors, f"network.{i}.weight", shape, found["dtype"]))
+        biases.append(_take(tensors, f"network.{i}.bias", shape[1:], found["dtype"]))
+    return DenseNetwork(tuple(weights), tuple(biases), tuple(activations), found["output"])

@@ -1,0 +1,180 @@
+"""How the transformers of `sklearn_capoz.spectral` are written down.
+
+They learn nothing from the spectra, only from the bands: a file holds their parameters, and they
+are fitted anew to ones.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ..exceptions import DataFormatError, UnsupportedNetworkError
+from ..spectral import (
+    AbsorptionFeature,
+    AbsorptionFeatures,
+    BandSelector,
+    SpectralAbsorptionIndex,
+    SpectrumStandardizer,
+)
+from ..spectral._feature_table import SWIR_FEATURES
+from ._limits import check_measurements
+from ._step import StepKind
+
+__all__ = [
+    "AbsorptionFeaturesKind",
+    "BandSelectorKind",
+    "SpectralAbsorptionIndexKind",
+    "SpectralKind",
+    "SpectrumStandardizerKind",
+]
+
+
+class SpectralKind(StepKind):
+    """Any of them; a convex hull has neither an ONNX operator nor a C form."""
+
+    def parameters(self, step):
+        parameters = step.get_params(deep=False)
+        has_names = hasattr(step, "feature_names_in_")
+        if not has_names and parameters.get("wavelengths", "") is None:
+            # They came from column names that are numbers, which scikit-learn does not remember.
+            parameters |= {"wavelengths": step._axis.given, "unit": "nm"}
+        return parameters
+
+    def build(self, description, arrays, where):
+        names, n_features = description["feature_names"], description["n_features_in"]
+        if arrays:
+            raise DataFormatError(f"{where}.arrays must be empty for {self.name}.")
+        check_measurements(description["parameters"], n_features, where)
+        step = self.transformer(**self.given(description["parameters"]))
+        nothing = np.ones((2, n_features))
+        return step.fit(nothing if names is None else pd.DataFrame(nothing, columns=names))
+
+    def given(self, parameters: dict) -> dict:
+        """Return parameters as the constructor takes them, from what JSON holds."""
+        return parameters
+
+    def n_outputs(self, step):
+        return step._n_columns
+
+
+class AbsorptionFeaturesKind(SpectralKind):
+    """Measures of single absorptions."""
+
+    def __init__(self):
+        super().__init__(AbsorptionFeatures)
+
+    def given(self, parameters):
+        features = parameters.get("features")
+        if "min_depth" not in parameters:  # of version 0.1.0, where any depth was one
+            parameters = parameters | {"min_depth": 0.0}
+            if features == "swir":  # whose windows were all that was asked of a minimum
+                windows = {name: nm[2:] for name, nm in SWIR_FEATURES.items()}
+                return parameters | {"features": windows}
+        if not isinstance(features, list):
+            return parameters
+        return parameters | {"features": [AbsorptionFeature(**entry) for entry in features]}
+
+    def may_miss(self, step):
+        return step.on_missing == "nan"
+
+
+class BandSelectorKind(SpectralKind):
+    """A choice of bands. The others may hold NaN, and so it is not folded as zero weights."""
+
+    has_onnx = True
+
+    def __init__(self):
+        super().__init__(BandSelector)
+
+    def n_outputs(self, step):
+        return int(np.count_nonzero(step._keep))
+
+    def add_to_graph(self, graph, step, value):
+        return graph.add("Gather", value, graph.constant(np.flatnonzero(step._keep)), axis=1)
+
+
+class SpectrumStandardizerKind(SpectralKind):
+    """(R - mean) / std of each row; a flat row is all zero."""
+
+    has_onnx = True
+
+    def __init__(self):
+        super().__init__(SpectrumStandardizer)
+
+    def n_outputs(self, step):
+        return step.n_features_in_
+
+    def add_to_graph(self, graph, step, value):
+        zero = graph.constant(np.zeros(1))
+        mean = graph.add("ReduceMean", value, axes=[1])
+        centred = graph.add("Sub", value, mean)
+        variance = graph.add("ReduceMean", graph.add("Mul", centred, centred), axes=[1])
+        highest, lowest = (graph.add(f"Reduce{end}", value, axes=[1]) for end in ("Max", "Min"))
+        varies = graph.add(
+            "And", graph.add("Less", lowest, highest), graph.add("Greater", variance, zero)
+        )
+        deviation = graph.add("Sqrt", variance)
+        return graph.add("Where", varies, graph.add("Div", centred, deviation), zero)
+
+
+class SpectralAbsorptionIndexKind(SpectralKind):
+    """Continuum over centre; both are means over bands, so linear, and the index their quotient."""
+
+    has_onnx = True
+
+    def __init__(self):
+        super().__init__(SpectralAbsorptionIndex)
+
+    def add_to_graph(self, graph, step, value):
+        if step._shoulders is None:
+            raise UnsupportedNetworkError(
+                "SpectralAbsorptionIndex(shoulders='hull') lays a convex hull, which ONNX cannot "
+                "express. Use local shoulders, or apply the step before the graph."
+            )
+        continuum, centre = _continuum_and_centre(step)
+        zero, one = graph.constant(np.zeros(1)), graph.constant(np.ones(1))
+        numerator = graph.add("MatMul", value, graph.constant(continuum))
+        denominator = graph.add("MatMul", value, graph.constant(centre))
+        positive = graph.add(
+            "And", graph.add("Greater", numerator, zero), graph.add("Greater", denominator, zero)
+        )
+        quotient = graph.add("Div", numerator, denominator)
+        index = graph.add("Where", positive, quotient, graph.constant(np.full(1, np.nan)))
+        index = graph.add("Where", graph.add("Equal", numerator, denominator), one, index)
+        if step.attenuation is not None:
+            weights = np.exp(-step.half_widths_ / step.attenuation)
+            joined = np.kron((weights / weights.sum())[:, None], np.eye(len(step.bands_)))
+            index = graph.add("MatMul", index, graph.constant(joined))
+        return graph.add("Log", index) if step.log else index
+
+
+def _continuum_and_centre(step) -> tuple[np.ndarray, np.ndarray]:
+    """Matrices from the columns of X to the line over the shoulders, and to the centres."""
+    shoulders = step._shoulders
+    bands = _band_matrix(step._axis, step.n_features_in_)
+    left, right = (
+        _means(bands, places, shoulders.shoulder_half)
+        for places in (shoulders.left, shoulders.right)
+    )
+    centre = _means(bands, shoulders.centre, shoulders.centre_half)
+    outside = np.isnan(shoulders.weight)  # nothing can be measured, the index is 1
+    share = np.where(outside, 0.0, shoulders.weight)
+    return np.where(outside, centre, share * left + (1 - share) * right), centre
+
+
+def _band_matrix(axis, n_columns: int) -> np.ndarray:
+    """Matrix from the columns of X to ascending wavelengths; bands at one wavelength are averaged.
+
+    The reflectance scale is left out: it cancels in the quotient.
+    """
+    matrix = np.zeros((n_columns, len(axis.wavelengths)))
+    for band, columns in enumerate(np.split(axis.columns, axis.groups[1:])):
+        matrix[columns, band] = 1 / len(columns)
+    return matrix
+
+
+def _means(bands: np.ndarray, places: np.ndarray, half: int) -> np.ndarray:
+    """Columns that take the mean of the bands up to `half` beside each place."""
+    spans = (bands[:, max(0, place - half) : place + half + 1] for place in places)
+    return np.column_stack([span.mean(axis=1) for span in spans])
