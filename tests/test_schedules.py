@@ -149,3 +149,9 @@ def test_a_schedule_of_the_users_own():
                 yield (Step((len(widths) - 1,)),)
 
     assert iterations(check_schedule(LastLayerOnly()), (4, 3), 1) == [(Step((1,)),)]
+
+
+def test_a_step_is_at_the_end_of_training_unless_said_otherwise():
+    assert (Step((0,)).units, Step((0,)).at) == (None, "end")
+    assert all(step.at == "end" for schedule in ALL for steps in iterations(schedule, (9,), 3)
+               for step in steps)  # fmt: skip
