@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from sklearn_capoz.criteria import CAPoZ, WeightNorm
 from sklearn_capoz.networks._module import module_from_network
+from sklearn_capoz.pruning import Remove
 from sklearn_capoz.pruning._dense_model import DenseModel
 from sklearn_capoz.thresholds import Fraction
 from sklearn_capoz.training import TrainingSettings, initial_network
@@ -66,7 +67,8 @@ def scoring(repeats: int = 50) -> None:
             model, samples = dense_model(sizes), random_samples(sizes[0], sizes[-1], weighted)
 
             def score(_, model=model, samples=samples):
-                for layer in model.layers(samples, False, model.random_state):
+                layers = model.observe(samples, CAPoZ.needs, model.random_state)
+                for layer in layers.values():
                     CAPoZ().score(layer)
 
             def forward(_, model=model, samples=samples):
@@ -83,11 +85,11 @@ def scoring(repeats: int = 50) -> None:
             )
 
 
-def our_step(model: DenseModel, layers, criterion) -> DenseModel:
+def our_step(model: DenseModel, samples: Samples, layers, criterion) -> DenseModel:
     """Score the layers at hand, decide and cut a quarter of every hidden layer."""
-    for index, layer in enumerate(layers):
+    for group, layer in layers.items():
         keep = Fraction(0.25).decide(criterion.score(layer), prune_high=criterion.prune_high).keep
-        model = model.cut(index, keep, None, None)
+        model = model.apply(Remove(group, keep), None, samples)
     return model
 
 
@@ -105,9 +107,9 @@ def magnitude_pruner(module: torch.nn.Module, sizes: tuple[int, ...]):
 def step(repeats: int = 25) -> None:
     sizes = (200, 512, 512, 16)
     model, samples = dense_model(sizes), random_samples(sizes[0], sizes[-1])
-    layers = model.layers(samples, False, model.random_state)
+    layers = model.observe(samples, CAPoZ.needs, model.random_state)
     # The same loss of a quarter of the units, so that the narrower networks are as large.
-    assert our_step(model, layers, CAPoZ()).widths == (384, 384)
+    assert our_step(model, samples, layers, CAPoZ()).widths == (384, 384)
     pruned = module_from_network(model.network)
     magnitude_pruner(pruned, sizes).step()
     assert [p.shape[0] for p in pruned.parameters()] == [384, 384, 384, 384, 16, 16]
@@ -118,8 +120,8 @@ def step(repeats: int = 25) -> None:
                 lambda: magnitude_pruner(module_from_network(model.network), sizes),
                 lambda pruner: pruner.step(),
             ),
-            "ours, l1": (int, lambda _: our_step(model, layers, WeightNorm(1))),
-            "ours, c-apoz": (int, lambda _: our_step(model, layers, CAPoZ())),
+            "ours, l1": (int, lambda _: our_step(model, samples, layers, WeightNorm(1))),
+            "ours, c-apoz": (int, lambda _: our_step(model, samples, layers, CAPoZ())),
         },
         repeats,
     )

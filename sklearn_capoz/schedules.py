@@ -1,7 +1,8 @@
 """Schedules: when to score, cut and retrain.
 
-A schedule yields the steps of each iteration. A step names the hidden layers
-that are scored and cut now; the network is retrained after every step.
+A schedule yields the steps of each iteration. A step names the groups of units
+that are scored and cut now; the network is retrained after every step. Groups are
+counted from the input on: of a dense network they are its hidden layers.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
+from typing import Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -23,6 +25,7 @@ __all__ = [
     "Iterative",
     "MultiPass",
     "OneShot",
+    "Schedule",
     "Step",
     "Widths",
     "check_schedule",
@@ -31,23 +34,36 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Step:
-    """Score and cut these hidden layers, then retrain.
+    """Score and cut these groups of units, then retrain.
 
     Parameters
     ----------
-    layers : tuple of int
-        Hidden layers, counted from 0.
-    widths : tuple of int or None
-        Units that each of these layers shall have afterwards; None leaves the
-        number to the threshold rule.
+    groups : tuple of int
+        Groups, counted from 0.
+    units : tuple of int or None, default=None
+        How many units of each of these groups stay; None leaves it to the threshold rule.
+    at : {"end"}, default="end"
+        When in the training: at its end.
     """
 
-    layers: tuple[int, ...]
-    widths: tuple[int, ...] | None = None
+    groups: tuple[int, ...]
+    units: tuple[int, ...] | None = None
+    at: Literal["end"] = "end"
 
 
 class Schedule(BaseEstimator, ABC):
-    """Base of all schedules."""
+    """Base of all schedules: a subclass says in `iterations` what each step cuts.
+
+    Examples
+    --------
+    >>> from sklearn_capoz.schedules import Schedule, Step
+    >>> class LastLayerOnly(Schedule):
+    ...     def iterations(self, widths, n_iterations):
+    ...         for _ in range(n_iterations):
+    ...             yield (Step((len(widths) - 1,)),)
+    >>> list(LastLayerOnly().iterations((30, 20), n_iterations=1))
+    [(Step(groups=(1,), units=None, at='end'),)]
+    """
 
     _parameter_constraints: dict = {}
 
@@ -61,10 +77,12 @@ class Schedule(BaseEstimator, ABC):
     def iterations(self, widths: tuple[int, ...], n_iterations: int) -> Iterator[tuple[Step, ...]]:
         """Yield the steps of one iteration after the other.
 
+        It is asked before any training, and has to give the same steps each time.
+
         Parameters
         ----------
         widths : tuple of int
-            Units of each hidden layer of the dense network.
+            Units of each group of the dense network: of its hidden layers.
         n_iterations : int
             How many iterations the user allows.
         """
@@ -79,7 +97,7 @@ class MultiPass(Schedule):
     --------
     >>> from sklearn_capoz.schedules import MultiPass
     >>> list(MultiPass().iterations((30, 20), n_iterations=2))
-    [(Step(layers=(0, 1), widths=None),), (Step(layers=(0, 1), widths=None),)]
+    [(Step(groups=(0, 1), units=None, at='end'),), (Step(groups=(0, 1), units=None, at='end'),)]
     """
 
     def iterations(self, widths, n_iterations):
@@ -94,7 +112,7 @@ class Iterative(Schedule):
     --------
     >>> from sklearn_capoz.schedules import Iterative
     >>> list(Iterative().iterations((30, 20), n_iterations=1))
-    [(Step(layers=(0,), widths=None), Step(layers=(1,), widths=None))]
+    [(Step(groups=(0,), units=None, at='end'), Step(groups=(1,), units=None, at='end'))]
     """
 
     def iterations(self, widths, n_iterations):
@@ -109,7 +127,7 @@ class OneShot(Schedule):
     --------
     >>> from sklearn_capoz.schedules import OneShot
     >>> list(OneShot().iterations((30,), n_iterations=5))
-    [(Step(layers=(0,), widths=None),)]
+    [(Step(groups=(0,), units=None, at='end'),)]
     """
 
     def iterations(self, widths, n_iterations):
@@ -135,7 +153,7 @@ class Gradual(Schedule):
     Examples
     --------
     >>> from sklearn_capoz.schedules import Gradual
-    >>> [step.widths for step, in Gradual(0.7).iterations((30,), n_iterations=3)]
+    >>> [step.units for step, in Gradual(0.7).iterations((30,), n_iterations=3)]
     [(15,), (10,), (9,)]
     """
 
@@ -162,7 +180,7 @@ class Widths(Schedule):
     Examples
     --------
     >>> from sklearn_capoz.schedules import Widths
-    >>> [step.widths for step, in Widths((9, 5)).iterations((30, 20), n_iterations=7)]
+    >>> [step.units for step, in Widths((9, 5)).iterations((30, 20), n_iterations=7)]
     [(9, 9), (5, 5)]
     """
 

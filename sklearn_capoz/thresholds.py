@@ -1,8 +1,11 @@
-"""Threshold rules: scores of one layer's units -> which units stay.
+"""Threshold rules: scores of one group's units -> which units stay.
 
 Every rule prunes strictly beyond its threshold, on the side that the criterion
 names, and keeps at least `min_units`. Where a count decides and scores are
 equal, the unit with the lower index goes first.
+
+A rule never sees the side: `decide` turns scores into redundancies, of which high
+ones always go, and a subclass says in `prune` which.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 
 from ._sklearn import Interval, validate_parameter_constraints
 from ._validation import check_part
@@ -20,23 +23,46 @@ from ._validation import check_part
 __all__ = [
     "THRESHOLDS",
     "Count",
+    "Decision",
     "FixedValue",
     "Fraction",
     "MeanStd",
     "Percentile",
+    "ThresholdRule",
     "check_threshold",
 ]
 
 
 class Decision(NamedTuple):
-    """What a rule decides: `keep` per unit, and the threshold in the scores' units."""
+    """What a rule decides.
+
+    Parameters
+    ----------
+    keep : ndarray of shape (n_units,), bool
+        True stays.
+    threshold : float
+        In the scores' units; NaN where the rule counts.
+    """
 
     keep: np.ndarray
     threshold: float
 
 
 class ThresholdRule(BaseEstimator, ABC):
-    """Base of all rules: a subclass says which units are beyond the threshold."""
+    """Base of all rules: a subclass says in `prune` which units are beyond the threshold.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_capoz.thresholds import ThresholdRule
+    >>> class LargestGap(ThresholdRule):
+    ...     def prune(self, redundancy):
+    ...         ordered = np.sort(redundancy)
+    ...         threshold = ordered[np.diff(ordered).argmax()]
+    ...         return redundancy > threshold, threshold
+    >>> LargestGap().decide([0.1, 0.9, 0.2, 1.0]).keep
+    array([ True, False,  True, False])
+    """
 
     _parameter_constraints: dict = {}
 
@@ -47,11 +73,32 @@ class ThresholdRule(BaseEstimator, ABC):
         )
 
     @abstractmethod
-    def _decide(self, redundancy: np.ndarray, sign: float) -> tuple[np.ndarray, float]:
-        """Return (prune, threshold) for `redundancy`, the scores times `sign`: the highest go."""
+    def prune(self, redundancy: np.ndarray) -> tuple[np.ndarray, float]:
+        """Say which units are to go.
+
+        Parameters
+        ----------
+        redundancy : ndarray of shape (n_units,)
+            Finite; the higher, the more redundant: the scores, or where low scores are
+            redundant, the scores times -1.
+
+        Returns
+        -------
+        prune : ndarray of shape (n_units,), bool
+            True goes. `decide` sees to it that `min_units` stay.
+        threshold : float
+            Beyond which they go, in units of the redundancy; NaN where units are counted.
+        """
+
+    def mirrored(self) -> ThresholdRule:
+        """Return the rule for scores of which low ones are redundant, times -1.
+
+        It is the rule itself unless a parameter is in the scores' units, whose sign changes.
+        """
+        return self
 
     def decide(self, scores, *, prune_high=True, min_units=1) -> Decision:
-        """Decide which units of a layer stay.
+        """Decide which units of a group stay.
 
         Parameters
         ----------
@@ -69,21 +116,28 @@ class ThresholdRule(BaseEstimator, ABC):
             `threshold`, in the scores' units, NaN where the rule counts.
         """
         self.check()
-        scores = np.asarray(scores, dtype=np.float64)
+        name, scores = type(self).__name__, np.asarray(scores, dtype=np.float64)
         if scores.ndim != 1 or not scores.size:
             raise ValueError(
-                f"{type(self).__name__} needs one score per unit, an array of shape (n_units,), "
-                f"got shape {scores.shape}."
+                f"{name} needs one score per unit, an array of shape (n_units,), got shape "
+                f"{scores.shape}."
             )
         if not np.isfinite(scores).all():
-            raise ValueError(f"{type(self).__name__} needs finite scores, got {scores}.")
-        sign = 1.0 if prune_high else -1.0
+            raise ValueError(f"{name} needs finite scores, got {scores}.")
+        rule, sign = (self, 1.0) if prune_high else (self.mirrored(), -1.0)
         redundancy = sign * scores
-        prune, threshold = self._decide(redundancy, sign)
+        prune, threshold = rule.prune(redundancy)
+        prune = np.asarray(prune)
+        if prune.shape != scores.shape or prune.dtype != bool:
+            # Indices, or numbers, would be taken for a mask and cut other units than was meant.
+            raise ValueError(
+                f"{name}.prune must give a boolean array of shape {scores.shape}, True for units "
+                f"that go, and a threshold; got {prune!r}."
+            )
         most = max(scores.size - min_units, 0)
         if prune.sum() > most:
-            prune &= most_redundant(redundancy, most)
-        return Decision(~prune, sign * threshold)
+            prune = prune & most_redundant(redundancy, most)
+        return Decision(~prune, sign * float(threshold))
 
 
 def most_redundant(redundancy: np.ndarray, count: int) -> np.ndarray:
@@ -94,10 +148,10 @@ def most_redundant(redundancy: np.ndarray, count: int) -> np.ndarray:
 
 
 class MeanStd(ThresholdRule):
-    """Prune beyond the mean plus k standard deviations of the layer's scores.
+    """Prune beyond the mean plus k standard deviations of the group's scores.
 
     The rule of the C-APoZ and APoZ papers, with k = 1. By Cantelli's inequality
-    it takes at most half of a layer at k >= 1; equal scores prune nothing.
+    it takes at most half of a group at k >= 1; equal scores prune nothing.
 
     Parameters
     ----------
@@ -125,9 +179,9 @@ class MeanStd(ThresholdRule):
     def __init__(self, k=1.0):
         self.k = k
 
-    def _decide(self, redundancy, sign):
+    def prune(self, redundancy):
         # Measured from the lowest score, the highest being 1: nearly equal scores then keep
-        # their differences exactly, no square underflows, and rounding cannot prune a layer.
+        # their differences exactly, no square underflows, and rounding cannot prune a group.
         lowest, spread = redundancy.min(), np.ptp(redundancy) or 1.0
         height = (redundancy - lowest) / spread
         threshold = height.mean() + self.k * height.std()
@@ -135,7 +189,7 @@ class MeanStd(ThresholdRule):
 
 
 class Percentile(ThresholdRule):
-    """Prune beyond the value that leaves P percent of the layer's units on the pruned side.
+    """Prune beyond the value that leaves P percent of the group's units on the pruned side.
 
     Parameters
     ----------
@@ -155,7 +209,7 @@ class Percentile(ThresholdRule):
     def __init__(self, p=25):
         self.p = p
 
-    def _decide(self, redundancy, sign):
+    def prune(self, redundancy):
         threshold = np.percentile(redundancy, 100 - self.p)
         return redundancy > threshold, threshold
 
@@ -180,12 +234,15 @@ class FixedValue(ThresholdRule):
     def __init__(self, value=0.9):
         self.value = value
 
-    def _decide(self, redundancy, sign):
-        return redundancy > sign * self.value, sign * self.value
+    def prune(self, redundancy):
+        return redundancy > self.value, self.value
+
+    def mirrored(self):
+        return clone(self).set_params(value=-self.value)
 
 
 class Fraction(ThresholdRule):
-    """Prune a fraction of the layer's present units, the most redundant first.
+    """Prune a fraction of the group's present units, the most redundant first.
 
     Parameters
     ----------
@@ -204,7 +261,7 @@ class Fraction(ThresholdRule):
     def __init__(self, fraction=0.25):
         self.fraction = fraction
 
-    def _decide(self, redundancy, sign):
+    def prune(self, redundancy):
         # The small addition: 0.29 * 100 is 28.999999999999996.
         count = int(self.fraction * redundancy.size + 1e-9)
         if self.fraction > 0:
@@ -213,7 +270,7 @@ class Fraction(ThresholdRule):
 
 
 class Count(ThresholdRule):
-    """Prune an exact number of units per layer and iteration.
+    """Prune an exact number of units per group and iteration.
 
     Parameters
     ----------
@@ -232,7 +289,7 @@ class Count(ThresholdRule):
     def __init__(self, count=1):
         self.count = count
 
-    def _decide(self, redundancy, sign):
+    def prune(self, redundancy):
         return most_redundant(redundancy, self.count), np.nan
 
 

@@ -50,7 +50,7 @@ def test_gradual_follows_the_cubic():
 
 @given(st.floats(0, 0.99), st.integers(1, 12), st.integers(1, 600))
 def test_gradual_falls_ever_more_slowly_to_its_share(sparsity, n_iterations, width):
-    widths = [step.widths[0] for (step,) in iterations(Gradual(sparsity), (width,), n_iterations)]
+    widths = [step.units[0] for (step,) in iterations(Gradual(sparsity), (width,), n_iterations)]
     assert widths[-1] == round(width * (1 - sparsity))
     path = [width, *widths]
     cuts = [before - after for before, after in pairwise(path)]
@@ -61,7 +61,7 @@ def test_gradual_falls_ever_more_slowly_to_its_share(sparsity, n_iterations, wid
 
 def test_widths_are_those_of_the_paper_by_default():
     steps = [step for (step,) in iterations(Widths(), (30,), 7)]
-    assert [step.widths for step in steps] == [(22,), (17,), (13,), (11,), (9,), (7,), (5,)]
+    assert [step.units for step in steps] == [(22,), (17,), (13,), (11,), (9,), (7,), (5,)]
 
 
 def test_widths_per_layer_and_for_all():
@@ -81,7 +81,7 @@ def test_widths_per_layer_and_for_all():
 )
 def test_widths_are_any_sequences_of_whole_numbers(given_widths, expected):
     schedule = check_schedule(Widths(given_widths))
-    found = [step.widths for (step,) in iterations(schedule, (30, 20), 5)]
+    found = [step.units for (step,) in iterations(schedule, (30, 20), 5)]
     assert found == expected
     assert {type(width) for widths in found for width in widths} == {int}
 
@@ -94,9 +94,9 @@ def test_contract(schedule, widths):
     assert len(full) <= 4
     for steps in full:
         for step in steps:
-            assert set(step.layers) <= set(range(len(widths)))
-            assert len(set(step.layers)) == len(step.layers) > 0
-            assert step.widths is None or len(step.widths) == len(step.layers)
+            assert set(step.groups) <= set(range(len(widths)))
+            assert len(set(step.groups)) == len(step.groups) > 0
+            assert step.units is None or len(step.units) == len(step.groups)
     assert check_schedule(schedule) is schedule
     assert clone(schedule).get_params() == schedule.get_params()
     if not isinstance(schedule, Gradual):  # which stretches over the iterations that it has

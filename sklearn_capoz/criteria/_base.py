@@ -1,4 +1,4 @@
-"""What a criterion is, and the view of a layer that it scores."""
+"""What a criterion is, and the view of a group of units that it scores."""
 
 from __future__ import annotations
 
@@ -10,36 +10,48 @@ from sklearn.base import BaseEstimator
 
 from .._sklearn import validate_parameter_constraints
 
+__all__ = ["NEEDS", "Criterion", "Layer", "read_only", "unit_scores"]
+
+#: What a criterion may ask of the scoring samples.
+NEEDS = frozenset({"activations", "gradients"})
+
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One hidden layer, as a criterion sees it: the arrays are read-only views.
+    """A group of units, as a criterion sees it: the arrays are read-only views.
+
+    A channel of a convolution has a value at each of many positions; a unit of a dense layer has
+    one position. The same formula serves both if it leaves the positions to `mean`,
+    `per_sample` and `centred`.
 
     Parameters
     ----------
-    activations : ndarray of shape (n_samples, n_units)
-        Outputs of the activation function on the scoring samples.
+    activations : ndarray of shape (n_samples, n_positions, n_units) or None
+        Outputs of the activation function on the scoring samples; None where the criterion
+        does not need them.
     activation : str
         Its name, "relu" for example.
-    correct : ndarray of shape (n_samples,), bool
-        Where the network's label is right.
+    correct : ndarray of shape (n_samples,), bool, or None
+        Where the network's label is right; None where the criterion needs nothing of the
+        samples, and the network was not run.
     y : ndarray of shape (n_samples,), int
         Class codes.
     sample_weight : ndarray of shape (n_samples,)
-    incoming : ndarray of shape (n_in, n_units)
-        Weights into the units.
-    outgoing : ndarray of shape (n_units, n_out)
-        Weights from the units into the next layer.
+    incoming : ndarray of shape (n_units, n_in)
+        Weights into the units; kernels are flattened.
+    outgoing : ndarray of shape (n_units, n_taps, n_out)
+        Weights from the units into those that use them; a dense layer behind dense units has
+        one tap, one behind a Flatten has a tap for each position.
     random_state : RandomState
         For criteria that draw.
-    gradients : ndarray of shape (n_samples, n_units) or None
-        Derivative of each sample's cross-entropy by the activations; only for
-        criteria with `needs_gradients`.
+    gradients : ndarray of shape (n_samples, n_positions, n_units) or None, default=None
+        Derivative of each sample's cross-entropy by the activations; None where the criterion
+        does not need them.
     """
 
-    activations: np.ndarray
+    activations: np.ndarray | None
     activation: str
-    correct: np.ndarray
+    correct: np.ndarray | None
     y: np.ndarray
     sample_weight: np.ndarray
     incoming: np.ndarray
@@ -53,13 +65,56 @@ class Layer:
             if isinstance(value, np.ndarray):  # the network's own, which no score may change
                 values[name] = read_only(value)
 
+    @property
+    def n_units(self) -> int:
+        return len(self.incoming)
+
     def mean(self, values: np.ndarray) -> np.ndarray:
-        """Weighted mean over the samples of `values`, one row per sample."""
-        return self.sample_weight @ values / self.sample_weight.sum()
+        """Weighted mean over samples and positions.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_samples, n_positions, n_units)
+            Of each sample the positions share its weight.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_units,)
+        """
+        n_samples, n_positions, n_units = values.shape
+        sums = self.sample_weight @ values.reshape(n_samples, n_positions * n_units)
+        sums = sums.reshape(n_positions, n_units).sum(axis=0)
+        return sums / (n_positions * self.sample_weight.sum())
+
+    def per_sample(self, values: np.ndarray) -> np.ndarray:
+        """Sum over the positions, where a formula takes a channel as a whole.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_samples, n_positions, n_units)
+
+        Returns
+        -------
+        sums : ndarray of shape (n_samples, 1, n_units)
+            One value per sample, which `mean` takes.
+        """
+        # Of one position the sum is a view, not a copy.
+        return values if values.shape[1] == 1 else values.sum(axis=1, keepdims=True)
 
     def centred(self) -> np.ndarray:
-        """Activations minus their weighted mean, rows scaled by the root of their weight."""
-        return (self.activations - self.mean(self.activations)) * self.sample_weight[:, None] ** 0.5
+        """Activations minus their mean, every row scaled by the root of its weight.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_samples * n_positions, n_units)
+            Their products sum to n_samples times the weighted covariances if no sample has a
+            weight.
+        """
+        assert self.activations is not None, "needs"
+        n_samples, n_positions, n_units = self.activations.shape
+        weight = (self.sample_weight / n_positions) ** 0.5
+        rows = (self.activations - self.mean(self.activations)) * weight[:, None, None]
+        return rows.reshape(n_samples * n_positions, n_units)
 
 
 def read_only(array: np.ndarray) -> np.ndarray:
@@ -70,16 +125,37 @@ def read_only(array: np.ndarray) -> np.ndarray:
 
 
 class Criterion(BaseEstimator, ABC):
-    """Base of all criteria."""
+    """Base of all criteria: a subclass says in `score` how redundant each unit is.
+
+    Three class attributes say the rest: `name`, what tables and pictures call the scores;
+    `prune_high`, whether high ones mark redundant units (else low ones do); and `needs`, what is
+    to be computed of the scoring samples beforehand, a frozenset of "activations" and
+    "gradients". A criterion that looks at weights alone needs nothing, and takes no forward pass.
+
+    Examples
+    --------
+    >>> from sklearn_capoz.criteria import Criterion
+    >>> class Largest(Criterion):
+    ...     prune_high = False
+    ...
+    ...     def score(self, layer):
+    ...         return layer.activations.max(axis=(0, 1))
+    """
 
     #: What the scores are, for tables and the axes of pictures.
     name = "importance"
     #: High scores mark redundant units.
     prune_high = True
-    #: The layer view must hold gradients.
-    needs_gradients = False
+    #: What the layer view must hold.
+    needs: frozenset[str] = frozenset({"activations"})
 
     _parameter_constraints: dict = {}
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        # The way of version 0.1.0 to ask for gradients; unread, they would silently be missing.
+        if vars(cls).get("needs_gradients"):
+            cls.needs = NEEDS
 
     def check(self) -> None:
         """Raise InvalidParameterError for parameters outside their range."""
@@ -89,7 +165,7 @@ class Criterion(BaseEstimator, ABC):
 
     @abstractmethod
     def score(self, layer: Layer) -> np.ndarray:
-        """Score every unit of a layer.
+        """Score every unit of a group.
 
         Parameters
         ----------
@@ -98,15 +174,19 @@ class Criterion(BaseEstimator, ABC):
         Returns
         -------
         scores : ndarray of shape (n_units,)
+            Finite numbers.
         """
 
 
 def unit_scores(criterion: Criterion, layer: Layer) -> np.ndarray:
     """Score a layer, and raise ValueError where that is not one finite number per unit."""
     scores = np.asarray(criterion.score(layer))
-    method, n_units = f"{type(criterion).__name__}.score", layer.activations.shape[1]
+    method, n_units = f"{type(criterion).__name__}.score", layer.n_units
     if scores.shape != (n_units,):
-        raise ValueError(f"{method} gave shape {scores.shape}, expected ({n_units},).")
+        raise ValueError(
+            f"{method} gave shape {scores.shape}, expected ({n_units},): one score per unit. "
+            "Activations and gradients have the shape (n_samples, n_positions, n_units)."
+        )
     if not np.isfinite(scores).all():
         seen = (layer.activations, layer.incoming, layer.outgoing, layer.gradients)
         if all(np.isfinite(array).all() for array in seen if array is not None):

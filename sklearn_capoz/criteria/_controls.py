@@ -9,9 +9,10 @@ class Random(Criterion):
     """Uniform random scores: the control that every criterion has to beat."""
 
     name = "random"
+    needs = frozenset()
 
     def score(self, layer):
-        return layer.random_state.uniform(size=layer.activations.shape[1])
+        return layer.random_state.uniform(size=layer.n_units)
 
 
 class Reversed(Criterion):
@@ -42,8 +43,8 @@ class Reversed(Criterion):
         return not self.criterion.prune_high
 
     @property
-    def needs_gradients(self):  # type: ignore[override]
-        return self.criterion.needs_gradients
+    def needs(self):  # type: ignore[override]
+        return self.criterion.needs
 
     def score(self, layer):
         return self.criterion.score(layer)

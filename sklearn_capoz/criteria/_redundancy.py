@@ -25,14 +25,15 @@ class Correlation(Criterion):
         activations = layer.activations
         # Asked of the values: the variance of a constant is whatever rounding makes of its mean.
         eps = np.finfo(activations.dtype).eps
-        varies = np.ptp(activations, axis=0) > 4 * eps * np.abs(activations).max(axis=0)
+        largest = np.abs(activations).max(axis=(0, 1))
+        varies = np.ptp(activations, axis=(0, 1)) > 4 * eps * largest
         centred = layer.centred()
         length = np.linalg.norm(centred, axis=0)
         normal = np.where(varies, centred / np.where(varies, length, 1), 0)
         correlation = np.abs(normal.T @ normal)
         np.fill_diagonal(correlation, -1)
         correlation[~varies] = correlation[:, ~varies] = -1
-        strength = np.linalg.norm(layer.outgoing, axis=1)
+        strength = np.linalg.norm(layer.outgoing.reshape(layer.n_units, -1), axis=1)
         scores = np.where(varies, 0.0, 1.0)
         for _ in range(varies.sum() - 1):
             pair = np.unravel_index(correlation.argmax(), correlation.shape)
@@ -61,6 +62,11 @@ class Reconstruction(Criterion):
     ridge : float, default=1e-3
         :math:`\lambda` as a share of the mean diagonal of :math:`A^T A`.
 
+    Notes
+    -----
+    Of channels, as in ThiNet, each position counts as a sample and each tap as further
+    outputs: what one tap sees at one position is taken to be like all the others.
+
     References
     ----------
     Hassibi and Stork, Second order derivatives for network pruning: Optimal
@@ -79,7 +85,7 @@ class Reconstruction(Criterion):
 
     def score(self, layer):
         centred = layer.centred().astype(np.float64)
-        outgoing = layer.outgoing.astype(np.float64)
+        outgoing = layer.outgoing.reshape(layer.n_units, -1).astype(np.float64)
         moment = centred.T @ centred
         total = max(np.einsum("ij,ik,kj->", outgoing, moment, outgoing), np.finfo(float).tiny)
         ridge = ridge_strength(moment, self.ridge)

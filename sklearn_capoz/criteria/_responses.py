@@ -22,7 +22,7 @@ class Gradient(Criterion):
 
     name = "mean |gradient|"
     prune_high = False
-    needs_gradients = True
+    needs = frozenset({"gradients"})
 
     def score(self, layer):
         return layer.mean(np.abs(layer.gradients))
@@ -32,7 +32,8 @@ class Taylor(Criterion):
     """First-order estimate of what the loss changes if a unit is zeroed; low is redundant.
 
     The mean over samples of the absolute product of the activation and the
-    derivative of the loss by it.
+    derivative of the loss by it. Of a channel the products at all positions are
+    summed before the absolute value: it is zeroed at all of them at once.
 
     References
     ----------
@@ -42,7 +43,7 @@ class Taylor(Criterion):
 
     name = "Taylor"
     prune_high = False
-    needs_gradients = True
+    needs = frozenset({"activations", "gradients"})
 
     def score(self, layer):
-        return layer.mean(np.abs(layer.activations * layer.gradients))
+        return layer.mean(np.abs(layer.per_sample(layer.activations * layer.gradients)))

@@ -24,6 +24,7 @@ class WeightNorm(Criterion):
     """
 
     prune_high = False
+    needs = frozenset()
     _parameter_constraints = {"order": [Options(Integral, {1, 2})]}
 
     def __init__(self, order=1):
@@ -34,7 +35,7 @@ class WeightNorm(Criterion):
         return f"L{self.order} norm"
 
     def score(self, layer):
-        return np.linalg.norm(layer.incoming, ord=self.order, axis=0)
+        return np.linalg.norm(layer.incoming, ord=self.order, axis=1)
 
 
 class GeometricMedian(Criterion):
@@ -47,7 +48,8 @@ class GeometricMedian(Criterion):
 
     name = "distance to other units"
     prune_high = False
+    needs = frozenset()
 
     def score(self, layer):
-        units = layer.incoming.T
+        units = layer.incoming
         return np.linalg.norm(units[:, None] - units[None], axis=2).sum(axis=1)

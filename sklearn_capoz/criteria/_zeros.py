@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from numbers import Real
 
 import numpy as np
 
 from .._compile import kernel
 from .._sklearn import Interval
+from .._warn import warn
 from ..exceptions import NoCorrectSampleError, SmoothActivationWarning
 from ..networks._activations import has_exact_zeros
 from ._base import Criterion, Layer, read_only
@@ -23,30 +23,31 @@ class _ZeroCounting(Criterion):
         self.tolerance = tolerance
 
     def _zero_rate(self, layer: Layer, weight: np.ndarray) -> np.ndarray:
-        """Weighted share of samples on which each unit is zero."""
+        """Weighted share of samples, and of their positions, on which each unit is zero."""
         if self.tolerance == 0 and not has_exact_zeros(layer.activation):
-            warnings.warn(
+            warn(
                 f"{type(self).__name__} counts exact zeros, and only ReLU has them; this layer is "
                 f"{layer.activation}. Give the criterion a tolerance, "
                 f"{type(self).__name__}(tolerance=0.1) for example, or take another criterion.",
                 SmoothActivationWarning,
-                stacklevel=2,
             )
         # Read-only all, or the kernel would be compiled for each mixture of those and others.
         activations = read_only(np.ascontiguousarray(layer.activations))
         tolerance = activations.dtype.type(self.tolerance)
-        return _weight_of_zeros(activations, read_only(weight), tolerance) / weight.sum()
+        zeros = _weight_of_zeros(activations, read_only(weight), tolerance)
+        return zeros / (activations.shape[1] * weight.sum())
 
 
 @kernel
 def _weight_of_zeros(activations, weight, tolerance):
     """Sum the weights of the samples on which each unit is zero; read the activations once."""
-    n_samples, n_units = activations.shape
+    n_samples, n_positions, n_units = activations.shape
     total = np.zeros(n_units)
     for k in range(n_samples):
         own = weight[k]  # outside: the compiler cannot know that `total` is other memory
-        for i in range(n_units):
-            total[i] += own if abs(activations[k, i]) <= tolerance else 0.0
+        for p in range(n_positions):
+            for i in range(n_units):
+                total[i] += own if abs(activations[k, p, i]) <= tolerance else 0.0
     return total
 
 
@@ -92,13 +93,13 @@ class CAPoZ(_ZeroCounting):
     >>> import numpy as np
     >>> from sklearn_capoz.criteria import CAPoZ, Layer
     >>> layer = Layer(
-    ...     activations=np.array([[0.0, 1.0], [0.0, 0.0], [2.0, 3.0]]),
+    ...     activations=np.array([[[0.0, 1.0]], [[0.0, 0.0]], [[2.0, 3.0]]]),
     ...     activation="relu",
     ...     correct=np.array([True, True, False]),
     ...     y=np.array([0, 1, 0]),
     ...     sample_weight=np.ones(3),
-    ...     incoming=np.ones((4, 2)),
-    ...     outgoing=np.ones((2, 2)),
+    ...     incoming=np.ones((2, 4)),
+    ...     outgoing=np.ones((2, 1, 2)),
     ...     random_state=np.random.RandomState(0),
     ... )
     >>> CAPoZ().score(layer)
@@ -115,7 +116,7 @@ def _correct_weight(layer: Layer) -> np.ndarray:
     weight = layer.sample_weight * layer.correct
     if weight.sum() == 0:
         raise NoCorrectSampleError(
-            f"The network labels none of the {layer.correct.size} scoring samples right, so "
+            f"The network labels none of the {layer.y.size} scoring samples right, so "
             "C-APoZ, which looks at those alone, has no value. Train the network longer, check "
             'that the validation labels belong to the samples, or use criterion="apoz".'
         )
@@ -127,7 +128,8 @@ class Contrast(_ZeroCounting):
 
     The C-APoZ paper asks what misidentified samples could say. A unit that is
     silent on right samples and active on wrong ones drives mistakes: its score
-    rises above plain C-APoZ's.
+    stays at plain C-APoZ's, while that of a unit which is silent on wrong samples
+    too falls below it. So among units of equal C-APoZ the first one goes sooner.
 
     Parameters
     ----------

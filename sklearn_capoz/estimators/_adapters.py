@@ -20,8 +20,8 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validat
 from .._sklearn import get_feature_names
 from ..exceptions import UnsupportedNetworkError
 from ..networks import DenseNetwork
+from ..pruning import PrunableModel
 from ..pruning._dense_model import DenseModel
-from ..pruning._loop import PrunableModel
 from ..training import OptimizerState, TrainingSettings, initial_network
 from ..training._samples import PruningData
 from ._classifier import PrunedMLPClassifier
@@ -166,7 +166,7 @@ class MLPClassifierAdapter(Adapter):
         )
         settings = self._settings(estimator, estimator.solver)
         model = DenseModel(network, None, settings, "cpu", generator)
-        ((trained, n_epochs),) = DenseModel.retrain_together([model], [data])
+        ((trained, n_epochs),) = DenseModel.train_together([model], [data])
         return replace(trained, random_state=random_state), n_epochs
 
     def with_model(self, fitted, model):

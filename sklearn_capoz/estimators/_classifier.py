@@ -18,8 +18,8 @@ from .._sklearn import Interval, InvalidParameterError, StrOptions
 from .._validation import PRUNING_CONSTRAINTS
 from ..networks import ACTIVATIONS, DenseNetwork
 from ..networks._predictor import Predictor
+from ..pruning import accuracy
 from ..pruning._dense_model import DenseModel
-from ..pruning._loop import accuracy
 from ..training import TrainingSettings, initial_network
 from ..training._samples import PruningData, Samples, make_samples, split_samples
 from ._prediction import NetworkPredictionMixin
@@ -366,7 +366,7 @@ class PrunedMLPClassifier(
             else:
                 net = self._make_net(network, settings)
                 models.append(networks.SkorchModel(net, settings, generator))
-        trained = type(models[0]).retrain_together(models, [data] * len(models))
+        trained = type(models[0]).train_together(models, [data] * len(models))
         accuracies = [accuracy(model, data.score) for model, _ in trained]
         model, self.n_iter_ = trained[int(np.argmax(accuracies))]
         self.loss_curve_ = list(model.loss_curve)

@@ -12,7 +12,7 @@ from sklearn.utils.validation import validate_data
 
 from .._validation import both_or_none, check_hidden_layers, encode_labels
 from ..criteria import Criterion, check_criterion
-from ..pruning._loop import (
+from ..pruning import (
     IterationRecord,
     PrunableModel,
     PruningJob,
@@ -61,7 +61,7 @@ class PruningResultsMixin(ABC):
         if widths is not None:
             check_hidden_layers(widths)
             # A schedule for another number of layers raises here, not after the training.
-            list(plan.schedule.iterations(widths, plan.n_iterations))
+            plan.iterations(widths)
         return plan
 
     def _fit(self, X, y, X_val, y_val, sample_weight):
@@ -157,7 +157,7 @@ class PruningResultsMixin(ABC):
             distillation=self.distillation or 0.0,
             temperature=self.temperature,
         )
-        return replace(model, settings=settings, teacher=teacher)
+        return model.configured(settings, teacher)
 
     @contextmanager
     def _progress(self):

@@ -25,7 +25,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._sklearn import Interval, InvalidParameterError, StrOptions, check_sample_weight
 from ..criteria import check_criterion
-from ..pruning._loop import choose_iteration, prune_together
+from ..pruning import choose_iteration, prune_together
 from ..thresholds import check_threshold
 from ._classifier import PrunedMLPClassifier
 from ._pruner import CAPoZPruner

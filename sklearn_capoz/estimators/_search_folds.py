@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from copy import copy, deepcopy
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,8 +13,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from ..exceptions import PruningStalledWarning, SmallDataWarning
 from ..networks import DenseNetwork
 from ..networks._predictor import Predictor
+from ..pruning import PruningJob, prune_together
 from ..pruning._dense_model import DenseModel
-from ..pruning._loop import PruningJob, prune_together
 from ._prediction import NetworkPredictionMixin
 
 __all__ = ["Fold", "Scoring", "score_paths", "train_fold"]
@@ -100,13 +100,7 @@ def score_paths(
         warnings.simplefilter("ignore", SmallDataWarning)  # the training has given it
         job = pruner._take_up(job, *fold.training)
     jobs = [
-        replace(
-            job,
-            plan=replace(job.plan, criterion=criterion, threshold=threshold),
-            # Each walk goes on with generators of its own, as if it were the only one.
-            model=replace(job.model, random_state=deepcopy(job.model.random_state)),
-            random_state=deepcopy(job.random_state),
-        )
+        replace(job, plan=replace(job.plan, criterion=criterion, threshold=threshold))
         for criterion, threshold in plans
     ]
     with warnings.catch_warnings():
@@ -125,6 +119,6 @@ def score_paths(
             rows[iteration:] = (
                 scoring.scorer(estimator, X, y),
                 sum(model.widths),
-                model.n_parameters,
+                model.size.n_parameters,
             )
     return table

@@ -12,8 +12,8 @@ from sklearn.utils.validation import check_is_fitted, check_X_y
 from .._validation import both_or_none, check_hidden_layers, encode_labels
 from ..criteria import check_criterion
 from ..criteria._base import unit_scores
+from ..pruning import Remove, accuracy
 from ..pruning._compensation import check_compensation
-from ..pruning._loop import accuracy
 from ..training._samples import Samples, make_samples, split_samples
 from ._adapters import check_columns, find_adapter
 from ._pruner import CAPoZPruner
@@ -90,7 +90,7 @@ def sensitivity_curve(
 
     model = adapter.model(inner, random_state)
     check_hidden_layers(model.widths)
-    layers = model.layers(ranking, criterion.needs_gradients, random_state)
+    layers = model.observe(ranking, criterion.needs, random_state).values()
     sign = 1 if criterion.prune_high else -1
     orders = [np.argsort(-sign * unit_scores(criterion, layer), kind="stable") for layer in layers]
     removals = {str(i): [(i, unit) for unit in order[:-1]] for i, order in enumerate(orders)}
@@ -104,7 +104,8 @@ def sensitivity_curve(
                 keep = np.ones(width, dtype=bool)
                 keep[[unit for i, unit in units[:n_pruned] if i == layer]] = False
                 if not keep.all():
-                    smaller = smaller.cut(layer, keep, compensation, ranking)
+                    change = Remove(model.groups[layer].name, keep)
+                    smaller = smaller.apply(change, compensation, ranking)
             rows.append((name, n_pruned, accuracy(smaller, measured)))
     return pd.DataFrame(rows, columns=["layer", "n_pruned", "accuracy"])
 

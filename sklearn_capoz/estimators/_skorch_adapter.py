@@ -39,7 +39,10 @@ class SkorchAdapter(Adapter):
                 "module one output per class."
             )
         model = self.model(net, random_state)  # raises for what cannot be pruned
-        return model.retrained(data)[0].net
+        trained, _ = model.retrained(data)
+        # What comes next draws from where this training has stopped.
+        random_state.set_state(trained.random_state.get_state())
+        return trained.net
 
     def keeps_arrays(self, estimator):
         return False

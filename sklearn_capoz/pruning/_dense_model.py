@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..criteria import Layer
 from ..networks._dense import DenseNetwork
-from ..training._engine import TrainingSettings, TrainingTask, train
+from ..networks._groups import Member, UnitGroup
+from ..training._engine import TrainingResult, TrainingSettings, TrainingTask, train
 from ..training._optimizer import OptimizerState
 from ..training._samples import PruningData, Samples
+from ._changes import Change, find_group
 from ._compensation import fold
+from ._model import ModelSize
 
 __all__ = ["DenseModel"]
 
@@ -31,7 +35,7 @@ class DenseModel:
         Of the retraining; `max_iter=0` prunes without retraining.
     device : str
     random_state : RandomState
-        Draws the order of the rows in retraining.
+        Draws the order of the rows in retraining, which goes on with a copy of it.
     teacher : ndarray of shape (n_train, n_outputs) or None
         Logits of the dense network on the training samples, for distillation.
     loss_curve : tuple of float
@@ -51,46 +55,59 @@ class DenseModel:
         return self.network.widths
 
     @property
-    def n_parameters(self) -> int:
-        return self.network.n_parameters
+    def groups(self) -> tuple[UnitGroup, ...]:
+        """A group for each hidden layer; layer i makes its units, the next one uses them."""
+        layers = zip(self.widths, self.network.activations, strict=True)
+        return tuple(
+            UnitGroup(str(i), n_units, name, (Member(str(i), "out"), Member(str(i + 1), "in")))
+            for i, (n_units, name) in enumerate(layers)
+        )
 
     @property
-    def n_bytes(self) -> int:
-        return self.network.n_bytes
+    def size(self) -> ModelSize:
+        network = self.network
+        return ModelSize(network.n_parameters, network.n_bytes, network.n_multiply_adds)
 
     def logits(self, X: np.ndarray) -> np.ndarray:
         return self.network.forward(X)[-1]
 
-    def predicted_codes(self, X: np.ndarray) -> np.ndarray:
+    def labels(self, X: np.ndarray) -> np.ndarray:
         return self.network.labels(self.logits(X))
 
-    def layers(
-        self, samples: Samples, gradients: bool, random_state: np.random.RandomState
-    ) -> list[Layer]:
+    def configured(self, settings: TrainingSettings, teacher: np.ndarray | None) -> DenseModel:
+        return replace(self, settings=settings, teacher=teacher)
+
+    def observe(
+        self, samples: Samples, needs: frozenset[str], random_state: np.random.RandomState
+    ) -> dict[str, Layer]:
         """View every hidden layer, after one forward pass (and one backward, if asked for)."""
-        network = self.network
-        *hidden, logits = network.forward(samples.X)
-        correct = network.labels(logits) == samples.y
-        by_unit = network.backward(hidden, logits, samples.y) if gradients else [None] * len(hidden)
-        return [
-            Layer(
-                activations=hidden[i],
-                activation=network.activations[i],
+        network, n_hidden = self.network, len(self.widths)
+        hidden: list = [None] * n_hidden
+        gradients: list = [None] * n_hidden
+        correct = None
+        if needs:
+            *hidden, logits = network.forward(samples.X)
+            correct = network.labels(logits) == samples.y
+        if "gradients" in needs:
+            gradients = network.backward(hidden, logits, samples.y)
+        return {
+            group.name: Layer(
+                activations=_one_position(hidden[i]) if "activations" in needs else None,
+                activation=group.activation,
                 correct=correct,
                 y=samples.y,
                 sample_weight=samples.weight,
-                incoming=network.weights[i],
-                outgoing=network.weights[i + 1],
+                incoming=network.weights[i].T,
+                outgoing=network.weights[i + 1][:, None, :],
                 random_state=random_state,
-                gradients=by_unit[i],
+                gradients=_one_position(gradients[i]),
             )
-            for i in range(len(hidden))
-        ]
+            for i, group in enumerate(self.groups)
+        }
 
-    def cut(
-        self, layer: int, keep: np.ndarray, compensation: str | None, samples: Samples
-    ) -> DenseModel:
+    def apply(self, change: Change, compensation: str | None, samples: Samples) -> DenseModel:
         """Remove units of one hidden layer, and let the next layer make up for them."""
+        layer, keep = find_group(self.groups, change), change.keep
         network = self.network.cut(layer, keep)
         if compensation is not None:
             weights, biases = list(network.weights), list(network.biases)
@@ -107,37 +124,31 @@ class DenseModel:
         return replace(self, network=network, optimizer=optimizer)
 
     @classmethod
-    def retrain_together(
+    def train_together(
         cls, models: Sequence[DenseModel], data: Sequence[PruningData]
     ) -> list[tuple[DenseModel, int]]:
-        """Train networks side by side; they share the settings of the first.
+        """Train networks side by side, each by its own settings.
 
         Equal ones, as two criteria leave them that agree on a cut, are trained once.
         """
-        settings = models[0].settings
-        if settings.max_iter == 0:
-            return [(model, 0) for model in models]
-        pairs = list(zip(models, data, strict=True))
-        keys = [(id(part), model._fingerprint()) for model, part in pairs]
-        leaders = dict(zip(reversed(keys), reversed(pairs), strict=True))  # the first of equals
-        tasks = [model._task(part) for model, part in leaders.values()]
-        results = dict(zip(leaders, train(tasks, settings, device=models[0].device), strict=True))
-        trained = []
-        for model, key in zip(models, keys, strict=True):
-            result = results[key]
-            # The leader's generator has been drawn from; the others' are to follow.
-            model.random_state.set_state(leaders[key][0].random_state.get_state())
-            new = replace(
-                model,
-                network=result.network,
-                optimizer=result.optimizer,
-                loss_curve=result.loss_curve,
-            )
-            trained.append((new, result.n_epochs))
+        trained = [(model, 0) for model in models]
+        # What the engine trains in one call has the settings and the device in common.
+        calls: dict[tuple, dict[tuple, list[int]]] = {}
+        for i, (model, part) in enumerate(zip(models, data, strict=True)):
+            if model.settings.max_iter > 0:
+                equals = calls.setdefault((model.settings, model.device), {})
+                equals.setdefault((id(part), model._fingerprint()), []).append(i)
+        for (settings, device), equals in calls.items():
+            members = list(equals.values())
+            tasks = [models[first]._task(data[first]) for first, *_ in members]
+            results = train(tasks, settings, device=device)
+            for numbers, task, result in zip(members, tasks, results, strict=True):
+                for i in numbers:
+                    trained[i] = models[i]._trained(task, result), result.n_epochs
         return trained
 
     def _fingerprint(self) -> tuple:
-        """Return what training depends on beside the samples."""
+        """Return what training depends on beside the samples, the settings and the device."""
         networks = [self.network]
         if self.optimizer is not None:
             networks.extend(self.optimizer.moments)
@@ -165,5 +176,21 @@ class DenseModel:
             sample_weight_val=None if watched is None else watched.weight,
             teacher=self.teacher,
             optimizer=self.optimizer,
-            random_state=self.random_state,
+            random_state=deepcopy(self.random_state),
         )
+
+    def _trained(self, task: TrainingTask, result: TrainingResult) -> DenseModel:
+        """Return the model after a training, with the generator that it has drawn from."""
+        assert isinstance(task.random_state, np.random.RandomState)
+        return replace(
+            self,
+            network=result.network,
+            optimizer=result.optimizer,
+            loss_curve=result.loss_curve,
+            random_state=task.random_state,
+        )
+
+
+def _one_position(values: np.ndarray | None) -> np.ndarray | None:
+    """View the values of a dense layer's units, which are channels of one position."""
+    return None if values is None else values[:, None, :]

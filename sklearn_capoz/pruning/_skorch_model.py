@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -14,13 +15,16 @@ from torch import fx
 
 from ..criteria import Layer
 from ..exceptions import UnsupportedNetworkError
+from ..networks._groups import Member, UnitGroup
 from ..networks._surgery import cut_module
 from ..networks._tracing import Chain, trace_chain
 from ..training._engine import TrainingSettings
 from ..training._samples import PruningData, Samples
 from ..training._skorch_loop import train_with_skorch
 from ..training._skorch_net import copy_net, rebuild_optimizer
+from ._changes import Change, find_group
 from ._compensation import fold
+from ._model import ModelSize
 
 __all__ = ["SkorchModel", "SkorchPredictor"]
 
@@ -36,6 +40,7 @@ class SkorchModel:
     settings : TrainingSettings
         Of the retraining.
     random_state : RandomState
+        Retraining goes on with a copy of it.
     teacher : ndarray of shape (n_train, n_classes) or None
         Logarithms of the dense network's probabilities on the training samples.
     """
@@ -54,19 +59,40 @@ class SkorchModel:
         return tuple(self._linear(hidden.producer).out_features for hidden in self.chain.hidden)
 
     @property
+    def groups(self) -> tuple[UnitGroup, ...]:
+        """A group for each hidden layer, called after the layer that makes its units."""
+        return tuple(
+            UnitGroup(
+                hidden.producer,
+                self._linear(hidden.producer).out_features,
+                hidden.activation,
+                (
+                    *(Member(name, "out") for name in (hidden.producer, *hidden.norms)),
+                    Member(hidden.consumer, "in"),
+                ),
+            )
+            for hidden in self.chain.hidden
+        )
+
+    @property
     def n_features(self) -> int:
         return self._linear(self.chain.hidden[0].producer).in_features
 
     @property
-    def n_parameters(self) -> int:
-        return sum(parameter.numel() for parameter in self.net.module_.parameters())
+    def size(self) -> ModelSize:
+        """Bytes are those of parameters and of batch norm's running statistics."""
+        module = self.net.module_
+        linear = [str(link.module) for link in self.chain.links if link.kind == "linear"]
+        return ModelSize(
+            sum(parameter.numel() for parameter in module.parameters()),
+            sum(t.numel() * t.element_size() for t in module.state_dict().values()),
+            sum(self._linear(name).weight.numel() for name in linear),
+        )
 
-    @property
-    def n_bytes(self) -> int:
-        """Bytes of parameters and of batch norm's running statistics."""
-        return sum(t.numel() * t.element_size() for t in self.net.module_.state_dict().values())
+    def configured(self, settings: TrainingSettings, teacher: np.ndarray | None) -> SkorchModel:
+        return replace(self, settings=settings, teacher=teacher)
 
-    def predicted_codes(self, X: np.ndarray) -> np.ndarray:
+    def labels(self, X: np.ndarray) -> np.ndarray:
         return self.logits(X).argmax(axis=1)
 
     @property
@@ -78,40 +104,41 @@ class SkorchModel:
         with torch.no_grad():
             return _array(self._run(X)[1])
 
-    def layers(
-        self, samples: Samples, gradients: bool, random_state: np.random.RandomState
-    ) -> list[Layer]:
+    def observe(
+        self, samples: Samples, needs: frozenset[str], random_state: np.random.RandomState
+    ) -> dict[str, Layer]:
         """View every hidden layer, after one forward pass (and one backward, if asked for)."""
-        with torch.set_grad_enabled(gradients):
-            values, log_probabilities = self._run(samples.X)
-            activations = [values[hidden.activation_node] for hidden in self.chain.hidden]
-            by_unit: Sequence[torch.Tensor | None] = [None] * len(activations)
-            if gradients:
-                y = torch.as_tensor(samples.y, device=log_probabilities.device)
-                # Samples do not meet in eval mode: the sum's gradient has each sample's own.
-                loss = torch.nn.functional.nll_loss(log_probabilities, y, reduction="sum")
-                by_unit = torch.autograd.grad(loss, activations)
-        correct = _array(log_probabilities).argmax(axis=1) == samples.y
-        return [
-            Layer(
-                activations=_array(value),
+        activations: list = [None] * len(self.chain.hidden)
+        by_unit: Sequence = activations
+        correct = None
+        if needs:
+            with torch.set_grad_enabled("gradients" in needs):
+                values, log_probabilities = self._run(samples.X)
+                activations = [values[hidden.activation_node] for hidden in self.chain.hidden]
+                if "gradients" in needs:
+                    y = torch.as_tensor(samples.y, device=log_probabilities.device)
+                    # Samples do not meet in eval mode: the sum's gradient has each sample's own.
+                    loss = torch.nn.functional.nll_loss(log_probabilities, y, reduction="sum")
+                    by_unit = torch.autograd.grad(loss, activations)
+            correct = _array(log_probabilities).argmax(axis=1) == samples.y
+        return {
+            hidden.producer: Layer(
+                activations=_one_position(value) if "activations" in needs else None,
                 activation=hidden.activation,
                 correct=correct,
                 y=samples.y,
                 sample_weight=samples.weight,
-                incoming=_array(self._linear(hidden.producer).weight).T,
-                outgoing=_array(self._linear(hidden.consumer).weight).T,
+                incoming=_array(self._linear(hidden.producer).weight),
+                outgoing=_array(self._linear(hidden.consumer).weight).T[:, None, :],
                 random_state=random_state,
-                gradients=None if gradient is None else _array(gradient),
+                gradients=_one_position(gradient),
             )
             for hidden, value, gradient in zip(self.chain.hidden, activations, by_unit, strict=True)
-        ]
+        }
 
-    def cut(
-        self, layer: int, keep: np.ndarray, compensation: str | None, samples: Samples
-    ) -> SkorchModel:
+    def apply(self, change: Change, compensation: str | None, samples: Samples) -> SkorchModel:
         """Remove units of one hidden layer, and let the next layer make up for them."""
-        hidden = self.chain.hidden[layer]
+        hidden, keep = self.chain.hidden[find_group(self.groups, change)], change.keep
         module, kept = cut_module(self.net.module_, hidden, keep)
         if compensation is not None:
             with torch.no_grad():
@@ -133,17 +160,18 @@ class SkorchModel:
         return replace(self, net=rebuild_optimizer(self.net, module, kept))
 
     @classmethod
-    def retrain_together(
+    def train_together(
         cls, models: Sequence[SkorchModel], data: Sequence[PruningData]
     ) -> list[tuple[SkorchModel, int]]:
         """Train nets one after the other, each in skorch's own loop."""
-        if models[0].settings.max_iter == 0:
-            return [(model, 0) for model in models]
-        return [model.retrained(part) for model, part in zip(models, data, strict=True)]
+        return [
+            model.retrained(part) if model.settings.max_iter > 0 else (model, 0)
+            for model, part in zip(models, data, strict=True)
+        ]
 
     def retrained(self, data: PruningData) -> tuple[SkorchModel, int]:
         """Train a copy of the net; return it with the number of epochs it took."""
-        net = copy_net(self.net)
+        net, random_state = copy_net(self.net), deepcopy(self.random_state)
         before = len(net.history_) if hasattr(net, "history_") else 0
         watched = data.score if self.settings.early_stopping else None
         train_with_skorch(
@@ -156,9 +184,9 @@ class SkorchModel:
             y_val=None if watched is None else watched.y,
             sample_weight_val=None if watched is None else watched.weight,
             teacher=self.teacher,
-            random_state=self.random_state,
+            random_state=random_state,
         )
-        return replace(self, net=net), len(net.history_) - before
+        return replace(self, net=net, random_state=random_state), len(net.history_) - before
 
     def _linear(self, name: str) -> torch.nn.Linear:
         module = self.net.module_.get_submodule(name)
@@ -218,6 +246,11 @@ def _for_module(X: np.ndarray, module: torch.nn.Module) -> np.ndarray:
     """Bring data into the module's precision, which a trained net or X_val need not share."""
     dtype = _array(next(module.parameters())).dtype
     return X.astype(dtype, copy=not X.flags.writeable)  # torch warns of read-only memory
+
+
+def _one_position(values: torch.Tensor | None) -> np.ndarray | None:
+    """View the values of a dense layer's units, which are channels of one position."""
+    return None if values is None else _array(values)[:, None, :]
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
 from .._sklearn import check_sample_weight
+from .._warn import warn
 from ..exceptions import SmallDataWarning
 
 __all__ = ["PruningData", "Samples", "make_samples", "split_samples"]
@@ -91,12 +91,11 @@ def split_samples(
     n_validation = validation_fraction * samples.y.size
     n_classes = np.unique(samples.y).size
     if n_validation < 4 * n_classes:
-        warnings.warn(
+        warn(
             f"{samples.y.size} samples of {n_classes} classes leave less than 4 per class to "
             f"validate on (validation_fraction={validation_fraction}); units are scored on the "
             "training samples. Pass X_val and y_val, or more samples.",
             SmallDataWarning,
-            stacklevel=3,
         )
         return PruningData(samples, samples, samples)
     aside = _stratified(samples.y, validation_fraction, random_state)

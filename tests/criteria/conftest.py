@@ -8,21 +8,27 @@ from sklearn_capoz.criteria import Layer
 
 @pytest.fixture(scope="session")
 def make_layer():
-    """Return a function that makes a `Layer` of activations, everything else optional."""
+    """Return a function that makes a `Layer` of activations, everything else optional.
+
+    Arrays without an axis of positions or taps are given one of length one.
+    """
 
     def make(activations, **given):
-        activations = np.asarray(activations)
-        n_samples, n_units = activations.shape
+        given["activations"] = np.asarray(activations)
+        for name in {"activations", "gradients", "outgoing"} & given.keys():
+            if given[name] is not None and given[name].ndim == 2:
+                given[name] = given[name][:, None, :]
+        n_samples, _, n_units = given["activations"].shape
         fields = {
             "activation": "relu",
             "correct": np.ones(n_samples, dtype=bool),
             "y": np.zeros(n_samples, dtype=int),
             "sample_weight": np.ones(n_samples),
-            "incoming": np.ones((2, n_units)),
-            "outgoing": np.ones((n_units, 2)),
+            "incoming": np.ones((n_units, 2)),
+            "outgoing": np.ones((n_units, 1, 2)),
             "random_state": np.random.RandomState(0),
         }
-        return Layer(activations=activations, **(fields | given))
+        return Layer(**(fields | given))
 
     return make
 
@@ -42,7 +48,7 @@ def random_layer(make_layer):
             correct=(random.uniform(size=n_samples) < 0.7)[rows],
             y=random.randint(3, size=n_samples)[rows],
             sample_weight=np.ones(len(rows)),
-            incoming=random.randn(5, n_units).astype(dtype)[:, units],
+            incoming=random.randn(5, n_units).astype(dtype).T[units],
             outgoing=random.randn(n_units, 3).astype(dtype)[units],
             gradients=random.randn(n_samples, n_units).astype(dtype)[np.ix_(rows, units)],
         )

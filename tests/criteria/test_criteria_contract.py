@@ -9,7 +9,7 @@ from sklearn.base import clone
 
 from sklearn_capoz._sklearn import InvalidParameterError
 from sklearn_capoz.criteria import CRITERIA, CAPoZ, Contrast, Criterion, Reversed, check_criterion
-from sklearn_capoz.criteria._base import unit_scores
+from sklearn_capoz.criteria._base import NEEDS, unit_scores
 
 ALL = {**CRITERIA, "reversed": lambda: Reversed(CAPoZ()), "soft zeros": lambda: CAPoZ(0.1)}
 
@@ -104,7 +104,8 @@ def test_the_unit_of_the_weights_does_not_matter(criterion, random_layer):
 
 def test_sides_needs_and_parameters(criterion):
     assert isinstance(criterion.prune_high, bool)
-    assert isinstance(criterion.needs_gradients, bool)
+    assert criterion.needs <= NEEDS
+    assert isinstance(criterion.needs, frozenset)
     assert clone(criterion).get_params().keys() == criterion.get_params().keys()
     assert check_criterion(criterion) is criterion
     assert isinstance(check_criterion(clone(criterion)), Criterion)
@@ -145,11 +146,11 @@ def test_a_criterion_of_the_users_own(random_layer):
         prune_high = False
 
         def score(self, layer):
-            return layer.activations.max(axis=0)
+            return layer.activations.max(axis=(0, 1))
 
     layer = random_layer()
     scores = check_criterion(Largest()).score(layer)
-    np.testing.assert_array_equal(scores, layer.activations.max(axis=0))
+    np.testing.assert_array_equal(scores, layer.activations.max(axis=(0, 1)))
 
 
 class Constant(Criterion):
@@ -167,7 +168,10 @@ class Constant(Criterion):
     [(np.ones((6, 1)), "(6, 1)"), (np.ones(4), "(4,)"), (0.5, "()"), (None, "()")],
 )
 def test_scores_of_another_shape_are_an_error(random_layer, scores, shape):
-    message = f"Constant.score gave shape {shape}, expected (6,)."
+    message = (
+        f"Constant.score gave shape {shape}, expected (6,): one score per unit. Activations and "
+        "gradients have the shape (n_samples, n_positions, n_units)."
+    )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         unit_scores(Constant(scores), random_layer())
     assert unit_scores(Constant([1, 2, 3, 4, 5, 6]), random_layer()).tolist() == [1, 2, 3, 4, 5, 6]
@@ -180,6 +184,6 @@ def test_scores_that_are_not_finite_tell_of_overflow_only_where_there_is_one(ran
     with pytest.raises(ValueError, match=message + "though the layer's activations and weights ar"):
         unit_scores(criterion, layer)
     array = getattr(layer, name).copy()
-    array[0, 0] = np.inf
+    array.flat[0] = np.inf
     with pytest.raises(ValueError, match=message + "and the network's .* have overflowed: train "):
         unit_scores(criterion, replace(layer, **{name: array}))

@@ -47,7 +47,7 @@ def test_a_constant_unit_is_wholly_redundant(random_layer, dtype, value, weighte
     if weighted:
         layer = replace(layer, sample_weight=np.random.RandomState(0).uniform(0.1, 3, 777))
     activations = layer.activations.copy()
-    activations[:, [1, 4]] = value
+    activations[..., [1, 4]] = value
     scores = Correlation().score(replace(layer, activations=activations))
     assert scores[1] == scores[4] == 1
     rest = [0, 2, 3, 5]
@@ -70,18 +70,19 @@ def test_correlation_does_not_depend_on_the_scale(random_layer, scale):
 def _only(layer, units):
     return replace(
         layer,
-        activations=layer.activations[:, units],
-        incoming=layer.incoming[:, units],
+        activations=layer.activations[..., units],
+        incoming=layer.incoming[units],
         outgoing=layer.outgoing[units],
-        gradients=layer.gradients[:, units],
+        gradients=layer.gradients[..., units],
     )
 
 
 def greedy_by_brute_force(layer, ridge_share):
     """Refit all units that stay, for every candidate, by an augmented least-squares solve."""
     root = np.sqrt(layer.sample_weight)[:, None]
-    mean = layer.sample_weight @ layer.activations / layer.sample_weight.sum()
-    A, W = (layer.activations - mean) * root, layer.outgoing.copy()
+    activations = layer.activations[:, 0]
+    mean = layer.sample_weight @ activations / layer.sample_weight.sum()
+    A, W = (activations - mean) * root, layer.outgoing[:, 0].copy()
     ridge = ridge_share * (A**2).sum() / A.shape[1]
     total = ((A @ W) ** 2).sum()
     alive, scores, lost = list(range(A.shape[1])), np.empty(A.shape[1]), 0.0
@@ -115,7 +116,9 @@ def test_reconstruction_is_the_greedy_refit(
 ):
     layer = random_layer(n_samples, n_units, seed=seed)
     random = np.random.RandomState(seed)
-    layer = replace(layer, activations=layer.activations + 0.1 * random.randn(n_samples, n_units))
+    layer = replace(
+        layer, activations=layer.activations + 0.1 * random.randn(n_samples, 1, n_units)
+    )
     if weighted:
         layer = replace(layer, sample_weight=random.uniform(0.1, 3, n_samples))
     np.testing.assert_allclose(
@@ -136,7 +139,8 @@ def test_reconstruction_by_hand(make_layer):
 def test_dead_constant_and_duplicate_units_cost_nothing(random_layer):
     layer = random_layer(n_units=7)
     activations = layer.activations.copy()
-    activations[:, 0], activations[:, 1], activations[:, 2] = 0, 4.2, 3 * activations[:, 5]
+    activations[..., 0], activations[..., 1] = 0, 4.2
+    activations[..., 2] = 3 * activations[..., 5]
     scores = Reconstruction(1e-9).score(replace(layer, activations=activations))
     assert (scores[[0, 1]] < -11.9).all()
     assert scores[[2, 5]].min() < -7  # either of the twins goes for nothing
@@ -156,8 +160,8 @@ def test_reconstruction_beats_single_cost_where_units_share(random_layer):
     """Of two pairs of near-twins one each goes first, never both of a pair."""
     layer = random_layer(n_samples=200, n_units=4)
     activations = layer.activations.copy()
-    noise = 1e-3 * np.random.RandomState(5).randn(200, 2)
-    activations[:, [2, 3]] = activations[:, [0, 1]] + noise
+    noise = 1e-3 * np.random.RandomState(5).randn(200, 1, 2)
+    activations[..., [2, 3]] = activations[..., [0, 1]] + noise
     scores = Reconstruction(1e-6).score(replace(layer, activations=activations))
     # Units 0 and 2 are one pair, 1 and 3 the other.
     assert sorted(np.argsort(scores)[:2] % 2) == [0, 1]

@@ -18,8 +18,7 @@ from sklearn_capoz.networks import DenseNetwork
 
 
 def test_norms_by_hand(make_layer):
-    # Columns are units: (3, -4), (1, 0), (0, 0).
-    layer = make_layer(np.ones((1, 3)), incoming=np.array([[3.0, 1.0, 0.0], [-4.0, 0.0, 0.0]]))
+    layer = make_layer(np.ones((1, 3)), incoming=np.array([[3.0, -4.0], [1.0, 0.0], [0.0, 0.0]]))
     np.testing.assert_allclose(WeightNorm(1).score(layer), [7, 1, 0])
     np.testing.assert_allclose(WeightNorm(2).score(layer), [5, 1, 0])
     # Distances: 0-1 is sqrt(4 + 16), 0-2 is 5, 1-2 is 1.
@@ -28,7 +27,7 @@ def test_norms_by_hand(make_layer):
 
 
 def test_the_unit_in_the_middle_is_the_most_redundant(make_layer):
-    layer = make_layer(np.ones((1, 3)), incoming=np.array([[0.0, 1.0, 2.5]]))
+    layer = make_layer(np.ones((1, 3)), incoming=np.array([[0.0], [1.0], [2.5]]))
     assert GeometricMedian().score(layer).argmin() == 1
 
 
@@ -98,6 +97,6 @@ def test_reversed_swaps_the_side_and_nothing_else(random_layer):
     for inner in (CAPoZ(), Taylor()):
         other = Reversed(inner)
         assert other.prune_high is not inner.prune_high
-        assert other.needs_gradients is inner.needs_gradients
+        assert other.needs is inner.needs
         np.testing.assert_array_equal(other.score(layer), inner.score(layer))
     assert Reversed(CAPoZ()).set_params(criterion__tolerance=0.5).criterion.tolerance == 0.5

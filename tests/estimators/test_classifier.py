@@ -215,13 +215,13 @@ def test_own_validation_data_are_not_trained_on():
 
 
 def test_samples_to_train_on_to_score_on_and_to_choose_on_are_disjoint(monkeypatch):
-    train, seen = DenseModel.retrain_together.__func__, []
+    train, seen = DenseModel.train_together.__func__, []
 
     def spy(cls, models, data):
         seen.extend(data)
         return train(cls, models, data)
 
-    monkeypatch.setattr(DenseModel, "retrain_together", classmethod(spy))
+    monkeypatch.setattr(DenseModel, "train_together", classmethod(spy))
     classifier().fit(X, Y)
     assert len(seen) == 4
     parts = [seen[0].train, seen[0].score, seen[0].select]
@@ -399,7 +399,7 @@ def test_a_stall_is_recorded_and_ends_the_loop():
 def test_all_equal_scores_prune_nothing():
     class Equal(Criterion):
         def score(self, layer):
-            return np.full(layer.activations.shape[1], 0.1)
+            return np.full(layer.n_units, 0.1)
 
     with pytest.warns(PruningStalledWarning):
         model = classifier(criterion=Equal(), threshold="mean+std").fit(X, Y)
@@ -473,7 +473,7 @@ def no_training(monkeypatch):
     def trained(cls, models, data):
         raise AssertionError("trained before all was checked")
 
-    monkeypatch.setattr(DenseModel, "retrain_together", classmethod(trained))
+    monkeypatch.setattr(DenseModel, "train_together", classmethod(trained))
 
 
 @pytest.mark.parametrize(

@@ -195,12 +195,11 @@ def test_memory_changes_no_score_and_trains_once(data, pruner, tmp_path):
     np.testing.assert_array_equal(
         cached.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"]
     )
-    # A dense network and 2 x 2 iterations in each of two folds, however many candidates.
+    # A dense network and 2 x 2 retrainings in each of two folds, however many candidates.
     stored = {
-        name: len(list(tmp_path.rglob(f"{name}/*/output.pkl")))
-        for name in ("_fit", "_iterate_alone")
+        name: len(list(tmp_path.rglob(f"{name}/*/output.pkl"))) for name in ("_fit", "_train_alone")
     }
-    assert stored == {"_fit": 2, "_iterate_alone": 8}
+    assert stored == {"_fit": 2, "_train_alone": 8}
 
 
 def test_a_stalled_path_counts_for_all_later_iterations(data, classifier):
@@ -221,7 +220,7 @@ def interrupted_search(estimator, when, **given):
         def score(self, layer):
             if when(layer):
                 raise KeyboardInterrupt
-            return layer.activations.mean(axis=0)
+            return layer.activations.mean(axis=(0, 1))
 
     return CAPoZPrunerCV(
         estimator,
@@ -236,7 +235,7 @@ def interrupted_search(estimator, when, **given):
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_an_interrupt_ends_the_search(data, classifier, n_jobs):
     search = interrupted_search(
-        classifier, lambda layer: layer.activations.shape[1] == 8, refit=False, n_jobs=n_jobs
+        classifier, lambda layer: layer.n_units == 8, refit=False, n_jobs=n_jobs
     )
     with pytest.raises(KeyboardInterrupt):
         search.fit(*data)
@@ -246,7 +245,10 @@ def test_an_interrupt_ends_the_search(data, classifier, n_jobs):
 def test_an_interrupt_of_the_refit_ends_it_too(data, classifier):
     # Of all samples 24 score the units, of a fold's training samples 12.
     search = interrupted_search(
-        classifier, lambda layer: layer.activations.shape == (24, 8), keep="smallest", tolerance=1.0
+        classifier,
+        lambda layer: layer.activations.shape == (24, 1, 8),
+        keep="smallest",
+        tolerance=1.0,
     )
     with pytest.raises(KeyboardInterrupt):
         search.fit(*data)
@@ -268,7 +270,7 @@ def test_names_in_an_array_come_back_as_strings(data, classifier):
 def test_a_path_that_gets_nothing_right_ends_and_the_search_goes_on(data, classifier):
     class NothingRight(CAPoZ):
         def score(self, layer):
-            if layer.activations.shape[1] < 9:
+            if layer.n_units < 9:
                 raise NoCorrectSampleError
             return super().score(layer)
 
@@ -360,7 +362,7 @@ def test_bad_parameters_are_named(data, classifier, parameters, message):
 def test_a_network_without_a_hidden_layer_is_refused_before_any_training(data, monkeypatch):
     bare = MLPClassifier((), max_iter=5, random_state=0)
     frozen = FrozenEstimator(clone(bare).fit(*data))
-    monkeypatch.setattr(DenseModel, "retrain_together", None)
+    monkeypatch.setattr(DenseModel, "train_together", None)
     monkeypatch.setattr(MLPClassifier, "fit", None)
     for estimator in (bare, frozen):
         for fit in (CAPoZPruner(estimator).fit, CAPoZPrunerCV(estimator).fit):
@@ -373,7 +375,7 @@ def test_a_network_without_a_hidden_layer_is_refused_before_any_training(data, m
 def test_columns_in_another_order_are_refused_before_the_folds(data, monkeypatch):
     X, y = pd.DataFrame(data[0]).add_prefix("band "), data[1]
     frozen = FrozenEstimator(MLPClassifier((4,), solver="lbfgs", random_state=0).fit(X, y))
-    monkeypatch.setattr(DenseModel, "retrain_together", None)
+    monkeypatch.setattr(DenseModel, "train_together", None)
     with pytest.raises(ValueError, match="feature names should match"):
         CAPoZPrunerCV(frozen, refit=False).fit(X[X.columns[::-1]], y)
 

@@ -149,7 +149,7 @@ def test_scores_of_a_criterion_are_checked(data, dense):
         prune_high = False
 
         def score(self, layer):
-            return np.abs(layer.incoming).sum(axis=0)[:, None]
+            return np.abs(layer.incoming).sum(axis=1)[:, None]
 
     with pytest.raises(ValueError, match=r"Column.score gave shape \(8, 1\), expected \(8,\)"):
         sensitivity_curve(dense, *data, criterion=Column())

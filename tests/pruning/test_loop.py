@@ -9,15 +9,16 @@ import pytest
 
 from sklearn_capoz.criteria import APoZ, CAPoZ, Criterion, Random, Reconstruction, WeightNorm
 from sklearn_capoz.exceptions import NoCorrectSampleError, PruningStalledWarning
-from sklearn_capoz.pruning._dense_model import DenseModel
-from sklearn_capoz.pruning._loop import (
+from sklearn_capoz.pruning import (
     PruningJob,
     PruningPlan,
+    Remove,
     accuracy,
     choose_iteration,
     history_table,
     prune_together,
 )
+from sklearn_capoz.pruning._dense_model import DenseModel
 from sklearn_capoz.schedules import Gradual, Iterative, MultiPass, OneShot, Widths
 from sklearn_capoz.thresholds import Count, FixedValue, Fraction, MeanStd
 from sklearn_capoz.training import TrainingSettings, initial_network
@@ -125,10 +126,10 @@ def test_scores_and_thresholds_are_those_that_decided():
     records = walk((8, 5), max_iter=3, threshold=MeanStd(0.5))
     assert len(records) == 4
     for record, following in pairwise(records):
-        layers = record.model.layers(make_data().score, False, np.random.RandomState(0))
+        layers = record.model.observe(make_data().score, CAPoZ.needs, np.random.RandomState(0))
         for layer in (0, 1):
             scores = record.importances[layer]
-            np.testing.assert_array_equal(scores, CAPoZ().score(layers[layer]))
+            np.testing.assert_array_equal(scores, CAPoZ().score(layers[str(layer)]))
             decision = MeanStd(0.5).decide(scores)
             assert record.thresholds[layer] == decision.threshold
             kept = following.support[layer][record.support[layer]]
@@ -152,9 +153,9 @@ def test_accuracies_are_those_of_the_third_set():
     records = walk((8,), max_iter=5, data=data, threshold=Count(3), n_iterations=2)
     for record in records:
         assert record.accuracy_after == accuracy(record.model, data.select)
-        right = record.model.predicted_codes(data.select.X) == data.select.y
+        right = record.model.labels(data.select.X) == data.select.y
         assert record.accuracy_after == np.average(right, weights=data.select.weight)
-    cut = records[0].model.cut(0, records[1].support[0], None, data.score)
+    cut = records[0].model.apply(Remove("0", records[1].support[0]), None, data.score)
     assert records[1].accuracy_before == accuracy(cut, data.select)
     assert records[0].accuracy_before == records[0].accuracy_after
 
@@ -275,7 +276,7 @@ def test_an_interrupt_keeps_the_iterations_that_are_done():
 
 
 def test_an_interrupt_of_retraining_keeps_the_iterations_that_are_done(monkeypatch):
-    train, calls = DenseModel.retrain_together.__func__, []
+    train, calls = DenseModel.train_together.__func__, []
 
     def interrupted(cls, models, data):
         calls.append(len(models))
@@ -283,7 +284,7 @@ def test_an_interrupt_of_retraining_keeps_the_iterations_that_are_done(monkeypat
             raise KeyboardInterrupt
         return train(cls, models, data)
 
-    monkeypatch.setattr(DenseModel, "retrain_together", classmethod(interrupted))
+    monkeypatch.setattr(DenseModel, "train_together", classmethod(interrupted))
     with pytest.warns(UserWarning, match="Pruning was interrupted"):
         records = walk((8,), max_iter=2, n_iterations=6)
     monkeypatch.undo()
@@ -309,11 +310,12 @@ class WrongModel(DenseModel):
 
     right_down_to: int = 0
 
-    def layers(self, samples, gradients, random_state):
-        layers = super().layers(samples, gradients, random_state)
+    def observe(self, samples, needs, random_state):
+        layers = super().observe(samples, needs, random_state)
         if self.widths[0] >= self.right_down_to:
             return layers
-        return [replace(layer, correct=np.zeros_like(layer.correct)) for layer in layers]
+        wrong = np.zeros(len(samples.y), dtype=bool)
+        return {name: replace(layer, correct=wrong) for name, layer in layers.items()}
 
 
 def wrong_below(width, n_iterations, hidden=(8,), **given):
@@ -345,7 +347,7 @@ def test_no_right_sample_of_the_dense_network_is_an_error():
 def test_scores_are_checked():
     class Column(Criterion):
         def score(self, layer):
-            return np.ones((layer.activations.shape[1], 1))
+            return np.ones((layer.n_units, 1))
 
     with pytest.raises(ValueError, match=r"Column.score gave shape \(8, 1\), expected \(8,\)"):
         walk((8,), criterion=Column())
@@ -380,7 +382,7 @@ def test_a_memory_changes_nothing_and_spares_retraining(tmp_path, monkeypatch, c
     def never(cls, models, data):
         raise AssertionError("retrained in spite of the memory")
 
-    monkeypatch.setattr(DenseModel, "retrain_together", classmethod(never))
+    monkeypatch.setattr(DenseModel, "train_together", classmethod(never))
     again = walk((9,), max_iter=3, criterion=criterion, memory=memory)
     assert_same_records(again, plain)
     shorter = walk((9,), max_iter=3, criterion=criterion, memory=memory, n_iterations=2)

@@ -9,8 +9,10 @@ from skorch import NeuralNetClassifier
 from torch import nn
 
 from sklearn_capoz.criteria import CRITERIA
+from sklearn_capoz.criteria._base import NEEDS
 from sklearn_capoz.exceptions import UnsupportedNetworkError
 from sklearn_capoz.networks import DenseNetwork
+from sklearn_capoz.pruning import Remove
 from sklearn_capoz.pruning._dense_model import DenseModel
 from sklearn_capoz.pruning._skorch_model import SkorchModel, SkorchPredictor
 from sklearn_capoz.training import TrainingSettings, initial_network, net_from_training, train
@@ -37,7 +39,7 @@ def dense_model(solver="adam", max_iter=3, **given):
 
 
 def trained(model, data=None):
-    return type(model).retrain_together([model], [data or make_data()])[0][0]
+    return type(model).train_together([model], [data or make_data()])[0][0]
 
 
 def as_skorch_model(model):
@@ -58,6 +60,15 @@ def own_model(*parts, dtype=torch.float64, lr=0.05, **kwargs):
     return SkorchModel(net, settings, np.random.RandomState(0))
 
 
+def look(model, samples, needs=NEEDS):
+    """View the layers in order."""
+    return list(model.observe(samples, frozenset(needs), np.random.RandomState(0)).values())
+
+
+def cut_first(model, keep, compensation, samples):
+    return model.apply(Remove(model.groups[0].name, keep), compensation, samples)
+
+
 NORM_AFTER = (nn.Linear(5, 6), nn.ReLU(), nn.BatchNorm1d(6), nn.Dropout(), nn.Linear(6, 3))
 
 
@@ -69,22 +80,22 @@ def test_a_dense_layer_by_hand():
     )
     model = dense_model(network=network)
     samples = Samples(np.array([[2.0], [-3.0], [0.25]]), np.array([0, 0, 0]), np.array([1.0, 2, 3]))
-    [layer] = model.layers(samples, False, np.random.RandomState(0))
+    [layer] = look(model, samples, {"activations"})
     # Logits are (2, 0.5), (0, 3.5) and (0.25, 0.5).
-    assert layer.activations.tolist() == [[2, 0], [0, 3], [0.25, 0]]
+    assert layer.activations.tolist() == [[[2, 0]], [[0, 3]], [[0.25, 0]]]
     assert layer.correct.tolist() == [True, False, False]
-    assert layer.incoming.tolist() == [[1, -1]]
-    assert layer.outgoing.tolist() == [[1, 0], [0, 1]]
+    assert layer.incoming.tolist() == [[1], [-1]]
+    assert layer.outgoing.tolist() == [[[1, 0]], [[0, 1]]]
     assert layer.activation == "relu"
     assert layer.gradients is None
     assert layer.sample_weight.base is samples.weight
-    assert model.predicted_codes(samples.X).tolist() == [0, 1, 1]
-    assert (model.widths, model.n_parameters, model.n_bytes) == ((2,), 10, 80)
+    assert model.labels(samples.X).tolist() == [0, 1, 1]
+    assert (model.widths, model.size) == ((2,), (10, 80, 6))
 
 
 def test_both_see_the_same_layers():
     model, samples = trained(dense_model()), make_samples()
-    views = [m.layers(samples, True, np.random.RandomState(0))
+    views = [look(m, samples)
              for m in (model, as_skorch_model(model))]  # fmt: skip
     for dense, skorch in zip(*views, strict=True):
         for name in ("activations", "correct", "y", "sample_weight", "incoming", "outgoing"):
@@ -102,17 +113,18 @@ def test_both_see_the_same_layers():
 def test_both_count_the_same():
     model = dense_model()
     skorch = as_skorch_model(model)
-    for name in ("widths", "n_parameters", "n_bytes"):
+    for name in ("widths", "size"):
         assert getattr(model, name) == getattr(skorch, name)
-    assert model.n_parameters == 5 * 6 + 6 + 6 * 4 + 4 + 4 * 3 + 3
+    weights = 5 * 6 + 6 * 4 + 4 * 3
+    assert model.size == (weights + 6 + 4 + 3, 8 * (weights + 6 + 4 + 3), weights)
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
 @pytest.mark.parametrize("compensation", [None, "bias", "least-squares"])
 def test_both_are_cut_alike(solver, compensation):
     model, samples = trained(dense_model(solver)), make_samples()
-    cut = model.cut(0, KEEP, compensation, samples)
-    skorch = as_skorch_model(model).cut(0, KEEP, compensation, samples)
+    cut = cut_first(model, KEEP, compensation, samples)
+    skorch = cut_first(as_skorch_model(model), KEEP, compensation, samples)
     np.testing.assert_allclose(
         torch.log_softmax(torch.from_numpy(cut.logits(samples.X)), 1),
         skorch.logits(samples.X),
@@ -137,8 +149,10 @@ def test_cutting_and_retraining_leave_the_old_model_as_it_was(make):
     before = model.logits(samples.X)
     torch_state = torch.get_rng_state()
     for compensation in (None, "bias", "least-squares"):
-        smaller = model.cut(1, np.array([True, False, True, True]), compensation, samples)
-        again, n_epochs = type(model).retrain_together([smaller], [data])[0]
+        smaller = model.apply(
+            Remove(model.groups[1].name, np.array([True, False, True, True])), compensation, samples
+        )
+        again, n_epochs = type(model).train_together([smaller], [data])[0]
         assert n_epochs == 3
         assert not np.array_equal(again.logits(samples.X), smaller.logits(samples.X))
         np.testing.assert_array_equal(model.logits(samples.X), before)
@@ -150,13 +164,13 @@ def test_cutting_and_retraining_leave_the_old_model_as_it_was(make):
 def test_no_epochs_leave_the_network_as_cut(make):
     model = make()
     model = replace(model, settings=replace(model.settings, max_iter=0))
-    assert type(model).retrain_together([model], [make_data()]) == [(model, 0)]
+    assert type(model).train_together([model], [make_data()]) == [(model, 0)]
 
 
 def test_keeping_all_is_exact_even_with_a_refit():
     model, samples = trained(dense_model()), make_samples()
     for some in (model, as_skorch_model(model), own_model(*NORM_AFTER)):
-        same = some.cut(0, np.ones(6, dtype=bool), "least-squares", samples)
+        same = cut_first(some, np.ones(6, dtype=bool), "least-squares", samples)
         np.testing.assert_allclose(same.logits(samples.X), some.logits(samples.X), atol=1e-12)
 
 
@@ -170,27 +184,27 @@ def test_a_dead_unit_before_a_norm_is_a_constant_that_the_bias_takes():
         )
     before = model.logits(samples.X)
     for compensation in ("bias", "least-squares"):
-        cut = model.cut(0, KEEP, compensation, samples)
+        cut = cut_first(model, KEEP, compensation, samples)
         np.testing.assert_allclose(cut.logits(samples.X), before, atol=1e-9)
-    assert np.abs(model.cut(0, KEEP, None, samples).logits(samples.X) - before).max() > 0.1
+    assert np.abs(cut_first(model, KEEP, None, samples).logits(samples.X) - before).max() > 0.1
 
 
 def test_units_are_scored_behind_the_activation_and_before_the_norm():
     model, samples = own_model(*NORM_AFTER), make_samples()
-    [layer] = model.layers(samples, True, np.random.RandomState(0))
+    [layer] = look(model, samples)
     module = model.net.module_.eval()
     with torch.no_grad():
         expected = module[1](module[0](torch.from_numpy(samples.X))).numpy()
-    np.testing.assert_allclose(layer.activations, expected)
+    np.testing.assert_allclose(layer.activations[:, 0], expected)
     assert (layer.activations == 0).any()
-    np.testing.assert_allclose(layer.outgoing, module[4].weight.detach().numpy().T)
+    np.testing.assert_allclose(layer.outgoing[:, 0], module[4].weight.detach().numpy().T)
 
 
 def test_gradients_of_a_users_net_are_per_sample():
     model, samples = own_model(*NORM_AFTER), make_samples()
-    [layer] = model.layers(samples, True, np.random.RandomState(0))
+    [layer] = look(model, samples)
     one = Samples(samples.X[7:8], samples.y[7:8], samples.weight[7:8])
-    [alone] = model.layers(one, True, np.random.RandomState(0))
+    [alone] = look(model, one)
     np.testing.assert_allclose(layer.gradients[7], alone.gradients[0], atol=1e-12)
 
 
@@ -198,7 +212,7 @@ def test_looking_changes_neither_mode_nor_statistics():
     model, samples = own_model(*NORM_AFTER), make_samples()
     model.net.module_.train()
     before = {name: value.clone() for name, value in model.net.module_.state_dict().items()}
-    model.layers(samples, True, np.random.RandomState(0))
+    look(model, samples)
     model.logits(samples.X)
     assert model.net.module_.training
     assert all(p.grad is None or not p.grad.requires_grad for p in model.net.module_.parameters())
@@ -220,7 +234,7 @@ def test_logits_are_log_probabilities_whatever_the_output_is(last, criterion):
     np.testing.assert_allclose(
         np.exp(model.logits(samples.X)), model.net.predict_proba(samples.X), atol=1e-12
     )
-    np.testing.assert_array_equal(model.predicted_codes(samples.X), model.net.predict(samples.X))
+    np.testing.assert_array_equal(model.labels(samples.X), model.net.predict(samples.X))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -231,9 +245,9 @@ def test_data_of_the_other_precision(dtype, given):
     data = replace(data, train=replace(data.train, X=data.train.X.astype(given)))
     assert np.isfinite(model.logits(samples.X)).all()
     for compensation in (None, "bias", "least-squares"):
-        cut = model.cut(0, KEEP, compensation, samples)
+        cut = cut_first(model, KEEP, compensation, samples)
         assert {value.dtype for value in cut.net.module_.parameters()} == {dtype}
-        assert len(cut.layers(samples, True, np.random.RandomState(0))) == 1
+        assert len(look(cut, samples)) == 1
     assert trained(cut, data).widths == (4,)
 
 
@@ -241,7 +255,7 @@ def test_data_of_the_other_precision(dtype, given):
 def test_a_net_whose_units_are_cut_still_learns(optimizer):
     extra = {"optimizer__momentum": 0.9} if optimizer is torch.optim.SGD else {}
     model = own_model(*NORM_AFTER, optimizer=optimizer, **extra)
-    cut = model.cut(0, KEEP, None, make_samples())
+    cut = cut_first(model, KEEP, None, make_samples())
     old, new = (m.net.optimizer_.state[m.net.module_[0].weight] for m in (model, cut))
     for name in ("exp_avg", "exp_avg_sq") if not extra else ("momentum_buffer",):
         np.testing.assert_array_equal(new[name], old[name][KEEP])
@@ -258,7 +272,7 @@ def test_a_predictor_for_what_has_no_compiled_form():
         predictor.probabilities(samples.X), np.exp(model.logits(samples.X)), atol=1e-6
     )
     np.testing.assert_array_equal(
-        predictor.labels(samples.X, np.arange(3)), model.predicted_codes(samples.X)
+        predictor.labels(samples.X, np.arange(3)), model.labels(samples.X)
     )
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -266,10 +280,10 @@ def test_a_predictor_for_what_has_no_compiled_form():
 def test_networks_side_by_side_are_trained_as_one_by_one():
     models = [dense_model(random_state=np.random.RandomState(seed)) for seed in (0, 1)]
     data = [make_data(), make_data()]
-    together = DenseModel.retrain_together(models, data)
+    together = DenseModel.train_together(models, data)
     models = [dense_model(random_state=np.random.RandomState(seed)) for seed in (0, 1)]
     for (a, n_epochs), model, part in zip(together, models, data, strict=True):
-        [(b, _)] = DenseModel.retrain_together([model], [part])
+        [(b, _)] = DenseModel.train_together([model], [part])
         assert n_epochs == len(a.loss_curve) == 3
         for first, second in zip(a.network.weights, b.network.weights, strict=True):
             np.testing.assert_array_equal(first, second)
@@ -300,7 +314,7 @@ def test_equal_networks_are_trained_once(monkeypatch):
     monkeypatch.setattr("sklearn_capoz.pruning._dense_model.train", count)
     twins = [dense_model() for _ in range(3)]
     seeded = dense_model(random_state=np.random.RandomState(1))
-    results = DenseModel.retrain_together([*twins, seeded, dense_model()], [data] * 4 + [other])
+    results = DenseModel.train_together([*twins, seeded, dense_model()], [data] * 4 + [other])
     assert seen == [3]  # the twins, another seed, other samples
     for model, n_epochs in results[:3]:
         assert n_epochs == 3
@@ -315,6 +329,6 @@ def test_compensation_needs_a_bias_to_put_the_mean_in():
     model = SkorchModel(net, TrainingSettings(), np.random.RandomState(0))
     samples = Samples(np.ones((6, 4), np.float32), np.zeros(6, int), np.ones(6))
     keep = np.arange(5) > 1
-    assert model.cut(0, keep, None, samples).widths == (3,)
+    assert cut_first(model, keep, None, samples).widths == (3,)
     with pytest.raises(UnsupportedNetworkError, match="needs a bias in the layer"):
-        model.cut(0, keep, "bias", samples)
+        cut_first(model, keep, "bias", samples)

@@ -1,0 +1,84 @@
+"""What the loop and the estimators ask of a network, whatever it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, Self
+
+import numpy as np
+
+from ..criteria import Layer
+from ..networks._groups import UnitGroup
+from ..training import TrainingSettings
+from ..training._samples import PruningData, Samples
+from ._changes import Change
+
+__all__ = ["ModelSize", "PrunableModel", "accuracy"]
+
+
+class ModelSize(NamedTuple):
+    """How large a network is: what it stores, and what a prediction takes."""
+
+    n_parameters: int
+    n_bytes: int
+    n_multiply_adds: int
+
+
+class PrunableModel(Protocol):
+    """A trained network that can be scored, cut and trained further.
+
+    It never changes: a cut, a training or other settings make a new one, and whatever
+    interrupts them leaves the old one whole. That includes its random state, which training
+    draws from a copy of; the trained model goes on with the copy.
+    """
+
+    @property
+    def groups(self) -> tuple[UnitGroup, ...]:
+        """The units that can be cut, from the input on."""
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Units of each group."""
+
+    @property
+    def size(self) -> ModelSize: ...
+
+    @property
+    def settings(self) -> TrainingSettings:
+        """How `train_together` trains it; `max_iter=0` leaves it as it is."""
+
+    @property
+    def loss_curve(self) -> Sequence[float]:
+        """Training loss in each epoch of the last training."""
+
+    def observe(
+        self, samples: Samples, needs: frozenset[str], random_state: np.random.RandomState
+    ) -> dict[str, Layer]:
+        """View every group, by its name: weights, and of the samples what `Criterion.needs`.
+
+        Nothing needed takes no forward pass.
+        """
+
+    def apply(self, change: Change, compensation: str | None, samples: Samples) -> Self:
+        """Return the changed network; those who use the units make up for them by the samples."""
+
+    def logits(self, X: np.ndarray) -> np.ndarray:
+        """Return the outputs before the softmax, or the logarithms of the probabilities."""
+
+    def labels(self, X: np.ndarray) -> np.ndarray:
+        """Class codes."""
+
+    def configured(self, settings: TrainingSettings, teacher: np.ndarray | None) -> Self:
+        """Return the same network with other settings, and logits to learn from."""
+
+    @classmethod
+    def train_together(
+        cls, models: Sequence[Self], data: Sequence[PruningData]
+    ) -> list[tuple[Self, int]]:
+        """Train each by its own settings and on its own data; return them with their epochs."""
+
+
+def accuracy(model: PrunableModel, samples: Samples) -> float:
+    """Weighted share of the samples that the network labels right."""
+    right = model.labels(samples.X) == samples.y
+    return float(np.average(right, weights=samples.weight))

@@ -1,0 +1,101 @@
+"""What each iteration of pruning has left, the table of it, and the choice among them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ._model import PrunableModel
+
+__all__ = ["IterationRecord", "choose_iteration", "history_table"]
+
+
+@dataclass(frozen=True, eq=False)
+class IterationRecord:
+    """One iteration of pruning, 0 is the dense network.
+
+    Parameters
+    ----------
+    iteration : int
+    model : PrunableModel
+        The network after this iteration's retraining.
+    support : tuple of ndarray of bool
+        Per group, which units of the dense network remain.
+    n_pruned : tuple of int
+        Per group, units removed to make this network.
+    accuracy_before, accuracy_after : float
+        On the samples set aside for choosing, before and after retraining. Where
+        an iteration retrains several times, before and after the last of these.
+    n_epochs : int
+        Of this iteration's retraining.
+    seconds : float
+        Scoring, surgery and retraining.
+    importances : tuple of ndarray
+        Per group, the scores of this network's units.
+    thresholds : tuple of float
+        Per group, what the rule made of these scores: units beyond it go in the
+        next iteration. NaN where the rule counts, or is not asked as the schedule
+        says how many units stay.
+    """
+
+    iteration: int
+    model: PrunableModel
+    support: tuple[np.ndarray, ...]
+    n_pruned: tuple[int, ...]
+    accuracy_before: float
+    accuracy_after: float
+    n_epochs: int
+    seconds: float
+    importances: tuple[np.ndarray, ...]
+    thresholds: tuple[float, ...]
+
+
+def choose_iteration(records: Sequence[IterationRecord], keep: str, tolerance: float) -> int:
+    """Index of the iteration to keep.
+
+    Parameters
+    ----------
+    records : sequence of IterationRecord
+    keep : {"last", "best", "smallest"}
+        "best" is the highest accuracy after retraining, "smallest" the fewest
+        parameters within `tolerance` of it; of equal ones the later, which is
+        the smaller network.
+    tolerance : float
+        In accuracy, 0..1.
+    """
+    if keep == "last":
+        return len(records) - 1
+    reached = np.array([record.accuracy_after for record in records])
+    allowed = reached.max() - (tolerance if keep == "smallest" else 0.0)
+    return int(np.flatnonzero(reached >= allowed - 1e-12)[-1])
+
+
+def history_table(records: Sequence[IterationRecord]) -> pd.DataFrame:
+    """Return the records as a table with a row per iteration, all columns plain numbers."""
+    dense, rows = records[0].model, []
+    for record in records:
+        widths, size = record.model.widths, record.model.size
+        row = {
+            "iteration": record.iteration,
+            "n_units": sum(widths),
+            "n_parameters": size.n_parameters,
+            "n_bytes": size.n_bytes,
+            "unit_ratio": sum(dense.widths) / sum(widths),
+            "parameter_ratio": dense.size.n_parameters / size.n_parameters,
+            "bytes_ratio": dense.size.n_bytes / size.n_bytes,
+        }
+        for group, width in enumerate(widths):
+            row[f"n_units_{group}"] = width
+            row[f"n_pruned_{group}"] = record.n_pruned[group]
+            row[f"threshold_{group}"] = record.thresholds[group]
+        row |= {
+            "accuracy_before": record.accuracy_before,
+            "accuracy_after": record.accuracy_after,
+            "n_epochs": record.n_epochs,
+            "seconds": record.seconds,
+        }
+        rows.append(row)
+    return pd.DataFrame(rows)

@@ -1,0 +1,87 @@
+"""Warnings name the user's line, whatever lies between it and the line that warns."""
+
+import sys
+import warnings
+
+import joblib
+import pytest
+
+from sklearn_capoz import _warn
+from sklearn_capoz._warn import warn
+
+
+class Own(UserWarning):
+    """A category, to see that it arrives."""
+
+
+def run_as(filename, source, **names):
+    """Run source as if it stood in a file of that name; return its globals."""
+    scope = {"__name__": "some_module", **names}
+    exec(compile(source, filename, "exec"), scope)
+    return scope
+
+
+def library(function="warn('careful', Own)", folder=_warn._LIBRARIES[0]):
+    """Return a function of the library that calls another, which does as it is told."""
+    source = f"def inner():\n    {function}\ndef outer():\n    inner()\n"
+    return run_as(folder + "deep/_inside.py", source, warn=warn, Own=Own)["outer"]
+
+
+@pytest.mark.parametrize("folder", _warn._LIBRARIES)
+def test_the_users_line_is_named_whatever_library_it_called(folder):
+    outer = library(folder=folder)
+    with pytest.warns(Own, match=r"^careful$") as caught:
+        run_as("/home/user/work.py", "\n\nouter()\n", outer=outer)
+    assert [(w.filename, w.lineno) for w in caught] == [("/home/user/work.py", 3)]
+
+
+def test_a_users_part_between_two_frames_of_the_library_is_named():
+    """The user's criterion asks one of ours: the line is in the criterion."""
+    middle = run_as("own_criterion.py", "def score():\n    outer()\n", outer=library())["score"]
+    outer = library("middle()")
+    outer.__globals__["middle"] = middle
+    with pytest.warns(Own) as caught:
+        run_as("work.py", "outer()", outer=outer)
+    assert [(w.filename, w.lineno) for w in caught] == [("own_criterion.py", 2)]
+
+
+def test_a_cached_call_is_not_the_users_line(tmp_path):
+    cached = joblib.Memory(tmp_path, verbose=0).cache(library(), ignore=[])
+    with pytest.warns(Own) as caught:
+        run_as("work.py", "\ncached()", cached=cached)
+    assert ("work.py", 2) in [(w.filename, w.lineno) for w in caught if w.category is Own]
+
+
+def test_a_folder_that_only_begins_like_the_librarys_is_the_users():
+    name = _warn._LIBRARIES[0].rstrip("/") + "_scripts/work.py"
+    with pytest.warns(Own) as caught:
+        run_as(name, "outer()", outer=library())
+    assert caught[0].filename == name
+
+
+def test_a_line_warns_once_and_another_line_again():
+    source = "for _ in range(3):\n    outer()\nouter()\n"
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        run_as("work.py", source, outer=library())
+    assert [w.lineno for w in caught] == [2, 3]
+
+
+def test_filters_for_the_users_module_hold():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", module="some_module")
+        run_as("work.py", "outer()", outer=library())
+        with pytest.raises(UserWarning, match="careful"):
+            run_as("work.py", "outer()", outer=library(), __name__="another_module")
+
+
+def test_where_no_frame_is_the_users_the_outermost_is_named(monkeypatch):
+    """As in the package's own command, whose outermost frame is the package's."""
+    monkeypatch.setattr(_warn, "_LIBRARIES", ("",))
+    outermost = sys._getframe()
+    while outermost.f_back is not None:
+        outermost = outermost.f_back
+    with pytest.warns(UserWarning, match="careful") as caught:
+        warn("careful")
+    assert caught[0].filename == outermost.f_code.co_filename
