@@ -52,7 +52,7 @@ class DataDependent(nn.Module):
 
     def forward(self, X):
         X = self.first(X)
-        return self.last(X if X.sum() > 0 else -X)
+        return self.last(X if X[0, 0] > 0 else -X)
 
 
 class TwoOutputs(nn.Module):
@@ -99,8 +99,9 @@ def test_a_nested_module():
     assert (first.producer, first.norms, first.activation) == ("body.a", ("norm",), "tanh")
     assert (second.producer, second.norms, second.activation) == ("body.b", (), "logistic")
     assert (first.consumer, second.consumer) == ("body.b", "tail.1.0")
-    assert first.activation_node == "tanh"
-    assert first.consumer_input.startswith("dropout")
+    functions = {link.call: link.function for link in chain.links}
+    assert functions[first.activation_call] == "tanh"
+    assert (functions[first.consumer_call], chain.trace.n_features) == ("linear", 6)
 
 
 @pytest.mark.parametrize(
@@ -128,8 +129,9 @@ def test_two_linear_layers_without_an_activation():
     )
     first, second = chain.hidden
     assert (first.activation, second.activation) == ("identity", "identity")
-    assert first.activation_node == first.consumer_input == "_1"
-    assert second.activation_node == second.consumer_input == "_2"
+    modules = {link.call: link.module for link in chain.links}
+    assert [modules[hidden.activation_call] for hidden in chain.hidden] == ["1", "2"]
+    assert [modules[hidden.consumer_call] for hidden in chain.hidden] == ["2", "3"]
 
 
 @pytest.mark.parametrize("last", [nn.Softmax(dim=1), nn.LogSoftmax(dim=1), nn.Dropout()])
@@ -154,9 +156,9 @@ def test_a_module_is_left_as_it_was_and_no_number_is_drawn():
         (Skip(), "Skip branches at 'relu'; only a chain of Linear"),
         (TwoOutputs(), "TwoOutputs branches at 'relu'"),
         (Shared(), "Shared runs 'first' twice; shared layers cannot be pruned"),
-        (DataDependent(), r"DataDependent cannot be traced"),
+        (DataDependent(), r"DataDependent cannot be traced: bool\(\) looks at the values"),
         (Scaled(), r"Scaled has mul\(\) after its first Linear"),
-        (Gate(), r"Gate has gate\(\) after its first Linear"),
+        (Gate(), r"Gate cannot be pruned: the units of 'first' cannot go, as mul\(\) joins them"),
         (nn.Sequential(nn.Linear(4, 2)), "Sequential holds 1 Linear layers; a network with a hid"),
         (nn.Sequential(nn.ReLU()), "Sequential holds 0 Linear layers"),
         (
@@ -169,16 +171,20 @@ def test_a_module_is_left_as_it_was_and_no_number_is_drawn():
         ),
         (
             nn.Sequential(nn.Linear(4, 3), nn.Softmax(1), nn.Linear(3, 2)),
-            r"Sequential has \['softmax'\] between '0' and '2'",
+            r"the units of '0' cannot go, as softmax\(\) compares them with each other",
         ),
         (
             nn.Sequential(nn.Linear(4, 3), nn.PReLU(3), nn.Linear(3, 2)),
-            "Sequential has PReLU '1' after its first Linear; only Linear",
+            r"PReLU '1' runs prelu\(\) on its units, and it is not known",
         ),
         (
-            nn.Sequential(nn.Conv1d(1, 2, 3), nn.Flatten(), nn.Linear(4, 3), nn.LayerNorm(3),
-                          nn.Linear(3, 2)),
-            "Sequential has LayerNorm '3' after its first Linear",
+            nn.Sequential(nn.Linear(4, 3), nn.LayerNorm(3), nn.Linear(3, 2)),
+            r"LayerNorm '1' runs layer_norm\(\) on its units, and it compares them",
+        ),
+        (
+            nn.Sequential(nn.Unflatten(1, (1, 5)), nn.Conv1d(1, 2, 3), nn.Flatten(),
+                          nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 2)),
+            "Sequential has Conv1d '1'; channels of convolutions cannot be pruned by",
         ),
     ],
 )  # fmt: skip
