@@ -127,6 +127,7 @@ def _links(module: nn.Module, trace: Trace) -> tuple[Operation, ...]:
                 f"{kind} has {what}; channels of convolutions cannot be pruned by an estimator "
                 "yet, only the units of Linear layers."
             )
+        # What happens to the data before is no cut's concern.
         seen_linear = any(link.kind == "linear" for link in links)
         moves = operation.kind == "shape" and operation.keeps_shape
         if seen_linear and not moves and operation.kind in {"other", "shape"}:
@@ -134,7 +135,9 @@ def _links(module: nn.Module, trace: Trace) -> tuple[Operation, ...]:
                 f"{kind} has {what} after its first Linear; only Linear, activation, BatchNorm1d "
                 "and Dropout can be there."
             )
-        if (i < len(operations) - 1 and users.count(i) != 1) or len(operation.inputs) > 1:
+        goes_on = i == len(operations) - 1 or users.count(i) == 1
+        inside = seen_linear or operation.kind == "linear"
+        if inside and not (goes_on and len(operation.inputs) == 1):
             raise UnsupportedNetworkError(
                 f"{kind} branches at {operation.function!r}; only a chain of Linear, activation, "
                 "BatchNorm1d and Dropout can be pruned."

@@ -258,8 +258,9 @@ def _linear(tracer: LabelTracer, call: Call):
     labels = tracer.labels(call.args[0])
     assert labels is not None
     along = labels[..., :1]
-    if labels.any() and (labels == along).all() and labels.shape[-1] > 1:
-        # It mixes the positions of units that lie along another axis.
+    rows = along.reshape(-1) % SAMPLE
+    if (labels == along).all() and (rows != rows[0]).any():
+        # Units lie along another axis; it mixes the positions of each.
         return along.expand(call.value.shape)
     call.kind = "linear"
     tracer.read("in", channel_labels(tracer, call, labels, -1))

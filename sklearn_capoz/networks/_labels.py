@@ -208,7 +208,7 @@ class LabelTracer(TorchFunctionMode):
 
     def _learn(self, value: torch.Tensor, labels: torch.Tensor, position: int) -> None:
         # The tensor is held, or its id could be another's later.
-        self._known[id(value)] = (value, labels, position)
+        self._known[id(value)] = (value, labels.contiguous(), position)
 
     def _enter(self, name: str):
         def enter(part, args):

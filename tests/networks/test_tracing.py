@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.utils import prune
 
 from sklearn_capoz.exceptions import UnsupportedNetworkError
 from sklearn_capoz.networks import trace_chain
@@ -191,3 +192,90 @@ def test_a_module_is_left_as_it_was_and_no_number_is_drawn():
 def test_refusals_name_what_does_not_belong(module, message):
     with pytest.raises(UnsupportedNetworkError, match=message):
         trace_chain(module)
+
+
+def masked(module):
+    prune.l1_unstructured(module[0], "weight", 0.5)
+
+
+MORE_THAN_A_LINEAR = {
+    "mask": (masked, r"Linear '0' has a mask of torch.nn.utils.prune; .*prune.remove\(layer"),
+    "old weight norm": (
+        lambda module: torch.nn.utils.weight_norm(module[0]),
+        r"Linear '0' has a weight_norm; undo it with .*remove_weight_norm\(layer, 'weight'\)",
+    ),
+    "old spectral norm": (
+        lambda module: torch.nn.utils.spectral_norm(module[2]),
+        "Linear '2' has a spectral_norm; undo it with",
+    ),
+    "weight norm": (
+        lambda module: torch.nn.utils.parametrizations.weight_norm(module[0]),
+        "ParametrizedLinear '0' has its weight parametrized; undo it with .*remove_parametrizat",
+    ),
+    "spectral norm": (
+        lambda module: torch.nn.utils.parametrizations.spectral_norm(module[2]),
+        "ParametrizedLinear '2' has its weight parametrized",
+    ),
+    "orthogonal": (
+        lambda module: torch.nn.utils.parametrizations.orthogonal(module[2]),
+        "ParametrizedLinear '2' has its weight parametrized",
+    ),
+    "own forward": (
+        lambda module: module.__setitem__(2, Doubled(3, 2)),
+        "Doubled '2' has a forward of its own, which may use its Linear weights otherwise",
+    ),
+    "shared parameter": (
+        lambda module: setattr(module[2], "bias", module[3].bias),
+        "'2' and '3' share one parameter",
+    ),
+}
+
+
+class Doubled(nn.Linear):
+    def forward(self, X):
+        return F.linear(X, 2 * self.weight, self.bias)
+
+
+@pytest.mark.parametrize("name", MORE_THAN_A_LINEAR)
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_layers_that_are_more_than_they_seem_are_refused_with_a_remedy(name):
+    change, message = MORE_THAN_A_LINEAR[name]
+    module = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2), nn.Linear(2, 2))
+    change(module)
+    if name not in {"own forward"}:
+        module(torch.ones(2, 4))  # after which some of them cannot be copied any more
+    with pytest.raises(UnsupportedNetworkError, match=message):
+        trace_chain(module)
+
+
+def test_a_subclass_of_linear_that_computes_as_linear_is_one():
+    class Named(nn.Linear):
+        """Only its first weights differ."""
+
+        def reset_parameters(self):
+            nn.init.zeros_(self.weight)
+            nn.init.ones_(self.bias)
+
+    chain = trace_chain(nn.Sequential(Named(4, 3), nn.ReLU(), Named(3, 2)))
+    assert chain.hidden[0].producer == "0"
+
+
+def test_what_comes_before_the_first_linear_runs_as_it_is():
+    class Logarithm(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = nn.Linear(8, 3), nn.Linear(3, 2)
+
+        def forward(self, X):
+            X = torch.cat([X, (X + 2).log()], dim=1)
+            return self.last(torch.relu(self.first(X)))
+
+    chain = trace_chain(Logarithm(), n_features=4)
+    assert (chain.trace.n_features, chain.hidden[0].producer) == (4, "first")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_compiled_module_is_refused():
+    script = torch.jit.trace(nn.Linear(2, 2), torch.ones(1, 2))
+    with pytest.raises(UnsupportedNetworkError, match="is compiled, and its layers are out"):
+        trace_chain(nn.Sequential(script, nn.ReLU(), nn.Linear(2, 2)))
