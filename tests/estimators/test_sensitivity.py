@@ -24,9 +24,9 @@ def data():
 
 @pytest.fixture(scope="module")
 def dense(data):
-    return PrunedMLPClassifier((8, 5), n_iterations=0, keep="last", learning_rate_init=0.01, random_state=0).fit(
-        *data
-    )
+    return PrunedMLPClassifier(
+        (8, 5), n_iterations=0, keep="last", learning_rate_init=0.01, random_state=0
+    ).fit(*data)
 
 
 def test_every_layer_alone_and_all_together(data, dense):
