@@ -1,5 +1,6 @@
 """The one door for what scikit-learn keeps private: a release that moves it breaks one file."""
 
+from sklearn.utils._indexing import _safe_indexing as safe_indexing
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads as effective_n_threads
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -21,5 +22,6 @@ __all__ = [
     "check_sample_weight",
     "effective_n_threads",
     "get_feature_names",
+    "safe_indexing",
     "validate_parameter_constraints",
 ]

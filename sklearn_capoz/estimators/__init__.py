@@ -1,15 +1,25 @@
-"""Everything before, as scikit-learn estimators."""
+"""Everything before, as scikit-learn estimators; and how they reach into those of others."""
 
+from ._adapter import Adapter, Description, find_adapter, register_adapter
 from ._classifier import PrunedMLPClassifier
+from ._mlp_adapter import MLPClassifierAdapter
+from ._own_adapter import PrunedMLPAdapter
+from ._path import PruningPath, pruning_path
 from ._pruner import CAPoZPruner
-from ._search import CAPoZPrunerCV, PruningPath, pruning_path
+from ._search import CAPoZPrunerCV
 from ._sensitivity import sensitivity_curve
 
 __all__ = [
+    "Adapter",
     "CAPoZPruner",
     "CAPoZPrunerCV",
+    "Description",
+    "MLPClassifierAdapter",
+    "PrunedMLPAdapter",
     "PrunedMLPClassifier",
     "PruningPath",
+    "find_adapter",
     "pruning_path",
+    "register_adapter",
     "sensitivity_curve",
 ]

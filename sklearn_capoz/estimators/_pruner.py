@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import replace
 
-import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_memory, validate_data
+from sklearn.utils.validation import check_memory
 
 from .._sklearn import HasMethods
-from .._validation import PRUNING_CONSTRAINTS, encode_labels
-from ..exceptions import UnsupportedNetworkError
-from ..networks._predictor import Predictor
-from ..training._samples import make_samples, split_samples
-from ._adapters import check_columns, find_adapter
-from ._convert import as_dense_network
-from ._prediction import NetworkPredictionMixin
-from ._results import PruningResultsMixin, spawn_random_states
+from .._validation import PRUNING_CONSTRAINTS
+from ..networks import DenseNetwork
+from ._adapter import check_columns, find_adapter, find_inner
+from ._fitting import Dense, Plan, choose, learn, learnt_of_the_path, make_plan, prune, train
+from ._kept import KeptNetworkMixin, read_only
+from ._split import Split, split
 
 __all__ = ["CAPoZPruner"]
 
 
-class CAPoZPruner(
-    PruningResultsMixin, NetworkPredictionMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
-):
+class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """Meta-estimator that trains a network classifier and removes its redundant units.
 
     Parameters
     ----------
-    estimator : MLPClassifier, skorch.NeuralNetClassifier or PrunedMLPClassifier
+    estimator : MLPClassifier, skorch.NeuralNetClassifier, PrunedMLPClassifier or another
         What to train and prune. A skorch net's module is a chain of Linear,
         activation, Dropout and BatchNorm1d layers; its `criterion` is
         CrossEntropyLoss where that ends in a Linear, and may be skorch's default,
         NLLLoss, only where a Softmax follows. One that is trained already comes
-        in a :class:`sklearn.frozen.FrozenEstimator`, and stays as it was.
+        in a :class:`sklearn.frozen.FrozenEstimator`, and stays as it was. Another
+        kind needs an adapter: see `sklearn_capoz.estimators.register_adapter`.
     criterion : str or Criterion, default="c-apoz"
         What scores the units, as in :class:`PrunedMLPClassifier`.
     threshold : str or ThresholdRule, default="mean+std"
@@ -45,8 +38,9 @@ class CAPoZPruner(
         Iterations of pruning at most.
     schedule : str or Schedule, default="multi-pass"
         When to score, cut and retrain.
-    keep : {"last", "best", "smallest"}, default="last"
-        Which iteration's network to keep.
+    keep : {"best", "smallest", "last"}, default="best"
+        Which iteration's network to keep; "best" and "smallest" then train it on
+        all samples, as in :class:`PrunedMLPClassifier`.
     tolerance : float, default=0.0
         Accuracy (0..1) that `keep="smallest"` may give up.
     min_units : int, default=1
@@ -76,7 +70,8 @@ class CAPoZPruner(
     estimator_ : estimator
         The pruned one, of the same class as `estimator`: an MLPClassifier has
         smaller `coefs_` and needs this package no longer. It knows the names of
-        the features, where X had any, unless it is a skorch net.
+        the features, where X had any, unless it is a skorch net. Each time it is
+        asked for it is a copy: `partial_fit` moves that copy and not the pruner.
     classes_ : ndarray of shape (n_classes,)
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -121,7 +116,7 @@ class CAPoZPruner(
     """
 
     _parameter_constraints = {
-        "estimator": "no_validation",  # `find_adapter` says more
+        "estimator": "no_validation",  # `find_inner` says more
         **PRUNING_CONSTRAINTS,
         "memory": [str, HasMethods("cache"), None],
     }
@@ -134,7 +129,7 @@ class CAPoZPruner(
         threshold="mean+std",
         n_iterations=5,
         schedule="multi-pass",
-        keep="last",
+        keep="best",
         tolerance=0.0,
         min_units=1,
         validation_fraction=0.2,
@@ -165,7 +160,7 @@ class CAPoZPruner(
         self.verbose = verbose
         self.random_state = random_state
 
-    def fit(self, X, y, X_val=None, y_val=None, sample_weight=None):
+    def fit(self, X, y, X_val=None, y_val=None, sample_weight=None, groups=None):
         """Train a clone of the estimator, unless it is frozen, and prune it.
 
         Parameters
@@ -179,78 +174,93 @@ class CAPoZPruner(
             the iteration on. By default a stratified `validation_fraction` of X.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights in the loss and in the scores.
+        groups : array-like of shape (n_samples,), default=None
+            Samples of one group, such as the spectra of one rock, stay together:
+            all are trained on, or scored on, or chosen on. Not used with `X_val`.
 
         Returns
         -------
         self : CAPoZPruner
         """
-        return self._fit(X, y, X_val, y_val, sample_weight)
+        plan = self._plan()
+        samples = self._split(plan, X, y, X_val, y_val, sample_weight, groups)
+        dense = self._train(plan, samples)
+        records = prune(self, plan, samples, dense)
+        return self._keep(plan, samples, dense, records)
 
-    def _prepare(self, *args, **kwargs):
-        job, fitted = super()._prepare(*args, **kwargs)
-        memory = None if self.memory is None else check_memory(self.memory)
-        return replace(job, memory=memory), fitted
+    @property
+    def estimator_(self):
+        """The pruned estimator, a copy of its own."""
+        kept = self._kept
+        return find_adapter(kept).copy(kept)
 
-    def _check_parameters(self):
+    @property
+    def _network(self) -> DenseNetwork:
+        kept = self._kept
+        return read_only(find_adapter(kept).network(kept))
+
+    def _plan(self) -> Plan:
         self._validate_params()
+        memory = None if self.memory is None else check_memory(self.memory)
+        inner = find_inner(self.estimator)
+        pruning = make_plan(self, inner.description.widths)
+        return Plan(pruning, inner.description.is_arrays, inner, memory)
 
-    def _dense_widths(self):
-        adapter, estimator, _ = find_adapter(self.estimator)
-        return adapter.widths(estimator)
+    def _split(
+        self, plan: Plan, X, y, X_val=None, y_val=None, sample_weight=None, groups=None
+    ) -> Split:
+        adapter, estimator = plan.inner.adapter, plan.inner.estimator
+        known, n_features = plan.inner.description.classes, plan.inner.description.n_features
+        found = split(self, X, y, X_val, y_val, sample_weight, groups, classes=known)
+        if plan.inner.is_frozen:
+            check_columns(estimator, X, n_features)
+        return replace(found, data=adapter.weigh(estimator, found.data, found.classes))
 
-    def _keeps_arrays(self):
-        adapter, estimator, _ = find_adapter(self.estimator)
-        return adapter.keeps_arrays(estimator)
+    def _train(self, plan: Plan, samples: Split, network_only: bool = False) -> Dense:
+        """Train the dense network, or take the one that came.
 
-    def _check_columns(self, X) -> None:
-        """Raise where X has other columns than a frozen estimator was trained with."""
-        adapter, estimator, frozen = find_adapter(self.estimator)
-        if frozen:
-            check_columns(estimator, X, adapter.n_features(estimator))
+        With `network_only` the estimator around it may be None, where that lets the
+        network be trained sooner, to the same weights up to rounding.
+        """
+        adapter, estimator = plan.inner.adapter, plan.inner.estimator
+        work = (estimator, samples.data, samples.classes, samples.training_random)
 
-    def _split(self, X, y, X_val, y_val, sample_weight):
-        adapter, estimator, frozen = find_adapter(self.estimator)
-        split_random, training_random, scoring_random = spawn_random_states(
-            check_random_state(self.random_state), 3
-        )
-        checked, y = validate_data(self, X, y, dtype=(np.float64, np.float32))
-        self._check_columns(X)
-        check_classification_targets(y)
-        samples = make_samples(checked, y, sample_weight)
-        self.classes_ = adapter.classes(estimator) if frozen else np.unique(samples.y)
-        samples = replace(samples, y=encode_labels(samples.y, self.classes_, "y"))
-        validation = self._check_validation(X_val, y_val)
-        data = split_samples(samples, validation, self.validation_fraction, split_random)
-        data = adapter.weigh(estimator, data, self.classes_)
-        return data, training_random, scoring_random
+        def first_training():
+            if plan.inner.is_frozen:
+                fitted, random_state = adapter.copy(estimator), samples.training_random
+            else:
+                short = network_only and plan.memory is None and adapter.train_network(*work)
+                if short:
+                    return *short, None
+                # None is no place to look things up: check_memory makes of it one that calls.
+                fitted, random_state = check_memory(plan.memory).cache(_fit)(adapter, *work)
+            n_epochs = adapter.describe(fitted).n_epochs
+            return adapter.model(fitted, random_state), n_epochs, fitted
 
-    def _train(self, data, random_state, network_only):
-        adapter, estimator, frozen = find_adapter(self.estimator)
-        if frozen:
-            fitted = deepcopy(estimator)
-        elif network_only and self.memory is None and adapter.has_short_cut(estimator):
-            return *adapter.train_network(estimator, data, self.classes_, random_state), None
+        return train(self, samples, first_training)
+
+    def _keep(
+        self, plan: Plan, samples: Split, dense: Dense, records, iteration: int | None = None
+    ):
+        """Set what is learnt; with the network of one iteration, or as `keep` says."""
+        if iteration is None:
+            iteration, model = choose(self, plan, samples, dense, records)
         else:
-            fitted, random_state = check_memory(self.memory).cache(_fit)(
-                adapter, estimator, data, self.classes_, random_state
-            )
-        return adapter.model(fitted, random_state), adapter.n_epochs(fitted), fitted
+            model = records[iteration].model
+        adapter = plan.inner.adapter
+        kept = adapter.with_model(dense.fitted, model)
+        if "feature_names_in_" in samples.columns:
+            adapter.name_features(kept, samples.columns["feature_names_in_"])
+        learnt = learnt_of_the_path(plan, samples, records, iteration)
+        return learn(self, learnt | {"_kept": kept, "_predictor": adapter.predictor(kept)})
 
-    def _store_model(self, model, fitted) -> None:
-        adapter = find_adapter(fitted)[0]
-        self.estimator_ = adapter.with_model(fitted, model)
-        if hasattr(self, "feature_names_in_"):
-            adapter.name_features(self.estimator_, self.feature_names_in_)
-        self._predictor = self._make_predictor()
-
-    def _make_predictor(self):
-        """Compile the pruned network, or run it as it is where an activation has no such form."""
-        try:
-            return Predictor(as_dense_network(self.estimator_))
-        except UnsupportedNetworkError:
-            from ..pruning._skorch_model import SkorchPredictor
-
-            return SkorchPredictor(self.estimator_)
+    def __setstate__(self, state: dict) -> None:
+        if "estimator_" in state:  # a file of version 0.1.0
+            state["_kept"] = state.pop("estimator_")
+        if "_kept" in state:
+            kept = state["_kept"]
+            state["_predictor"] = find_adapter(kept).predictor(kept)
+        super().__setstate__(state)
 
 
 def _fit(adapter, estimator, data, classes, random_state):

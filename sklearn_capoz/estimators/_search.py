@@ -1,98 +1,48 @@
-"""The whole path at once: every iteration's model, and which one cross-validation picks."""
+"""CAPoZPrunerCV: which criterion, rule and number of iterations cross-validation picks."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from copy import copy
-from dataclasses import dataclass
 from itertools import product
 from numbers import Integral, Real
 from time import perf_counter
-from typing import Any
 
 import numpy as np
-import pandas as pd
-from joblib import effective_n_jobs
-from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
-from sklearn.metrics import check_scoring
 from sklearn.model_selection import check_cv
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import (
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
 
 from .._sklearn import Interval, InvalidParameterError, StrOptions, check_sample_weight
 from ..criteria import check_criterion
-from ..pruning import choose_iteration, prune_together
+from ..pruning import prune_together
 from ..thresholds import check_threshold
-from ._classifier import PrunedMLPClassifier
-from ._pruner import CAPoZPruner
-from ._search_folds import Fold, Scoring, score_paths, train_fold
+from ._adapter import check_columns
+from ._fitting import Dense, job_of, learn
+
+# PruningPath and pruning_path: where files of version 0.1.0 look for them.
+from ._path import PruningPath, as_pruner, pruning_path
+from ._search_folds import make_fold
+from ._search_results import choose_candidate, tabulate
+from ._search_scoring import Scoring, make_scoring
+from ._search_walk import walk_all
+from ._split import shell_of
 
 __all__ = ["CAPoZPrunerCV", "PruningPath", "pruning_path"]
 
 
-#: So many that the last ones to end leave the other processes without work for a short time only.
-_TASKS_PER_PROCESS = 6
-
-
-@dataclass(frozen=True, eq=False)
-class PruningPath:
-    """Every iteration of one pruning run.
-
-    Parameters
-    ----------
-    history : DataFrame
-        A row per iteration, as `history_` of the estimators.
-    estimators : list of estimator
-        Fitted; one per iteration, from the dense network on.
-    best_iteration : int
-        The one that the estimator's `keep` and `tolerance` choose.
-    """
-
-    history: pd.DataFrame
-    estimators: list
-    best_iteration: int
-
-
-def pruning_path(estimator, X, y, X_val=None, y_val=None, *, sample_weight=None) -> PruningPath:
-    """Fit an estimator once and return the model of every iteration.
-
-    Iterations 1 to T are prefixes of one run, so that T + 1 models cost no more
-    than the last of them. An interrupt (Ctrl-C) of the pruning ends the path with
-    the iterations that are done, and a warning.
-
-    Parameters
-    ----------
-    estimator : PrunedMLPClassifier, CAPoZPruner or what CAPoZPruner takes
-        Not changed. Its `n_iterations` is the length of the path.
-    X : array-like of shape (n_samples, n_features)
-    y : array-like of shape (n_samples,)
-    X_val, y_val, sample_weight : array-like, default=None
-        As in `PrunedMLPClassifier.fit`.
-
-    Returns
-    -------
-    path : PruningPath
-
-    Examples
-    --------
-    >>> from sklearn.datasets import make_classification
-    >>> from sklearn_capoz import PrunedMLPClassifier, pruning_path
-    >>> X, y = make_classification(n_samples=300, random_state=0)
-    >>> model = PrunedMLPClassifier((10,), threshold="fraction", n_iterations=3, random_state=0)
-    >>> path = pruning_path(model, X, y)
-    >>> len(path.estimators), path.estimators[0].network_.widths
-    (4, (10,))
-    """
-    pruner = _as_pruner(estimator)
-    job, fitted = pruner._prepare(X, y, X_val, y_val, sample_weight)
-    records = pruner._walk(job)
-    estimators = [copy(pruner)._store(records, i, fitted) for i in range(len(records))]
-    best = choose_iteration(records, pruner.keep, pruner.tolerance)
-    return PruningPath(estimators[0].history_, estimators, best)
+#: What an earlier fit may have learnt and a new one, without a refit, does not.
+_FORGOTTEN = {
+    *("best_estimator_", "best_index_", "best_params_", "best_score_", "classes_"),
+    *("refit_time_", "feature_names_in_", "n_features_in_"),
+}
 
 
 class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
@@ -107,18 +57,22 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    estimator : PrunedMLPClassifier, CAPoZPruner or what CAPoZPruner takes
-        With the settings of training and pruning that are not searched.
+    estimator : PrunedMLPClassifier, CAPoZPruner or what CAPoZPruner takes, or a Pipeline
+        With the settings of training and pruning that are not searched. Of a
+        Pipeline it is the last step; the steps before it are fitted in each fold,
+        on its training part alone.
     criteria : sequence of str or Criterion, default=("c-apoz",)
     thresholds : sequence of str or ThresholdRule, default=("mean+std",)
     max_iterations : int, default=7
         Candidates have 0 to `max_iterations` iterations; 0 is the dense network.
     cv : int, cross-validation generator or iterable, default=None
         As in GridSearchCV.
-    scoring : str or callable, default=None
-        As in GridSearchCV; None is accuracy.
-    refit : bool, default=True
-        Fit the chosen candidate on all samples.
+    scoring : str, callable, list, tuple or dict, default=None
+        As in GridSearchCV; None is accuracy. A callable is called with the fitted
+        last step of a Pipeline, and samples that have gone through those before.
+    refit : bool or str, default=True
+        Fit the chosen candidate on all samples. With several scorers it is the
+        name of the one to choose by, or False.
     keep : {"best", "smallest", "one-standard-error"}, default="best"
         The highest mean score; or the fewest parameters within `tolerance` of
         it, or within the standard error of its mean.
@@ -128,19 +82,23 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Dense networks, and then parts of the paths, to work on at the same time.
     verbose : int, default=0
         Passed on to joblib.
+    error_score : "raise" or float, default=nan
+        The score of a candidate that fails in a fold, which a FitFailedWarning
+        names; "raise" ends the search with the error.
 
     Attributes
     ----------
     cv_results_ : dict of ndarray
         As in GridSearchCV, a row per candidate; and `mean_n_units`,
-        `mean_n_parameters` over the folds.
+        `mean_n_parameters` over the folds. A score that is not finite ranks last.
     best_index_ : int
     best_params_ : dict
         criterion, threshold and n_iterations.
     best_score_ : float
     best_estimator_ : estimator
-        The pruner of `best_params_`, fitted on all samples.
-    scorer_ : callable
+        The pruner of `best_params_`, fitted on all samples; in its Pipeline, if it
+        came in one.
+    scorer_ : callable or dict of callable
     n_splits_ : int
     refit_time_ : float
         Seconds, those of the dense network's training included.
@@ -157,8 +115,8 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     With `sample_weight`, GridSearchCV of recent scikit-learn weighs the scores of
     the folds too; this search weighs training alone.
 
-    An interrupt (Ctrl-C) ends the search with a KeyboardInterrupt, and nothing is
-    stored. Training that scikit-learn or skorch does itself ends early instead,
+    A search that is interrupted (Ctrl-C) or fails sets nothing: what an earlier one
+    has found stays. Training that scikit-learn or skorch does itself ends early instead,
     as in GridSearchCV, and the search goes on with the network at hand.
 
     Examples
@@ -178,12 +136,13 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         "thresholds": ["array-like"],
         "max_iterations": [Interval(Integral, 0, None, closed="left")],
         "cv": ["cv_object"],
-        "scoring": [str, callable, None],
-        "refit": ["boolean"],
+        "scoring": [str, callable, list, tuple, dict, None],
+        "refit": ["boolean", str],
         "keep": [StrOptions({"best", "smallest", "one-standard-error"})],
         "tolerance": [Interval(Real, 0, None, closed="left")],
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],
+        "error_score": [StrOptions({"raise"}), Real],
     }
 
     def __init__(
@@ -200,6 +159,7 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         tolerance=0.0,
         n_jobs=None,
         verbose=0,
+        error_score=np.nan,
     ):
         self.estimator = estimator
         self.criteria = criteria
@@ -212,6 +172,7 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.tolerance = tolerance
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.error_score = error_score
 
     def fit(self, X, y, groups=None, sample_weight=None):
         """Walk all paths in all folds, choose a candidate and fit it on all samples.
@@ -221,8 +182,9 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         X : array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,)
         groups : array-like of shape (n_samples,), default=None
-            For splitters that keep groups together, such as the physical
-            samples of a spectral library.
+            Which samples belong together, such as the spectra of one rock: for
+            splitters that keep groups together, and for the split that each fit
+            makes of its training samples.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights in training; scores of the folds are not weighted.
 
@@ -231,118 +193,103 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self : CAPoZPrunerCV
         """
         self._validate_params()
+        steps, pruner = self._take_apart()
         parts = list(product(_candidates(self, "criteria"), _candidates(self, "thresholds")))
         plans = [(check_criterion(c), check_threshold(t)) for c, t in parts]
-        pruner = _as_pruner(self.estimator).set_params(
+        scoring = make_scoring(pruner, self.scoring, self.refit, self.error_score)
+        plan = pruner._plan()  # what is wrong with the parameters is no matter of a fold
+        samples, columns = self._check(X, y, groups, sample_weight, steps, plan)
+        cv = check_cv(self.cv, samples[1], classifier=True)
+        splits = list(cv.split(*samples[:2], samples[3]))
+        folds = [make_fold(steps, *samples, train, test) for train, test in splits]
+        whole = (X, samples[1], None, None, *samples[2:])  # X as it came, with column names
+        if steps is not None and self.refit:
+            steps = clone(steps)
+            whole = (steps.fit_transform(X, samples[1]), *whole[1:])
+        table, dense = walk_all(
+            pruner,
+            folds,
+            whole if self.refit else None,
+            plans,
+            scoring,
+            travels=plan.is_arrays,
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
+        )
+        learnt = columns | self._results(parts, table, scoring)
+        if self.refit:
+            learnt |= self._refit(pruner, steps, whole, dense, learnt["best_params_"])
+        return learn(self, learnt, _FORGOTTEN)
+
+    def _take_apart(self) -> tuple[Pipeline | None, BaseEstimator]:
+        """Return the steps before the pruner, and the pruner with what the search sets."""
+        steps, last = None, self.estimator
+        if isinstance(last, Pipeline):
+            steps, last = last[:-1], last.steps[-1][1]
+        pruner = as_pruner(last).set_params(
             n_iterations=self.max_iterations, keep="last", verbose=False
         )
         if pruner.random_state is None:  # every part of the search must see the same splits
             pruner.set_params(random_state=check_random_state(None).randint(2**31 - 1))
-        checked, labels = validate_data(self, X, y, dtype=(np.float64, np.float32))
-        check_classification_targets(labels)
-        if isinstance(pruner, CAPoZPruner):
-            pruner._check_columns(X)  # the folds' arrays have no names
-        weight = None
+        return (steps if steps is None or len(steps) else None), pruner
+
+    def _check(self, X, y, groups, sample_weight, steps, plan) -> tuple[tuple, dict]:
+        """Check X, y, weights and groups; return them and what is learnt of X."""
+        shell = shell_of(self)
+        if steps is None:
+            X_checked, y = validate_data(shell, X, y, dtype=(np.float64, np.float32))
+            if plan.inner is not None and plan.inner.is_frozen:  # the folds' arrays have no names
+                check_columns(plan.inner.estimator, X, plan.inner.description.n_features)
+        else:  # the first step says what X may be
+            X_checked, y = X, column_or_1d(y, warn=True)
+            validate_data(shell, X, skip_check_array=True)
+        check_classification_targets(y)
+        check_consistent_length(X_checked, y, groups)
         if sample_weight is not None:
-            weight = check_sample_weight(sample_weight, checked)
-        self.scorer_ = check_scoring(pruner, self.scoring)
-        cv = check_cv(self.cv, labels, classifier=True)
-        splits = cv.split(checked, labels, groups)
-        folds = [Fold(checked, labels, weight, train, test) for train, test in splits]
-        self.n_splits_ = len(folds)
-        tables, dense = self._walk_all(pruner, folds, plans)
-        self._store_results(parts, tables)
-        if self.refit:
-            start = perf_counter()
-            best = clone(pruner).set_params(**self.best_params_)
-            training = (X, labels, None, None, sample_weight)  # X as it came, with column names
-            seconds_before = 0.0
-            if dense is None:
-                job, fitted = best._prepare(*training)
-            else:
-                job, fitted = best._take_up(dense[0], *training), dense[1]
-                seconds_before = job.dense_seconds
-            [records] = prune_together([job], keep_interrupted=False)
-            self.best_estimator_ = best._store(records, len(records) - 1, fitted)
-            self.refit_time_ = seconds_before + perf_counter() - start
-            self.classes_ = best.classes_
-        return self
+            sample_weight = check_sample_weight(sample_weight, np.empty((len(y), 1)))
+        groups = None if groups is None else column_or_1d(groups)
+        names = ("n_features_in_", "feature_names_in_")
+        columns = {name: vars(shell)[name] for name in names if name in vars(shell)}
+        return (X_checked, y, sample_weight, groups), columns
 
-    def _walk_all(
-        self, pruner, folds: Sequence[Fold], plans: Sequence[tuple]
-    ) -> tuple[list[np.ndarray], tuple | None]:
-        """Train the dense network of every fold, then walk all paths.
-
-        Returns what `score_paths` gives for each fold; and for the refit, whose
-        dense network is trained beside the paths, what `train_fold` gives. A
-        network that may not survive the way between processes is trained where
-        it is needed, and None stands for it.
-        """
-        travels = pruner._keeps_arrays()
-        scoring = Scoring(self.scorer_, self._predictions_only)
-        n_slices, n_jobs = 1, effective_n_jobs(self.n_jobs)
-        if travels and n_jobs > 1:
-            # The paths of a fold are retrained side by side; but no process is to be without work.
-            n_slices = min(len(plans), math.ceil(_TASKS_PER_PROCESS * n_jobs / len(folds)))
-        # Not in a row, so that criteria meet: where they agree, a network is retrained once.
-        slices = [plans[i::n_slices] for i in range(n_slices)]
-        # Each task is long enough to be sent on its own.
-        with Parallel(n_jobs=self.n_jobs, verbose=self.verbose, batch_size=1) as parallel:
-            dense = [None] * len(folds)
-            if travels:
-                network_only = scoring.predictions_only
-                dense = parallel(delayed(train_fold)(pruner, fold, network_only) for fold in folds)
-            tasks = [
-                delayed(score_paths)(pruner, fold, network, part, scoring)
-                for fold, network in zip(folds, dense, strict=True)
-                for part in slices
-            ]
-            beside = self.refit and travels
-            if beside:
-                tasks.insert(0, delayed(train_fold)(pruner, folds[0].whole, False))
-            tables = parallel(tasks)
-        dense_whole = tables.pop(0) if beside else None
-        starts = range(0, len(tables), n_slices)
-        return [_interleave(tables[start : start + n_slices]) for start in starts], dense_whole
-
-    @property
-    def _predictions_only(self) -> bool:
-        """Whether scoring sees predictions only; the user's own may look at the estimator."""
-        return self.scoring is None or isinstance(self.scoring, str)
-
-    def _store_results(self, parts: Sequence[tuple], folds: Sequence[np.ndarray]) -> None:
-        """Tabulate what the folds give, an array (part, iteration, column) each."""
+    def _results(self, parts: Sequence[tuple], table: np.ndarray, scoring: Scoring) -> dict:
+        """Tabulate what the folds give, and choose."""
         params = [
             {"criterion": criterion, "threshold": threshold, "n_iterations": iteration}
             for criterion, threshold in parts
             for iteration in range(self.max_iterations + 1)
         ]
-        table = np.stack([fold.reshape(len(params), -1) for fold in folds])
-        scores = table[..., 0]
-        results: dict[str, Any] = {"params": params}
-        for name in ("criterion", "threshold", "n_iterations"):
-            column = np.empty(len(params), dtype=object)
-            column[:] = [p[name] for p in params]
-            results[f"param_{name}"] = np.ma.MaskedArray(column, mask=False)
-        results |= {f"split{i}_test_score": row for i, row in enumerate(scores)}
-        results["mean_test_score"] = scores.mean(axis=0)
-        results["std_test_score"] = scores.std(axis=0)
-        results["rank_test_score"] = rankdata(-scores.mean(axis=0), method="min").astype(np.int32)
-        results["mean_n_units"], results["mean_n_parameters"] = table[..., 1:].mean(axis=0).T
-        self.cv_results_ = results
-        self.best_index_ = self._choose(scores, results["mean_n_parameters"])
-        self.best_params_ = params[self.best_index_]
-        self.best_score_ = results["mean_test_score"][self.best_index_]
+        n_folds, names = len(table), list(scoring.scorers)
+        results = tabulate(params, table.reshape(n_folds, len(params), -1), names)
+        learnt = {
+            "cv_results_": results,
+            "n_splits_": n_folds,
+            "scorer_": scoring.scorers["score"] if names == ["score"] else scoring.scorers,
+        }
+        by = names[0] if len(names) == 1 else self.refit
+        if by is False:
+            return learnt  # nothing says by which score to choose
+        scores = np.stack([results[f"split{i}_test_{by}"] for i in range(n_folds)])
+        best = choose_candidate(scores, results["mean_n_parameters"], self.keep, self.tolerance)
+        return learnt | {
+            "best_index_": best,
+            "best_params_": params[best],
+            "best_score_": results[f"mean_test_{by}"][best],
+        }
 
-    def _choose(self, scores: np.ndarray, sizes: np.ndarray) -> int:
-        """Index of the smallest candidate among those that score well enough."""
-        mean = scores.mean(axis=0)
-        allowed = {"best": 0.0, "smallest": self.tolerance}.get(self.keep)
-        if allowed is None:
-            spread = scores[:, mean.argmax()].std(ddof=1) if len(scores) > 1 else 0.0
-            allowed = spread / np.sqrt(len(scores))
-        good = np.flatnonzero(mean >= mean.max() - allowed - 1e-12)
-        return int(good[np.lexsort((-mean[good], sizes[good]))[0]])
+    def _refit(self, pruner, steps, whole: tuple, dense: Dense | None, params: dict) -> dict:
+        """Fit the chosen candidate on all samples; its dense network may be trained already."""
+        start, seconds = perf_counter(), 0.0 if dense is None else dense.seconds
+        best = clone(pruner).set_params(**params)
+        plan = best._plan()
+        samples = best._split(plan, *whole)
+        dense = dense or best._train(plan, samples)
+        [records] = prune_together([job_of(plan, samples, dense)], keep_interrupted=False)
+        best._keep(plan, samples, dense, records, len(records) - 1)
+        learnt = {"refit_time_": seconds + perf_counter() - start, "classes_": best.classes_}
+        if steps is not None:
+            best = Pipeline([*steps.steps, (self.estimator.steps[-1][0], best)])
+        return learnt | {"best_estimator_": best}
 
     def predict(self, X):
         """Predict labels with the chosen candidate.
@@ -374,9 +321,24 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         """Logarithm of `predict_proba`."""
         return self._chosen(X).predict_log_proba(X)
 
-    def score(self, X, y):
-        """Score the chosen candidate by `scoring`."""
-        return self.scorer_(self._chosen(X), X, y)
+    def score(self, X, y, sample_weight=None):
+        """Score the chosen candidate by `scoring`, with several by the one that chose it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,)
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights in the score.
+
+        Returns
+        -------
+        score : float
+        """
+        chosen = self._chosen(X)
+        scorer = self.scorer_[self.refit] if isinstance(self.scorer_, dict) else self.scorer_
+        weight = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return scorer(chosen, X, y, **weight)
 
     def _chosen(self, X):
         check_is_fitted(self, "best_estimator_")
@@ -389,18 +351,3 @@ def _candidates(search: CAPoZPrunerCV, parameter: str) -> list:
     if not parts:
         raise InvalidParameterError(f"{parameter} must hold at least one candidate, got none.")
     return [str(part) if isinstance(part, str) else part for part in parts]
-
-
-def _interleave(slices: Sequence[np.ndarray]) -> np.ndarray:
-    """Join what was dealt out as `plans[i::n]`."""
-    table = np.empty((sum(map(len, slices)), *slices[0].shape[1:]))
-    for i, part in enumerate(slices):
-        table[i :: len(slices)] = part
-    return table
-
-
-def _as_pruner(estimator):
-    """Clone a pruner, or put a CAPoZPruner around what it takes."""
-    if isinstance(estimator, CAPoZPruner | PrunedMLPClassifier):
-        return clone(estimator)
-    return CAPoZPruner(clone(estimator))

@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.pipeline import Pipeline
 
-from ..exceptions import PruningStalledWarning, SmallDataWarning
+from .._sklearn import InvalidParameterError, safe_indexing
+from ..exceptions import PruningStalledWarning, SmallDataWarning, UnsupportedNetworkError
 from ..networks import DenseNetwork
 from ..networks._predictor import Predictor
-from ..pruning import PruningJob, prune_together
+from ..pruning import prune_together
 from ..pruning._dense_model import DenseModel
+from ._fitting import Dense, job_of
 from ._prediction import NetworkPredictionMixin
+from ._search_scoring import Scoring
 
-__all__ = ["Fold", "Scoring", "score_paths", "train_fold"]
+__all__ = ["Fold", "make_fold", "score_paths", "train_fold"]
 
-
-@dataclass(frozen=True, eq=False)
-class Scoring:
-    """What rates a candidate: called with an estimator, X and y.
-
-    `predictions_only` says that it asks the estimator for nothing but predictions, so that a
-    bare network will do.
-    """
-
-    scorer: Callable
-    predictions_only: bool
+#: What is no matter of a fold, but of the search: it ends it, whatever `error_score` says.
+_OF_THE_SEARCH = (InvalidParameterError, UnsupportedNetworkError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,19 +34,17 @@ class Fold:
     X: np.ndarray
     y: np.ndarray
     weight: np.ndarray | None
+    groups: np.ndarray | None
     train: np.ndarray
     test: np.ndarray
 
     @property
-    def whole(self) -> Fold:
-        """All samples to train on, none to score."""
-        return replace(self, train=np.arange(len(self.y)), test=np.empty(0, dtype=int))
-
-    @property
     def training(self) -> tuple:
         """What the estimators' `fit` takes."""
-        weight = None if self.weight is None else self.weight[self.train]
-        return self.X[self.train], self.y[self.train], None, None, weight
+        weight, groups = (
+            None if values is None else values[self.train] for values in (self.weight, self.groups)
+        )
+        return self.X[self.train], self.y[self.train], None, None, weight, groups
 
 
 class _ScoredNetwork(NetworkPredictionMixin, ClassifierMixin, BaseEstimator):
@@ -75,50 +68,113 @@ class _ScoredNetwork(NetworkPredictionMixin, ClassifierMixin, BaseEstimator):
         return float(np.mean(self.predict(X) == y))
 
 
-def train_fold(pruner, fold: Fold, network_only: bool) -> tuple[PruningJob, object]:
-    """Train the dense network of a fold; the samples do not come back with it."""
-    job, fitted = clone(pruner)._prepare(*fold.training, network_only=network_only)
-    return replace(job, data=None), fitted
+def make_fold(steps: Pipeline | None, X, y, weight, groups, train, test) -> Fold:
+    """Take the samples of one split; the steps before the pruner are fitted on its training part.
+
+    The steps of a Pipeline see no sample that the fold is scored on.
+    """
+    if steps is None:
+        return Fold(X, y, weight, groups, train, test)
+    steps = clone(steps)
+    fitted = np.asarray(steps.fit_transform(safe_indexing(X, train), y[train]))
+    rows = np.r_[train, test]
+    return Fold(
+        np.concatenate([fitted, np.asarray(steps.transform(safe_indexing(X, test)))]),
+        y[rows],
+        None if weight is None else weight[rows],
+        None if groups is None else groups[rows],
+        np.arange(len(train)),
+        np.arange(len(train), len(rows)),
+    )
+
+
+def train_fold(pruner, training: tuple, scoring: Scoring) -> Dense | str:
+    """Train a dense network; what went wrong comes back as text."""
+    pruner = clone(pruner)
+    try:
+        plan = pruner._plan()
+        samples = pruner._split(plan, *training)
+        return pruner._train(plan, samples, network_only=scoring.predictions_only)
+    except _OF_THE_SEARCH:
+        raise
+    except Exception:
+        return scoring.failure()
 
 
 def score_paths(
-    pruner,
-    fold: Fold,
-    dense: tuple[PruningJob, object] | None,
-    plans: Sequence[tuple],
-    scoring: Scoring,
-) -> np.ndarray:
-    """Prune the dense network of a fold by every criterion and rule of `plans`.
+    pruner, fold: Fold, dense: Dense | str | None, criteria_and_rules: Sequence, scoring: Scoring
+) -> tuple[np.ndarray, list[str]]:
+    """Prune the dense network of a fold by every criterion and rule.
 
-    `dense` is what `train_fold` gives; None trains it here. Returns scores,
-    units and parameters as an array (plan, iteration, 3). An interrupt goes on to
-    the caller: a path that was cut off would pass for one that has stalled.
+    `dense` is what `train_fold` gives; None trains it here. Returns an array
+    (plan, iteration, column), with the columns units, parameters and then the scores;
+    and what went wrong. An interrupt goes on to the caller: a path that was cut off
+    would pass for one that has stalled.
     """
+    if dense is None:
+        dense = train_fold(pruner, fold.training, scoring)
+    n_columns = 2 + len(scoring.scorers)
+    table = np.full((len(criteria_and_rules), pruner.n_iterations + 1, n_columns), np.nan)
+    if isinstance(dense, str):
+        table[..., 2:] = scoring.error_score
+        return table, [dense]
     pruner = clone(pruner)
-    job, fitted = dense or train_fold(pruner, fold, scoring.predictions_only)
+    plan = pruner._plan()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SmallDataWarning)  # the training has given it
-        job = pruner._take_up(job, *fold.training)
-    jobs = [
-        replace(job, plan=replace(job.plan, criterion=criterion, threshold=threshold))
-        for criterion, threshold in plans
-    ]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", PruningStalledWarning)  # the table shows it
-        paths = prune_together(jobs, keep_interrupted=False)
+        samples = pruner._split(plan, *fold.training)
+    walk = _Walk(pruner, plan, samples, dense, scoring)
+    paths, failures = walk.all_paths(criteria_and_rules)
     X, y = fold.X[fold.test], fold.y[fold.test]
-    table = np.empty((len(plans), job.plan.n_iterations + 1, 3))
     for records, rows in zip(paths, table, strict=True):
+        if records is None:
+            rows[:, 2:] = scoring.error_score
+            continue
         for iteration, record in enumerate(records):
-            model = record.model
-            if scoring.predictions_only and isinstance(model, DenseModel):
-                estimator = _ScoredNetwork(model.network, pruner.classes_)
-            else:
-                estimator = copy(pruner)._store(records, iteration, fitted)
+            scores, failure = scoring.rate(walk.estimator(records, iteration), X, y)
+            failures += [] if failure is None else [failure]
             # A path that has stalled stays what it is.
-            rows[iteration:] = (
-                scoring.scorer(estimator, X, y),
-                sum(model.widths),
-                model.size.n_parameters,
-            )
-    return table
+            n_units = sum(record.model.widths)
+            rows[iteration:] = (n_units, record.model.size.n_parameters, *scores)
+    return table, failures
+
+
+@dataclass(frozen=True, eq=False)
+class _Walk:
+    """The paths that lead away from one dense network."""
+
+    pruner: object
+    plan: object
+    samples: object
+    dense: Dense
+    scoring: Scoring
+
+    def all_paths(self, criteria_and_rules: Sequence) -> tuple[list, list[str]]:
+        """Walk all paths side by side; after an error one by one, to find which one it is of."""
+        try:
+            return self._together(criteria_and_rules), []
+        except _OF_THE_SEARCH:
+            raise
+        except Exception:
+            failure = self.scoring.failure()
+        if len(criteria_and_rules) == 1:
+            return [None], [failure]
+        parts = [self.all_paths([part]) for part in criteria_and_rules]
+        return [paths[0] for paths, _ in parts], [text for _, texts in parts for text in texts]
+
+    def _together(self, criteria_and_rules: Sequence) -> list:
+        job = job_of(self.plan, self.samples, self.dense)
+        jobs = [
+            replace(job, plan=replace(job.plan, criterion=criterion, threshold=threshold))
+            for criterion, threshold in criteria_and_rules
+        ]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PruningStalledWarning)  # the table shows it
+            return prune_together(jobs, keep_interrupted=False)
+
+    def estimator(self, records: Sequence, iteration: int):
+        """Make what a scorer looks at."""
+        model = records[iteration].model
+        if self.scoring.predictions_only and isinstance(model, DenseModel):
+            return _ScoredNetwork(model.network, self.samples.classes)
+        return copy(self.pruner)._keep(self.plan, self.samples, self.dense, records, iteration)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, check_X_y
 
@@ -15,7 +16,7 @@ from ..criteria._base import unit_scores
 from ..pruning import Remove, accuracy
 from ..pruning._compensation import check_compensation
 from ..training._samples import Samples, make_samples, split_samples
-from ._adapters import check_columns, find_adapter
+from ._adapter import check_columns, find_adapter
 from ._pruner import CAPoZPruner
 
 __all__ = ["sensitivity_curve"]
@@ -79,8 +80,11 @@ def sensitivity_curve(
     has_test = both_or_none(X_test=X_test, y_test=y_test)
     check_is_fitted(estimator)
     is_pruner = isinstance(estimator, CAPoZPruner)
-    adapter, inner, _ = find_adapter(estimator.estimator_ if is_pruner else estimator)
-    expected = estimator if is_pruner else inner, adapter.n_features(inner), estimator.classes_
+    inner = estimator.estimator_ if is_pruner else estimator
+    inner = inner.estimator if isinstance(inner, FrozenEstimator) else inner
+    adapter = find_adapter(inner)
+    known = adapter.describe(inner)
+    expected = estimator if is_pruner else inner, known.n_features, estimator.classes_
     samples = _samples(X, y, *expected)
     if has_test:
         ranking, measured = samples, _samples(X_test, y_test, *expected, suffix="_test")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import torch
 from sklearn.base import clone
-from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNetClassifier
 
-from ..pruning._skorch_model import SkorchModel
+from ..exceptions import UnsupportedNetworkError
+from ..networks._predictor import Predictor
+from ..pruning._skorch_model import SkorchModel, SkorchPredictor
 from ..training import TrainingSettings
-from ..training._skorch_net import check_device
-from ._adapters import Adapter
-from ._convert_net import check_output
+from ..training._skorch_net import check_device, copy_net
+from ._adapter import Adapter, Description, is_skorch_net
+from ._convert_net import check_output, network_of_net
 
 __all__ = ["SkorchAdapter"]
 
@@ -44,20 +45,31 @@ class SkorchAdapter(Adapter):
         random_state.set_state(trained.random_state.get_state())
         return trained.net
 
-    def keeps_arrays(self, estimator):
-        return False
+    def handles(self, estimator):
+        return is_skorch_net(estimator)
 
-    def check_trained(self, estimator):
-        check_is_fitted(estimator, "module_")  # older nets have other attributes from the start
+    def describe(self, estimator):
+        if not hasattr(estimator, "module_"):  # older nets have other attributes from the start
+            return Description()
+        model = self.model(estimator, None)
+        n_epochs = len(estimator.history_)
+        return Description(model.widths, False, estimator.classes_, model.n_features, n_epochs)
 
-    def n_features(self, fitted):
-        return self.model(fitted, None).n_features
+    def network(self, fitted):
+        return network_of_net(fitted)
+
+    def copy(self, fitted):
+        return copy_net(fitted)
+
+    def predictor(self, fitted):
+        """Compile the pruned network, or run it as it is where an activation has no such form."""
+        try:
+            return Predictor(network_of_net(fitted))
+        except UnsupportedNetworkError:
+            return SkorchPredictor(fitted)
 
     def name_features(self, fitted, names):
         pass  # skorch asks for no names
-
-    def n_epochs(self, fitted):
-        return len(fitted.history_)
 
     def model(self, fitted, random_state):
         # The net stops by its own callbacks, or after max_epochs.

@@ -15,6 +15,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_capoz import CAPoZPruner, CAPoZPrunerCV, PrunedMLPClassifier, pruning_path
 from sklearn_capoz.criteria import CAPoZ, Criterion
+from sklearn_capoz.estimators._fitting import job_of
+from sklearn_capoz.estimators._search_results import choose_candidate
 from sklearn_capoz.exceptions import (
     NoCorrectSampleError,
     PruningStalledWarning,
@@ -40,14 +42,17 @@ def data():
 @pytest.fixture
 def classifier():
     return PrunedMLPClassifier(
-        (12,), threshold="fraction", max_iter=20, retrain_max_iter=5, random_state=0
+        (12,), threshold="fraction", keep="last", max_iter=20, retrain_max_iter=5, random_state=0
     )
 
 
 @pytest.fixture
 def pruner():
     return CAPoZPruner(
-        MLPClassifier((12,), max_iter=20, random_state=0), retrain_max_iter=5, random_state=0
+        MLPClassifier((12,), max_iter=20, random_state=0),
+        keep="last",
+        retrain_max_iter=5,
+        random_state=0,
     )
 
 
@@ -136,10 +141,13 @@ def test_the_engine_trains_the_folds_as_scikit_learn_would(changes, n_classes):
     parameters = {"hidden_layer_sizes": (6,), "max_iter": 15, "random_state": 3} | changes
     pruner = CAPoZPruner(MLPClassifier(**parameters), random_state=0)
     weight = np.random.RandomState(0).uniform(0.5, 2, 150)
-    (slow, fitted), (fast, nothing) = (
-        pruner._prepare(X, y, sample_weight=weight, network_only=short_cut)
-        for short_cut in (False, True)
-    )
+    found = []
+    for short_cut in (False, True):
+        plan = pruner._plan()
+        samples = pruner._split(plan, X, y, sample_weight=weight)
+        dense = pruner._train(plan, samples, network_only=short_cut)
+        found.append((job_of(plan, samples, dense), dense.fitted))
+    (slow, fitted), (fast, nothing) = found
     assert isinstance(fitted, MLPClassifier)
     assert nothing is None
     for a, b in zip(slow.model.network.weights, fast.model.network.weights, strict=True):
@@ -161,8 +169,10 @@ def test_the_engine_trains_the_folds_as_scikit_learn_would(changes, n_classes):
 )
 def test_what_the_engine_cannot_train_scikit_learn_does(data, changes):
     estimator = MLPClassifier((6,), max_iter=5, random_state=0, **changes)
-    job, fitted = CAPoZPruner(estimator, random_state=0)._prepare(*data, network_only=True)
-    assert fitted.coefs_[0] is job.model.network.weights[0]
+    pruner = CAPoZPruner(estimator, random_state=0)
+    plan = pruner._plan()
+    dense = pruner._train(plan, pruner._split(plan, *data), network_only=True)
+    assert dense.fitted.coefs_[0] is dense.model.network.weights[0]
 
 
 def test_a_scorer_of_the_users_own_sees_the_fitted_pruner(data, pruner):
@@ -252,8 +262,7 @@ def test_an_interrupt_of_the_refit_ends_it_too(data, classifier):
     )
     with pytest.raises(KeyboardInterrupt):
         search.fit(*data)
-    assert search.best_params_["n_iterations"] == 2
-    assert not hasattr(search, "best_estimator_")
+    assert not vars(search).keys() & {"cv_results_", "best_params_", "best_estimator_"}
 
 
 def test_names_in_an_array_come_back_as_strings(data, classifier):
@@ -289,15 +298,15 @@ def test_a_path_that_gets_nothing_right_ends_and_the_search_goes_on(data, classi
     [("best", 0.0, 1), ("smallest", 0.02, 2), ("one-standard-error", 0.0, 3)],
 )
 def test_choice_of_the_candidate(keep, tolerance, expected):
-    search = CAPoZPrunerCV(None, keep=keep, tolerance=tolerance)
     # Means 0.85, 0.9, 0.88, 0.87; the best one's standard error is 0.04.
     scores = np.array([[0.85, 0.94, 0.88, 0.87], [0.85, 0.86, 0.88, 0.87]])
-    assert search._choose(scores, np.array([100, 90, 50, 40])) == expected
+    sizes = np.array([100, 90, 50, 40])
+    assert choose_candidate(scores, sizes, keep, tolerance) == expected
 
 
 def test_of_equal_candidates_the_smaller_is_chosen():
     scores = np.full((3, 2), 0.9)
-    assert CAPoZPrunerCV(None)._choose(scores, np.array([90, 50])) == 1
+    assert choose_candidate(scores, np.array([90, 50]), "best", 0.0) == 1
 
 
 def test_groups_scoring_and_refit(data, classifier):

@@ -24,9 +24,9 @@ def data():
 
 @pytest.fixture(scope="module")
 def dense(data):
-    return PrunedMLPClassifier((8, 5), n_iterations=0, learning_rate_init=0.01, random_state=0).fit(
-        *data
-    )
+    return PrunedMLPClassifier(
+        (8, 5), n_iterations=0, keep="last", learning_rate_init=0.01, random_state=0
+    ).fit(*data)
 
 
 def test_every_layer_alone_and_all_together(data, dense):
@@ -59,13 +59,13 @@ def test_accuracies_are_those_of_networks_with_silenced_units(data, dense):
 def test_compensation_makes_up_for_a_duplicate(data, dense):
     """The second of two equal units costs nothing once its weights are folded into the first."""
     X, y = data
-    model = dense._model
+    model = dense._kept
     weights, biases = (
         [a.copy() for a in part] for part in (model.network.weights, model.network.biases)
     )
     weights[0][:, 1], biases[0][1] = weights[0][:, 0], biases[0][0]
     twin = copy(dense)
-    twin._model = replace(model, network=DenseNetwork(tuple(weights), tuple(biases), ("relu",) * 2))
+    twin._kept = replace(model, network=DenseNetwork(tuple(weights), tuple(biases), ("relu",) * 2))
     whole, without, folded = (
         sensitivity_curve(
             twin, X, y, X_test=X, y_test=y, criterion="correlation", compensation=compensation

@@ -1,0 +1,63 @@
+"""Weights of classes in the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from numbers import Real
+
+import numpy as np
+from sklearn.utils import compute_class_weight
+
+from ..training._samples import PruningData
+
+__all__ = ["weigh_classes"]
+
+
+def weigh_classes(data: PruningData, classes: np.ndarray, class_weight) -> PruningData:
+    """Fold weights of classes into those of the training samples, and only of those.
+
+    Parameters
+    ----------
+    data : PruningData
+    classes : ndarray of shape (n_classes,)
+        Labels in the order of the codes in `data`.
+    class_weight : dict, "balanced" or None
+        scikit-learn's, whose `compute_class_weight` takes any number for a weight.
+
+    Raises
+    ------
+    ValueError
+        If a weight is no finite number of at least 0, or is that of a label that y does not hold.
+    """
+    if class_weight is None:
+        return data
+    if isinstance(class_weight, Mapping):
+        _check(class_weight, classes)
+    samples = data.train
+    present = np.unique(samples.y)
+    weight = np.ones(len(classes))
+    weight[present] = compute_class_weight(
+        class_weight if isinstance(class_weight, str) else _only(class_weight, classes[present]),
+        classes=classes[present],
+        y=classes[samples.y],
+    )
+    return replace(data, train=replace(samples, weight=samples.weight * weight[samples.y]))
+
+
+def _check(class_weight: Mapping, classes: np.ndarray) -> None:
+    known = classes.tolist()
+    for label, weight in class_weight.items():
+        if label not in known:
+            raise ValueError(
+                f"class_weight names {label!r}, which is not among the labels in y: {known[:10]}."
+            )
+        if not isinstance(weight, Real) or not np.isfinite(weight) or weight < 0:
+            raise ValueError(
+                f"class_weight[{label!r}] must be a finite number of at least 0, got {weight!r}."
+            )
+
+
+def _only(class_weight: Mapping, present: np.ndarray) -> dict:
+    """Weights of the labels that are trained on; scikit-learn takes any other one for a mistake."""
+    return {label: class_weight[label] for label in present.tolist() if label in class_weight}

@@ -1,0 +1,55 @@
+"""What a fitted estimator holds: one network, from which all else is made when it is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from sklearn.exceptions import NotFittedError
+
+from ..networks import DenseNetwork
+from ._prediction import NetworkPredictionMixin
+
+__all__ = ["KeptNetworkMixin", "read_only"]
+
+
+class KeptNetworkMixin(NetworkPredictionMixin):
+    """One set of weights, `_kept`; its compiled form, `_predictor`, is made with it."""
+
+    #: Attributes that import torch: asked for by name they are there, listings leave them out.
+    _UNLISTED: frozenset[str] = frozenset()
+
+    def __getattr__(self, name: str):
+        # Only what is not there comes here.
+        is_learnt = name == "_kept" or (name.endswith("_") and not name.startswith("_"))
+        if is_learnt and "_kept" not in vars(self):
+            raise NotFittedError(
+                f"This {type(self).__name__} instance is not fitted yet, so that it has no "
+                f"{name.strip('_')}. Call 'fit' with appropriate arguments first."
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __dir__(self):
+        # scikit-learn's own evaluates every property, and so does its HTML view with each name.
+        names = object.__dir__(self)
+        return [name for name in names if name not in self._UNLISTED and hasattr(self, name)]
+
+    def __getstate__(self):
+        # The compiled form would double a file; `__setstate__` makes it again.
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_predictor"}
+
+
+def read_only(network: DenseNetwork) -> DenseNetwork:
+    """View a network whose arrays cannot be written to.
+
+    What a user wrote there would move what numpy predicts from it, and not its compiled form.
+    """
+
+    def view(array: np.ndarray) -> np.ndarray:
+        array = array.view()
+        array.flags.writeable = False
+        return array
+
+    weights, biases = (tuple(map(view, arrays)) for arrays in (network.weights, network.biases))
+    return replace(network, weights=weights, biases=biases)
