@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from ..exceptions import UnsupportedNetworkError
@@ -54,7 +55,7 @@ def check_plain(module: nn.Module) -> None:
 
 def _why_not(part: nn.Module) -> str | None:
     kind = type(part).__name__
-    if kind in {"OptimizedModule", "RecursiveScriptModule", "ScriptModule"}:
+    if isinstance(part, torch.jit.ScriptModule) or kind == "OptimizedModule":
         return (
             "is compiled, and its layers are out of reach; give the module itself, and compile "
             "what comes out"
