@@ -179,9 +179,8 @@ class SkorchModel:
     def retrained(self, data: PruningData) -> tuple[SkorchModel, int]:
         """Train a copy of the net; return it with the number of epochs it took."""
         net, random_state = copy_net(self.net), deepcopy(self.random_state)
-        before = len(net.history_) if hasattr(net, "history_") else 0
         watched = data.score if self.settings.early_stopping else None
-        train_with_skorch(
+        n_epochs = train_with_skorch(
             net,
             _for_module(data.train.X, net.module_),
             data.train.y,
@@ -193,7 +192,7 @@ class SkorchModel:
             teacher=self.teacher,
             random_state=random_state,
         )
-        return replace(self, net=net, random_state=random_state), len(net.history_) - before
+        return replace(self, net=net, random_state=random_state), n_epochs
 
     def _linear(self, name: str) -> torch.nn.Linear:
         module = self.net.module_.get_submodule(name)
