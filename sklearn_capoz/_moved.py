@@ -30,7 +30,6 @@ MOVED_MODULES = {
     "surgery": "networks._surgery",
     "compensation": "pruning._compensation",
     "networks._network": "networks._dense",
-    "networks._chain": "networks._tracing",
     "networks._convert": "estimators._convert",
     "networks._convert_net": "estimators._convert_net",
     "networks._dense_model": "pruning._dense_model",

@@ -44,5 +44,4 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
         lineno=frame.f_lineno,
         module=frame.f_globals.get("__name__"),
         registry=frame.f_globals.setdefault("__warningregistry__", {}),
-        module_globals=frame.f_globals,
     )

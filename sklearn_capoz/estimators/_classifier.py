@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import replace
 from numbers import Integral, Real
 
-import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from .._sklearn import Interval, InvalidParameterError, StrOptions
+from .._sklearn import Interval, StrOptions
 from .._validation import PRUNING_CONSTRAINTS
 from ..networks import ACTIVATIONS, DenseNetwork
-from ..networks._predictor import Predictor
-from ..pruning import PrunableModel, accuracy
-from ..pruning._dense_model import DenseModel
-from ..training import TrainingSettings, initial_network
-from ..training._samples import PruningData
+from ..pruning import PrunableModel
 from ._class_weight import weigh_classes
+from ._first_training import (
+    as_skorch_model,
+    check_widths,
+    first_training,
+    kept_network,
+    net_of,
+    network_of,
+)
 from ._fitting import Dense, Plan, choose, learn, learnt_of_the_path, make_plan, prune, train
-from ._kept import KeptNetworkMixin, read_only
-from ._split import Split, spawn_random_states, split
+from ._kept import KeptNetworkMixin
+from ._split import Split, split
 
 __all__ = ["PrunedMLPClassifier"]
 
@@ -308,40 +310,33 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
     @property
     def net_(self):
         """The pruned network as a skorch net of its own."""
-        kept = self._kept
-        if not isinstance(kept, DenseModel):
-            from ..training._skorch_net import (
-                copy_net,
-            )  # imports torch, which predicting does without
-
-            return copy_net(kept.net)
-        return self._make_net(
-            kept.network,
-            self._training_settings(),
-            optimizer=kept.optimizer,
-            loss_curve=kept.loss_curve,
-        )
+        return net_of(self, self._kept)
 
     @property
     def _network(self) -> DenseNetwork:
-        return read_only(_network_of(self._kept))
+        return network_of(self._kept)
 
     def _plan(self) -> Plan:
-        self._check_parameters()
-        return Plan(make_plan(self, self._dense_widths()), is_arrays=self.callbacks is None)
+        self._validate_params()
+        widths = check_widths(self.hidden_layer_sizes)
+        if self.device != "cpu":
+            from ..training._skorch_net import check_device  # imports torch: the CPU does without
+
+            check_device(self.device)
+        return Plan(make_plan(self, widths), is_arrays=self.callbacks is None)
 
     def _split(
         self, plan: Plan, X, y, X_val=None, y_val=None, sample_weight=None, groups=None
     ) -> Split:
         found = split(self, X, y, X_val, y_val, sample_weight, groups)
-        return replace(found, data=self._weigh_classes(found.data, found.classes))
+        return replace(found, data=weigh_classes(found.data, found.classes, self.class_weight))
 
     def _train(self, plan: Plan, samples: Split, network_only: bool = False) -> Dense:
-        def first_training():
-            n_classes = len(samples.classes)
-            return *self._train_dense(samples.data, n_classes, samples.training_random), None
+        def trainer():
+            n_classes, random_state = len(samples.classes), samples.training_random
+            return *first_training(self, samples.data, n_classes, random_state), None
 
-        return train(self, samples, first_training)
+        return train(self, samples, trainer)
 
     def _keep(
         self, plan: Plan, samples: Split, dense: Dense, records, iteration: int | None = None
@@ -354,120 +349,15 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
         return learn(
             self,
             learnt_of_the_path(plan, samples, records, iteration)
-            | self._learnt_in_training(records[0].model, dense.n_epochs)
-            | self._learnt_of_the_network(model),
+            | {"n_iter_": dense.n_epochs, "loss_curve_": list(dense.model.loss_curve)}
+            | kept_network(model),
         )
-
-    def _dense_widths(self) -> tuple[int, ...]:
-        return tuple(np.atleast_1d(self.hidden_layer_sizes).tolist())
-
-    def _check_parameters(self) -> None:
-        self._validate_params()
-        widths = np.atleast_1d(np.array(self.hidden_layer_sizes, dtype=object))
-        whole = [
-            isinstance(width, Integral) and not isinstance(width, bool) and int(width) >= 1
-            for width in widths
-        ]
-        if widths.ndim != 1 or not whole or not all(whole):
-            raise InvalidParameterError(
-                "hidden_layer_sizes must be one or more whole numbers of at least 1, got "
-                f"{self.hidden_layer_sizes!r}."
-            )
-        if self.device != "cpu":
-            # Imports torch, which the CPU does without.
-            from ..training._skorch_net import check_device
-
-            check_device(self.device)
-
-    def _train_dense(
-        self, data: PruningData, n_classes: int, random_state: np.random.RandomState
-    ) -> tuple[PrunableModel, int]:
-        """Train `n_restarts` networks side by side; return the best on the scoring samples.
-
-        The pruning that follows, here or in CAPoZPruner, takes the network from there.
-        """
-        settings = self._training_settings()
-        models: list = []
-        for generator in spawn_random_states(random_state, self.n_restarts):
-            network = initial_network(
-                data.train.X.shape[1],
-                self._dense_widths(),
-                n_classes,
-                self.activation,
-                generator,
-                data.train.X.dtype,
-            )
-            if self.callbacks is None:
-                models.append(DenseModel(network, None, settings, self.device, generator))
-            else:
-                models.append(_model_of(self._make_net(network, settings), settings, generator))
-        trained = type(models[0]).train_together(models, [data] * len(models))
-        accuracies = [accuracy(model, data.score) for model, _ in trained]
-        return trained[int(np.argmax(accuracies))]
-
-    def _training_settings(self) -> TrainingSettings:
-        return TrainingSettings(
-            solver=self.solver,
-            alpha=self.alpha,
-            batch_size=self.batch_size,
-            learning_rate_init=self.learning_rate_init,
-            max_iter=self.max_iter,
-            tol=self.tol,
-            n_iter_no_change=self.n_iter_no_change,
-            early_stopping=self.early_stopping,
-            dropout=self.dropout,
-        )
-
-    def _as_model(self, random_state: np.random.RandomState | None):
-        """View the fitted network as a prunable model."""
-        return replace(self._kept, settings=self._training_settings(), random_state=random_state)
-
-    def _make_net(self, network: DenseNetwork, settings: TrainingSettings, **trained):
-        from ..training._skorch_net import net_from_training
-
-        callbacks = deepcopy(self.callbacks)
-        return net_from_training(
-            network, settings, callbacks=callbacks, device=self.device, **trained
-        )
-
-    @staticmethod
-    def _learnt_in_training(dense, n_epochs: int) -> dict:
-        return {"n_iter_": n_epochs, "loss_curve_": list(dense.loss_curve)}
-
-    @staticmethod
-    def _learnt_of_the_network(model) -> dict:
-        if not isinstance(model, DenseModel):
-            # So that a clone of the net has the pruned widths too.
-            model.net.module__hidden_layer_sizes = model.widths
-        # The teacher is only for the pruning loop.
-        return {"_kept": replace(model, teacher=None), "_predictor": _predictor_of(model)}
-
-    def _weigh_classes(self, data: PruningData, classes: np.ndarray) -> PruningData:
-        return weigh_classes(data, classes, self.class_weight)
 
     def __setstate__(self, state: dict) -> None:
         if "_model" in state:  # a file of version 0.1.0
-            model, net = state.pop("_model"), state.pop("_net", None)
-            state.pop("network_", None)
-            state["_kept"] = model or _model_of(net, TrainingSettings(), None)
+            state["_kept"] = state.pop("_model") or as_skorch_model(state["_net"])
+            for name in ("_net", "network_", "_predictor"):
+                state.pop(name, None)
         if "_kept" in state:
-            state["_predictor"] = _predictor_of(state["_kept"])
+            state |= kept_network(state["_kept"])
         super().__setstate__(state)
-
-
-def _predictor_of(model) -> Predictor:
-    return Predictor(read_only(_network_of(model)))
-
-
-def _network_of(model) -> DenseNetwork:
-    if isinstance(model, DenseModel):
-        return model.network
-    from ..networks._module import network_from_module
-
-    return network_from_module(model.net.module_)
-
-
-def _model_of(net, settings: TrainingSettings, random_state):
-    from ..pruning._skorch_model import SkorchModel
-
-    return SkorchModel(net, settings, random_state)

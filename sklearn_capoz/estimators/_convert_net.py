@@ -11,12 +11,12 @@ from torch import nn
 
 from ..exceptions import UnsupportedNetworkError
 from ..networks import ACTIVATIONS, DenseNetwork
-from ..networks._tracing import Chain, trace_chain
+from ..networks._chain import Chain, trace_chain
 
 __all__ = ["check_output", "network_of_net"]
 
 #: What may happen to a table of numbers before the first layer without changing one.
-_HARMLESS = {"flatten", "Flatten", "float", "double", "contiguous"}
+_HARMLESS = {"flatten", "view", "reshape", "float", "double", "to", "contiguous"}
 
 
 def network_of_net(net: NeuralNetClassifier) -> DenseNetwork:
@@ -44,19 +44,12 @@ def check_output(net: NeuralNetClassifier, chain: Chain) -> None:
 
 def _check_input(chain: Chain) -> None:
     """Refuse what changes numbers and is no link: `trace_chain` lets it pass before the Linear."""
-    links = {link.node for link in chain.links}
-    modules = dict(chain.graph.named_modules())
-    for node in chain.graph.graph.nodes:
-        if node.op in {"placeholder", "output"}:
-            continue
-        name = str(getattr(node.target, "__name__", node.target))
-        if node.op == "call_module":
-            name = type(modules[name]).__name__
-        random = name == "dropout" and node.kwargs.get("training", True)
-        if random or (node.name not in links and name not in _HARMLESS):
+    for operation in chain.trace.operations:
+        is_link = operation in chain.links
+        if operation.is_random or not (is_link or operation.function in _HARMLESS):
             raise UnsupportedNetworkError(
-                f"The module runs {name} on its data"
-                + (" in evaluation mode too" if random else "")
+                f"The module runs {operation.function} on its data"
+                + (" in evaluation mode too" if operation.is_random else "")
                 + ", which a dense network cannot stand for."
             )
 
@@ -69,7 +62,7 @@ def _fold(chain: Chain, module: nn.Module) -> DenseNetwork:
     scale, shift = np.ones(()), np.zeros(())  # what the next Linear's input goes through
     is_open = False  # whether a Linear waits for its activation
     for link in chain.links:
-        part = module.get_submodule(link.module) if link.module else None
+        part = module.get_submodule(link.module)
         if link.kind == "linear":
             assert isinstance(part, nn.Linear)
             if is_open:
@@ -91,7 +84,7 @@ def _fold(chain: Chain, module: nn.Module) -> DenseNetwork:
             is_open = False
         elif link.kind not in {"skip", "softmax", "log_softmax"}:
             raise UnsupportedNetworkError(
-                f"{link.kind} at {link.node!r} has no place in a dense network, which has one of "
+                f"{link.kind} in {link.module!r} has no place in a dense network, which has one of "
                 f"{', '.join(ACTIVATIONS)} after each hidden Linear."
             )
     if not is_open:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import replace
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from ._adapter import Adapter, Description, register_adapter
+from ._class_weight import weigh_classes
 from ._classifier import PrunedMLPClassifier
+from ._first_training import first_training, kept_network, training_settings
 from ._fitting import learn
 from ._split import with_random_state
 
@@ -24,7 +28,7 @@ class PrunedMLPAdapter(Adapter):
     def describe(self, estimator):
         is_arrays = estimator.callbacks is None
         if not hasattr(estimator, "classes_"):
-            return Description(estimator._dense_widths(), is_arrays)
+            return Description(tuple(np.atleast_1d(estimator.hidden_layer_sizes)), is_arrays)
         return Description(
             estimator.network_.widths,
             is_arrays,
@@ -35,28 +39,29 @@ class PrunedMLPAdapter(Adapter):
 
     def fit(self, estimator, data, classes, random_state):
         fitted = with_random_state(clone(estimator), random_state)
-        fitted._check_parameters()
-        model, n_epochs = fitted._train_dense(
-            data, len(classes), check_random_state(fitted.random_state)
-        )
-        return learn(
-            fitted,
-            {"classes_": classes, "n_features_in_": data.train.X.shape[1]}
-            | fitted._learnt_in_training(model, n_epochs)
-            | fitted._learnt_of_the_network(model),
-        )
+        fitted._plan()  # its parameters, those of its pruning included, must be right
+        generator = check_random_state(fitted.random_state)
+        model, n_epochs = first_training(fitted, data, len(classes), generator)
+        learnt = {
+            "classes_": classes,
+            "n_features_in_": data.train.X.shape[1],
+            "n_iter_": n_epochs,
+            "loss_curve_": list(model.loss_curve),
+        }
+        return learn(fitted, learnt | kept_network(model))
 
     def model(self, fitted, random_state):
-        return fitted._as_model(random_state)
+        settings = training_settings(fitted)
+        return replace(fitted._kept, settings=settings, random_state=random_state)
 
     def network(self, fitted):
         return fitted.network_
 
     def with_model(self, fitted, model):
-        return learn(copy(fitted), fitted._learnt_of_the_network(model), forget=())
+        return learn(copy(fitted), kept_network(model), forget=())
 
     def weigh(self, estimator, data, classes):
-        return estimator._weigh_classes(data, classes)
+        return weigh_classes(data, classes, estimator.class_weight)
 
 
 register_adapter(PrunedMLPAdapter())

@@ -18,5 +18,5 @@ __all__ = [
 
 __getattr__ = lazy_names(
     __name__,
-    {"MLPModule": "._module", "network_from_module": "._module", "trace_chain": "._tracing"},
+    {"MLPModule": "._module", "network_from_module": "._module", "trace_chain": "._chain"},
 )

@@ -7,28 +7,34 @@ module that came in stays as it was, and no random number is drawn.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.utils import skip_init
 
-from ._tracing import HiddenLayer
+from ..exceptions import UnsupportedNetworkError
+from ._groups import UnitGroup
+from ._label_rules import tensors_in
+from ._labels import NoDropout
+from ._places import Place, kept_entries
 
-__all__ = ["cut_module"]
+__all__ = ["Kept", "check_cuts", "cut_module", "mask_module"]
 
 #: Which entries of a parameter stay: an index array per dimension, None for all.
 Kept = dict[str, tuple[np.ndarray | None, ...]]
 
 
-def cut_module(module: nn.Module, hidden: HiddenLayer, keep: np.ndarray) -> tuple[nn.Module, Kept]:
-    """Remove units of one hidden layer from a module.
+def cut_module(
+    module: nn.Module, places: Sequence[Place], keep: np.ndarray
+) -> tuple[nn.Module, Kept]:
+    """Remove units of one group from a module.
 
     Parameters
     ----------
     module : Module
-        A chain that `sklearn_capoz.networks.trace_chain` reads.
-    hidden : HiddenLayer
+    places : sequence of Place
+        Where the group's units are, from `sklearn_capoz.networks._tracing.trace`.
     keep : ndarray of shape (n_units,), bool
 
     Returns
@@ -36,61 +42,110 @@ def cut_module(module: nn.Module, hidden: HiddenLayer, keep: np.ndarray) -> tupl
     module : Module
         A copy of the same class with narrower layers.
     kept : dict of str to tuple of (ndarray or None)
-        For each parameter that shrank, what stayed of each dimension; an
+        For each parameter or buffer that shrank, what stayed of each dimension; an
         optimiser's moments are cut by it.
     """
-    units = np.flatnonzero(keep)
     module = copy.deepcopy(module)
     kept: Kept = {}
-    _replace(module, hidden.producer, (units, None), kept)
-    for norm in hidden.norms:
-        _replace(module, norm, (units,), kept)
-    _replace(module, hidden.consumer, (None, units), kept)
+    for place in places:
+        # The copy's layers are changed where they are, so that one with several names, as in
+        # `self.body = nn.Sequential(self.first, ...)`, stays one.
+        layer = module.get_submodule(place.module)
+        entries = kept_entries(place, keep, axis_length(layer, place.axis))
+        dimension = 0 if place.axis == "out" else 1
+        for name, tensor in [*layer._parameters.items(), *layer._buffers.items()]:
+            # A bias, like all that a norm has, knows outputs only.
+            if tensor is None or tensor.dim() <= dimension:
+                continue
+            _shrink(layer, name, dimension, entries)
+            before = kept.get(f"{place.module}.{name}", (None,) * tensor.dim())
+            kept[f"{place.module}.{name}"] = (
+                *before[:dimension],
+                entries,
+                *before[dimension + 1 :],
+            )
+        _tell_size(layer, place.axis, len(entries))
     return module, kept
 
 
-def _replace(module: nn.Module, name: str, index: tuple[np.ndarray | None, ...], kept: Kept):
-    """Put a narrower layer in the place of the one called `name`."""
-    old = module.get_submodule(name)
-    new = _narrow(old, index)
-    new.train(old.training)
-    state = new.state_dict()
-    for key, tensor in old.state_dict().items():
-        # A bias has one dimension, the outputs, which for a consumer all stay.
-        dims = index[: tensor.dim()]
-        for dim, rows in enumerate(dims):
-            if rows is not None:
-                tensor = tensor.index_select(dim, torch.as_tensor(rows, device=tensor.device))
-        state[key].copy_(tensor)
-        if any(rows is not None for rows in dims):
-            kept[f"{name}.{key}"] = dims
-    for parameter, original in zip(new.parameters(), old.parameters(), strict=True):
-        parameter.requires_grad_(original.requires_grad)
-    # A layer may have several names, as in `self.body = nn.Sequential(self.first, ...)`.
-    for alias, part in list(module.named_modules(remove_duplicate=False)):
-        if part is old:
-            parent, _, child = alias.rpartition(".")
-            setattr(module.get_submodule(parent), child, new)
+def mask_module(module: nn.Module, places: Sequence[Place], keep: np.ndarray) -> nn.Module:
+    """Copy a module in which nobody listens to some units any more: as large, and without them."""
+    module = copy.deepcopy(module)
+    for place in places:
+        if place.axis == "in":
+            weight = module.get_submodule(place.module).get_parameter("weight")
+            with torch.no_grad():
+                weight[:, place.positions[~keep].ravel()] = 0
+    return module
 
 
-def _narrow(layer: nn.Module, index: tuple[np.ndarray | None, ...]) -> nn.Module:
-    """Return an uninitialised layer of the size that the index leaves."""
-    first = next(iter(layer.state_dict().values()), None)
-    where = {} if first is None else {"device": first.device, "dtype": first.dtype}
-    if isinstance(layer, nn.Linear):
-        sizes = [
-            size if rows is None else len(rows)
-            for size, rows in zip(layer.weight.shape, index, strict=True)
-        ]
-        return skip_init(nn.Linear, sizes[1], sizes[0], bias=layer.bias is not None, **where)
-    assert isinstance(layer, nn.BatchNorm1d)
-    assert index[0] is not None
-    return skip_init(
-        nn.BatchNorm1d,
-        len(index[0]),
-        eps=layer.eps,
-        momentum=layer.momentum,
-        affine=layer.affine,
-        track_running_stats=layer.track_running_stats,
-        **where,
+def check_cuts(
+    module: nn.Module,
+    groups: Sequence[UnitGroup],
+    places: Mapping[str, Sequence[Place]],
+    samples: torch.Tensor,
+) -> None:
+    """Cut every group on trial, before any training, and compare with the masked module.
+
+    Raises
+    ------
+    UnsupportedNetworkError
+        Where the smaller module fails or gives other outputs: its forward names a size itself, as
+        in `x.view(-1, 700)`.
+    """
+    for group in groups:
+        if group.n_units < 2:
+            continue
+        keep = np.arange(group.n_units) % 2 == 0
+        smaller, _ = cut_module(module, places[group.name], keep)
+        masked = mask_module(module, places[group.name], keep)
+        with torch.no_grad(), NoDropout():
+            expected = masked.eval()(samples)
+            try:
+                output = smaller.eval()(samples)
+            except Exception as error:
+                raise _cannot_go(module, group, f"the forward then fails ({error})") from error
+        for one, other in zip(tensors_in(output), tensors_in(expected), strict=True):
+            if one.shape != other.shape or not torch.allclose(
+                one, other, rtol=1e-3, atol=1e-4 * float(other.abs().max()), equal_nan=True
+            ):
+                raise _cannot_go(module, group, "the outputs then are others than without them")
+
+
+def _cannot_go(module: nn.Module, group: UnitGroup, what: str) -> UnsupportedNetworkError:
+    return UnsupportedNetworkError(
+        f"{type(module).__name__} cannot be pruned: where units of {group.name!r} are cut, {what}. "
+        "A forward must ask its data for sizes, as in x.view(len(x), -1) or x.flatten(1), and "
+        "name none itself."
     )
+
+
+def axis_length(layer: nn.Module, axis: str) -> int:
+    """Count a layer's outputs or inputs."""
+    if isinstance(layer, nn.Linear):
+        return layer.out_features if axis == "out" else layer.in_features
+    if axis == "out" and hasattr(layer, "num_features"):
+        return layer.num_features
+    return layer.out_channels if axis == "out" else layer.in_channels  # type: ignore[return-value]
+
+
+def _tell_size(layer, axis: str, size: int) -> None:
+    """Let a layer know its new number of outputs or inputs."""
+    if isinstance(layer, nn.Linear):
+        setattr(layer, f"{axis}_features", size)
+    elif hasattr(layer, "num_features"):
+        layer.num_features = size
+    elif axis == "out" and layer.groups > 1:  # depthwise: as many inputs go
+        layer.in_channels = layer.groups = size * layer.groups // layer.out_channels
+        layer.out_channels = size
+    else:
+        setattr(layer, f"{axis}_channels", size)
+
+
+def _shrink(layer: nn.Module, name: str, dimension: int, entries: np.ndarray) -> None:
+    tensor = getattr(layer, name)
+    rows = torch.as_tensor(entries, device=tensor.device)
+    smaller = tensor.detach().index_select(dimension, rows)
+    if name in layer._parameters:
+        smaller = nn.Parameter(smaller, requires_grad=tensor.requires_grad)
+    setattr(layer, name, smaller)

@@ -1,189 +1,273 @@
-"""What a torch module is made of, if it is a chain: Linear, activation, BatchNorm1d, Dropout.
+"""Which units of a torch module can be cut, and where each of them is.
 
-The module is traced with torch.fx, so that functional calls (`F.relu(x)`) and
-nested modules are seen as they run, and a branch is an error, not a wrong cut.
-Convolutions and branched modules need a dependency graph instead of a chain;
-they are refused here.
+The module runs once, as a copy, on two samples; `_labels` follows every unit on the way. From
+what was read on that run this file makes groups of units: those that are tied to each other,
+through a sum or a shared layer, can only go together.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import NamedTuple
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import fx, nn
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from torch import nn
 
 from ..exceptions import UnsupportedNetworkError
-from ._activations import ACTIVATIONS
+from ._groups import Member, UnitGroup
+from ._label_rules import NORMS, tensors_in
+from ._labels import LabelTracer, NoDropout, Operation
+from ._places import Place
+from ._plain_layers import check_plain
+from ._surgery import check_cuts
 
-__all__ = ["Chain", "HiddenLayer", "Link", "trace_chain"]
-
-_MODULES = {
-    nn.Linear: "linear",
-    nn.BatchNorm1d: "norm",
-    nn.LeakyReLU: "leaky_relu",
-    nn.ELU: "elu",
-    nn.GELU: "gelu",
-    nn.SiLU: "silu",
-    nn.Identity: "skip",
-    nn.Dropout: "skip",
-    nn.Softmax: "softmax",
-    nn.LogSoftmax: "log_softmax",
-}
-_FUNCTIONS = {
-    F.leaky_relu: "leaky_relu",
-    F.elu: "elu",
-    F.gelu: "gelu",
-    F.silu: "silu",
-    F.dropout: "skip",
-    F.softmax: "softmax",
-    torch.softmax: "softmax",
-    F.log_softmax: "log_softmax",
-    torch.log_softmax: "log_softmax",
-}
-_METHODS = {"softmax": "softmax"}
-for _activation in ACTIVATIONS.values():
-    if _activation.torch_function:  # an Identity is skipped, as if it were not there
-        _MODULES[getattr(nn, _activation.torch_module)] = _activation.name
-        _FUNCTIONS[getattr(F, _activation.torch_function)] = _activation.name
-        _FUNCTIONS[getattr(torch, _activation.torch_function)] = _activation.name
-        _METHODS[_activation.torch_function] = _activation.name
-
-
-class Link(NamedTuple):
-    """One operation: its `kind`, the fx node's name, and the module's name where it is one."""
-
-    kind: str
-    node: str
-    module: str | None
-
-
-@dataclass(frozen=True)
-class HiddenLayer:
-    """Units that can be cut: who makes them, what normalises them, who uses them.
-
-    Parameters
-    ----------
-    producer, consumer : str
-        Names of the Linear modules before and after the units.
-    norms : tuple of str
-        Names of the BatchNorm1d modules between the two.
-    activation : str
-        Kind of the activation, "identity" where there is none.
-    activation_node, consumer_input : str
-        fx nodes whose values are the units' activations, and what reaches the consumer.
-    """
-
-    producer: str
-    consumer: str
-    norms: tuple[str, ...]
-    activation: str
-    activation_node: str
-    consumer_input: str
+__all__ = ["Trace", "trace", "trace_table"]
 
 
 @dataclass(frozen=True, eq=False)
-class Chain:
-    """A traced module: the operations in order, and the hidden layers among them."""
+class Trace:
+    """What a module does, and the units that can be cut.
 
-    graph: fx.GraphModule
-    links: tuple[Link, ...]
-    hidden: tuple[HiddenLayer, ...]
+    Parameters
+    ----------
+    operations : tuple of Operation
+        In the order in which they run.
+    groups : tuple of UnitGroup
+        From the input on.
+    places : dict of str to tuple of Place
+        Name of a group -> where its units are, in the order in which data passes.
+    kept_whole : dict of str to str
+        Module -> why its units stay, all of them.
+    n_features : int
+        Columns of the samples that it ran on.
+    """
+
+    operations: tuple[Operation, ...]
+    groups: tuple[UnitGroup, ...]
+    places: dict[str, tuple[Place, ...]]
+    kept_whole: dict[str, str]
+    n_features: int
+
+    def cut(self, group: str, keep: np.ndarray) -> Trace:
+        """Count units anew after a cut; the module need not be traced again."""
+        gone = {
+            (place.module, place.axis): np.sort(place.positions[~keep], axis=None)
+            for place in self.places[group]
+        }
+        places = {}
+        for name, own in self.places.items():
+            places[name] = tuple(
+                replace(
+                    place,
+                    positions=kept
+                    - np.searchsorted(gone.get((place.module, place.axis), ()), kept),
+                )
+                for place in own
+                for kept in [place.positions[keep] if name == group else place.positions]
+            )
+        groups = tuple(
+            replace(old, n_units=int(keep.sum())) if old.name == group else old
+            for old in self.groups
+        )
+        return replace(self, groups=groups, places=places)
 
 
-def trace_chain(module: nn.Module) -> Chain:
-    """Trace a module and check that it is a chain.
+def trace(module: nn.Module, samples: torch.Tensor) -> Trace:
+    """Run a copy of a module, see which of its units can be cut, and cut some on trial.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        It stays as it was; no random number is drawn.
+    samples : tensor of shape (2, ...)
+        Two samples, of the module's dtype and on its device.
 
     Raises
     ------
     UnsupportedNetworkError
-        Naming the first operation that does not belong in one.
+        Naming the layer that does what cannot be followed, and the reason.
     """
+    check_plain(module)
+    tracer = LabelTracer(_copy(module).eval())
     try:
-        graph = fx.symbolic_trace(module)
+        output = tracer.run(samples)
+    except Exception as error:
+        if tracer.refusal is not None:
+            raise tracer.refusal from None
+        raise UnsupportedNetworkError(
+            f"{type(module).__name__} cannot be traced: it fails on {len(samples)} samples of "
+            f"shape {tuple(samples.shape[1:])} in evaluation mode ({error})."
+        ) from error
+    _check_samples_apart(module, samples, output)
+    units = _Units(tracer)
+    units.check_pins()
+    groups, places = units.groups()
+    check_cuts(module, groups, places, samples)
+    return Trace(
+        tuple(tracer.operations), groups, places, units.kept_whole(), int(samples.shape[-1])
+    )
+
+
+def _copy(module: nn.Module) -> nn.Module:
+    try:
+        return copy.deepcopy(module)
     except Exception as error:
         raise UnsupportedNetworkError(
-            f"{type(module).__name__} cannot be traced ({error}). Its forward must run the same "
-            "operations whatever the data: Linear, activation, BatchNorm1d and Dropout in a chain."
+            f"{type(module).__name__} cannot be copied ({error}); pruning works on copies, so that "
+            "yours stays as it was. Let it hold only what copy.deepcopy takes."
         ) from error
-    links = tuple(_links(graph, module))
-    linear = [i for i, link in enumerate(links) if link.kind == "linear"]
-    if len(linear) < 2:
-        raise UnsupportedNetworkError(
-            f"{type(module).__name__} holds {len(linear)} Linear layers; a network with a hidden "
-            "layer has at least two."
-        )
-    if links[linear[-1] + 1 :] and links[-1].kind not in {"softmax", "log_softmax", "skip"}:
-        raise UnsupportedNetworkError(
-            f"{type(module).__name__} ends in {links[-1].kind}; after the last Linear only a "
-            "softmax over the classes may follow."
-        )
-    hidden = tuple(_hidden_layer(links[a : b + 1], module) for a, b in pairwise(linear))
-    return Chain(graph, links, hidden)
 
 
-def _links(graph: fx.GraphModule, module: nn.Module):
-    modules = dict(module.named_modules())
-    seen_linear, used = False, set()
-    for node in graph.graph.nodes:
-        if node.op in {"placeholder", "output"}:
-            continue
-        if len(node.users) != 1 or len(node.all_input_nodes) > 1:
-            raise UnsupportedNetworkError(
-                f"{type(module).__name__} branches at {node.name!r}; only a chain of Linear, "
-                "activation, BatchNorm1d and Dropout can be pruned."
-            )
-        kind = _kind(node, modules)
-        name = node.target if node.op == "call_module" else None
-        if kind is None:
-            if seen_linear:
-                raise UnsupportedNetworkError(
-                    f"{type(module).__name__} has {_describe(node, modules)} after its first "
-                    "Linear; only Linear, activation, BatchNorm1d and Dropout can be there."
-                )
-            continue  # flattening or casting of the input
-        if kind in {"linear", "norm"} and name in used:
-            raise UnsupportedNetworkError(
-                f"{type(module).__name__} runs {name!r} twice; shared layers cannot be pruned."
-            )
-        used.add(name)
-        seen_linear = seen_linear or kind == "linear"
-        yield Link(kind, node.name, name)
+def trace_table(module: nn.Module, n_features: int | None = None) -> Trace:
+    """Trace a module that takes tables of numbers.
 
+    Parameters
+    ----------
+    module : torch.nn.Module
+    n_features : int, optional
+        Columns of the table. By default what the first Linear or BatchNorm1d takes with which
+        the module runs.
 
-def _kind(node: fx.Node, modules: dict[str, nn.Module]) -> str | None:
-    if node.op == "call_module":
-        return _MODULES.get(type(modules[str(node.target)]))
-    table: dict = _METHODS if node.op == "call_method" else _FUNCTIONS
-    return table.get(node.target)
-
-
-def _describe(node: fx.Node, modules: dict[str, nn.Module]) -> str:
-    if node.op == "call_module":
-        return f"{type(modules[str(node.target)]).__name__} {node.target!r}"
-    return f"{getattr(node.target, '__name__', node.target)}()"
-
-
-def _hidden_layer(links: tuple[Link, ...], module: nn.Module) -> HiddenLayer:
-    """Read one hidden layer from the links producer ... consumer."""
-    producer, *between, consumer = links
-    activations = [link for link in between if link.kind not in {"norm", "skip"}]
-    if len(activations) > 1 or any("softmax" in link.kind for link in activations):
-        raise UnsupportedNetworkError(
-            f"{type(module).__name__} has {[link.kind for link in activations]} between "
-            f"{producer.module!r} and {consumer.module!r}; one activation per layer can be pruned."
-        )
-    last = between[-1] if between else producer
-    # Without an activation the units are what the norms make of the producer's output.
-    unit = activations[0] if activations else last
-    return HiddenLayer(
-        producer=str(producer.module),
-        consumer=str(consumer.module),
-        norms=tuple(str(link.module) for link in between if link.kind == "norm"),
-        activation=activations[0].kind if activations else "identity",
-        activation_node=unit.node,
-        consumer_input=last.node,
+    Raises
+    ------
+    UnsupportedNetworkError
+        As `trace` does.
+    """
+    sizes = [n_features] if n_features is not None else list(dict.fromkeys(_input_sizes(module)))
+    first = next(iter(module.parameters()), torch.empty(0))
+    errors = []
+    for size in sizes:
+        # Any numbers, of both signs and none like another.
+        values = torch.linspace(-1, 1, 2 * size, dtype=first.dtype, device=first.device)
+        try:
+            return trace(module, values.reshape(size, 2).T.contiguous())
+        except UnsupportedNetworkError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    raise UnsupportedNetworkError(
+        f"{type(module).__name__} holds 0 Linear layers; a network with a hidden layer has at "
+        "least two."
     )
+
+
+def _input_sizes(module: nn.Module) -> Iterator[int]:
+    for part in module.modules():
+        if isinstance(part, nn.Linear):
+            yield part.in_features
+        elif isinstance(part, nn.BatchNorm1d):
+            yield part.num_features
+
+
+def _check_samples_apart(module: nn.Module, samples: torch.Tensor, output: Any) -> None:
+    """Raise where a sample alone gives another output than beside others."""
+    if any(isinstance(part, NORMS) and part.running_mean is None for part in module.modules()):
+        return  # which looks at the batch by design, and changes with no cut
+    with torch.no_grad(), NoDropout():
+        alone = copy.deepcopy(module).eval()(samples[:1])
+    for one, both in zip(tensors_in(alone), tensors_in(output), strict=True):
+        first = both[: len(one)]
+        if one.shape != first.shape or not torch.allclose(
+            one, first, rtol=1e-3, atol=1e-4, equal_nan=True
+        ):
+            raise UnsupportedNetworkError(
+                f"{type(module).__name__} gives a sample another output when it comes with others "
+                "in a batch: samples mix. Its forward must treat each by itself."
+            )
+
+
+class _Units:
+    """The labels of a run, joined to units and these to groups."""
+
+    def __init__(self, tracer: LabelTracer):
+        self.tracer = tracer
+        pins = [np.stack([np.zeros_like(labels), labels]) for labels, *_ in tracer.pins]
+        ties = np.hstack([np.zeros((2, 1), np.int64), *tracer.ties, *pins])
+        self.unit_of = self._components(ties)
+        together = [np.stack([labels[:-1], labels[1:]]) for labels in tracer.made.values()]
+        self.group_of = self._components(np.hstack([ties[:, :0], *tracer.ties, *together]))
+
+    def _components(self, pairs: np.ndarray) -> np.ndarray:
+        n = self.tracer.n_labels
+        graph = coo_array((np.ones(pairs.shape[1]), (pairs[0], pairs[1])), shape=(n, n))
+        return connected_components(graph, directed=False)[1]
+
+    def check_pins(self) -> None:
+        """Raise where units are mixed anywhere but at the output."""
+        allowed = [labels for labels, _, harmless in self.tracer.pins if harmless]
+        units = set(self.group_of[np.concatenate([[0], *allowed])])
+        for labels, why, harmless in self.tracer.pins:
+            if not harmless and not units.issuperset(self.group_of[labels]):
+                name = next(
+                    m for m, made in self.tracer.made.items() if np.isin(labels, made).any()
+                )
+                raise UnsupportedNetworkError(
+                    f"{type(self.tracer.module).__name__} cannot be pruned: the units of {name!r} "
+                    f"cannot go, as {why}."
+                )
+
+    def kept_whole(self) -> dict[str, str]:
+        """Return why all units of a module stay, for each of these."""
+        reasons = {}
+        for name, labels in self.tracer.made.items():
+            fixed = self.unit_of[labels] == self.unit_of[0]
+            if fixed.any():
+                reasons[name] = next(
+                    (
+                        why
+                        for pinned, why, _ in self.tracer.pins
+                        if np.isin(self.unit_of[pinned], self.unit_of[labels]).any()
+                    ),
+                    "they are joined to the network's input",
+                )
+        return reasons
+
+    def groups(self) -> tuple[tuple[UnitGroup, ...], dict[str, tuple[Place, ...]]]:
+        """Make groups of the units that can be cut, in the order in which they are made."""
+        groups, places = [], {}
+        kept = self.kept_whole()
+        makers: dict[int, list[str]] = {}
+        for name, labels in self.tracer.made.items():
+            makers.setdefault(int(self.group_of[labels[0]]), []).append(name)
+        for group, names in makers.items():
+            if kept.keys() & set(names):
+                continue
+            own = self._places(group)
+            if own is None:
+                continue
+            members = tuple(
+                Member(place.module, place.axis, place.positions.shape[1]) for place in own
+            )
+            n_units = len(own[0].positions)
+            groups.append(UnitGroup(names[0], n_units, self._activation(group), members))
+            places[names[0]] = own
+        return tuple(groups), places
+
+    def _places(self, group: int) -> tuple[Place, ...] | None:
+        """Return where a group's units are, or None where one has more entries than another."""
+        labels = np.flatnonzero(self.group_of == group)
+        units, first = np.unique(self.unit_of[labels], return_index=True)
+        rank = np.full(self.tracer.n_labels, -1)
+        rank[units[np.argsort(first)]] = np.arange(len(units))
+        found = {}
+        for reading in self.tracer.readings:
+            inside = self.group_of[reading.labels] == group
+            if inside.any() and (reading.module, reading.axis) not in found:
+                entries = np.flatnonzero(inside)
+                unit = rank[self.unit_of[reading.labels[entries]]]
+                if np.ptp(np.bincount(unit, minlength=len(units))):
+                    return None
+                positions = entries[np.argsort(unit, kind="stable")].reshape(len(units), -1)
+                found[reading.module, reading.axis] = Place(reading.module, reading.axis, positions)
+        return tuple(found.values())
+
+    def _activation(self, group: int) -> str:
+        for labels, position in self.tracer.activated:
+            if (self.group_of[labels[labels > 0]] == group).any():
+                return self.tracer.operations[position].kind
+        return "identity"

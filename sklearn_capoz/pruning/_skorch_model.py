@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import torch
 from sklearn.utils import assert_all_finite
 from skorch import NeuralNetClassifier
-from torch import fx
 
 from ..criteria import Layer
 from ..exceptions import UnsupportedNetworkError
-from ..networks._groups import Member, UnitGroup
+from ..networks._chain import Chain, HiddenLayer, trace_chain
+from ..networks._groups import UnitGroup
+from ..networks._recording import Recorder
 from ..networks._surgery import cut_module
-from ..networks._tracing import Chain, trace_chain
 from ..training._engine import TrainingSettings
 from ..training._samples import PruningData, Samples
 from ..training._skorch_loop import train_with_skorch
@@ -43,6 +43,8 @@ class SkorchModel:
         Retraining goes on with a copy of it.
     teacher : ndarray of shape (n_train, n_classes) or None
         Logarithms of the dense network's probabilities on the training samples.
+    chain : Chain, optional
+        What its module is made of; traced when not given, and kept through all cuts.
     """
 
     net: NeuralNetClassifier
@@ -50,39 +52,30 @@ class SkorchModel:
     random_state: np.random.RandomState
     teacher: np.ndarray | None = None
 
-    @cached_property
-    def chain(self) -> Chain:
-        return trace_chain(self.net.module_)
+    chain: Chain = None  # type: ignore[assignment]
 
-    @property
-    def widths(self) -> tuple[int, ...]:
-        return tuple(self._linear(hidden.producer).out_features for hidden in self.chain.hidden)
+    def __post_init__(self):
+        if self.chain is None:
+            vars(self)["chain"] = trace_chain(self.net.module_)  # the class is frozen
 
     @property
     def groups(self) -> tuple[UnitGroup, ...]:
         """A group for each hidden layer, called after the layer that makes its units."""
-        return tuple(
-            UnitGroup(
-                hidden.producer,
-                self._linear(hidden.producer).out_features,
-                hidden.activation,
-                (
-                    *(Member(name, "out") for name in (hidden.producer, *hidden.norms)),
-                    Member(hidden.consumer, "in"),
-                ),
-            )
-            for hidden in self.chain.hidden
-        )
+        return self.chain.trace.groups
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        return tuple(group.n_units for group in self.groups)
 
     @property
     def n_features(self) -> int:
-        return self._linear(self.chain.hidden[0].producer).in_features
+        return self.chain.trace.n_features
 
     @property
     def size(self) -> ModelSize:
         """Bytes are those of parameters and of batch norm's running statistics."""
         module = self.net.module_
-        linear = [str(link.module) for link in self.chain.links if link.kind == "linear"]
+        linear = [link.module for link in self.chain.links if link.kind == "linear"]
         return ModelSize(
             sum(parameter.numel() for parameter in module.parameters()),
             sum(t.numel() * t.element_size() for t in module.state_dict().values()),
@@ -102,7 +95,7 @@ class SkorchModel:
     def logits(self, X: np.ndarray) -> np.ndarray:
         """Logarithms of the probabilities, whatever the module's output is."""
         with torch.no_grad():
-            return _array(self._run(X)[1])
+            return _array(self._run(X))
 
     def observe(
         self, samples: Samples, needs: frozenset[str], random_state: np.random.RandomState
@@ -113,8 +106,10 @@ class SkorchModel:
         correct = None
         if needs:
             with torch.set_grad_enabled("gradients" in needs):
-                values, log_probabilities = self._run(samples.X)
-                activations = [values[hidden.activation_node] for hidden in self.chain.hidden]
+                calls = [hidden.activation_call for hidden in self.chain.hidden]
+                recorder = Recorder(values=calls)
+                log_probabilities = self._run(samples.X, recorder)
+                activations = [recorder.values[call] for call in calls]
                 if "gradients" in needs:
                     y = torch.as_tensor(samples.y, device=log_probabilities.device)
                     # Samples do not meet in eval mode: the sum's gradient has each sample's own.
@@ -138,26 +133,38 @@ class SkorchModel:
 
     def apply(self, change: Change, compensation: str | None, samples: Samples) -> SkorchModel:
         """Remove units of one hidden layer, and let the next layer make up for them."""
-        hidden, keep = self.chain.hidden[find_group(self.groups, change)], change.keep
-        module, kept = cut_module(self.net.module_, hidden, keep)
+        layer, keep = find_group(self.groups, change), change.keep
+        module, kept = cut_module(self.net.module_, self.chain.places(layer), keep)
         if compensation is not None:
-            with torch.no_grad():
-                inputs = self._run(samples.X)[0][hidden.consumer_input]
-            old, new = self._linear(hidden.consumer), module.get_submodule(hidden.consumer)
-            assert isinstance(new, torch.nn.Linear)
-            if old.bias is None:
-                raise UnsupportedNetworkError(
-                    f"compensation={compensation!r} needs a bias in the layer after the cut units, "
-                    f"and {hidden.consumer!r} has none; give it one, or take compensation=None."
-                )
-            bias = _array(old.bias)
-            folded = fold(
-                _array(inputs), keep, _array(old.weight).T, bias, samples.weight, compensation
+            self._compensate(module, self.chain.hidden[layer], keep, compensation, samples)
+        net = rebuild_optimizer(self.net, module, kept)
+        return replace(self, net=net, chain=self.chain.cut(layer, keep))
+
+    def _compensate(
+        self,
+        module: torch.nn.Module,
+        hidden: HiddenLayer,
+        keep: np.ndarray,
+        compensation: str,
+        samples: Samples,
+    ) -> None:
+        """Fold into the next layer of a cut module what the units contributed."""
+        old, new = self._linear(hidden.consumer), module.get_submodule(hidden.consumer)
+        assert isinstance(new, torch.nn.Linear)
+        if old.bias is None:
+            raise UnsupportedNetworkError(
+                f"compensation={compensation!r} needs a bias in the layer after the cut units, and "
+                f"{hidden.consumer!r} has none; give it one, or take compensation=None."
             )
-            with torch.no_grad():
-                new.weight.copy_(torch.from_numpy(folded[0].T.copy()))
-                new.bias.copy_(torch.from_numpy(folded[1]))
-        return replace(self, net=rebuild_optimizer(self.net, module, kept))
+        recorder = Recorder(inputs=[hidden.consumer_call])
+        with torch.no_grad():
+            self._run(samples.X, recorder)
+        inputs = _array(recorder.inputs[hidden.consumer_call])
+        weight, bias = _array(old.weight).T, _array(old.bias)
+        weight, bias = fold(inputs, keep, weight, bias, samples.weight, compensation)
+        with torch.no_grad():
+            new.weight.copy_(torch.from_numpy(weight.T.copy()))
+            new.bias.copy_(torch.from_numpy(bias))
 
     @classmethod
     def train_together(
@@ -172,9 +179,8 @@ class SkorchModel:
     def retrained(self, data: PruningData) -> tuple[SkorchModel, int]:
         """Train a copy of the net; return it with the number of epochs it took."""
         net, random_state = copy_net(self.net), deepcopy(self.random_state)
-        before = len(net.history_) if hasattr(net, "history_") else 0
         watched = data.score if self.settings.early_stopping else None
-        train_with_skorch(
+        n_epochs = train_with_skorch(
             net,
             _for_module(data.train.X, net.module_),
             data.train.y,
@@ -186,28 +192,27 @@ class SkorchModel:
             teacher=self.teacher,
             random_state=random_state,
         )
-        return replace(self, net=net, random_state=random_state), len(net.history_) - before
+        return replace(self, net=net, random_state=random_state), n_epochs
 
     def _linear(self, name: str) -> torch.nn.Linear:
         module = self.net.module_.get_submodule(name)
         assert isinstance(module, torch.nn.Linear)
         return module
 
-    def _run(self, X: np.ndarray) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        """Value of every operation in evaluation mode, and the log-probabilities."""
-        recorder = _Recorder(self.chain.graph)
-        training = self.net.module_.training
-        self.net.module_.eval()
+    def _run(self, X: np.ndarray, recorder: Recorder | None = None) -> torch.Tensor:
+        """Log-probabilities in evaluation mode; a recorder keeps what it was made for."""
+        module = self.net.module_
+        training = module.training
+        inputs = torch.as_tensor(_for_module(X, module), device=self.net.device)
+        module.eval()
         try:
-            output = recorder.run(
-                torch.as_tensor(_for_module(X, self.net.module_), device=self.net.device)
-            )
+            with recorder or nullcontext():
+                output = module(inputs)
         finally:
-            self.net.module_.train(training)
+            module.train(training)
         if self.chain.links[-1].kind == "softmax":
-            tiny = torch.finfo(output.dtype).tiny
-            return recorder.values, output.clamp_min(tiny).log()
-        return recorder.values, output.log_softmax(dim=1)
+            return output.clamp_min(torch.finfo(output.dtype).tiny).log()
+        return output.log_softmax(dim=1)
 
 
 class SkorchPredictor:
@@ -228,18 +233,6 @@ class SkorchPredictor:
         assert_all_finite(X, input_name="X")
         with torch.random.fork_rng():  # skorch's DataLoader draws a seed
             return self.net.predict_proba(_for_module(X, self.net.module_))
-
-
-class _Recorder(fx.Interpreter):
-    """Runs a traced module and keeps every value, in place of hooks that could be left behind."""
-
-    def __init__(self, graph: fx.GraphModule):
-        super().__init__(graph)
-        self.values: dict[str, torch.Tensor] = {}
-
-    def run_node(self, n):
-        self.values[n.name] = value = super().run_node(n)
-        return value
 
 
 def _for_module(X: np.ndarray, module: torch.nn.Module) -> np.ndarray:

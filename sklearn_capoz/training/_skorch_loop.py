@@ -7,21 +7,23 @@ net's callbacks see the batches that they know.
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from sklearn.utils import check_random_state
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback
-from skorch.dataset import Dataset
 from skorch.helper import predefined_split
-from torch import nn
 
 from ..exceptions import UnsupportedNetworkError
+from ._side_loss import SideLoss, side_criterion
+from ._skorch_anew import begun_anew
+from ._skorch_data import EngineOrder, SideLoader, net_dataset
 from ._stopping import StoppingRule
 from ._task import TrainingSettings
 
@@ -41,7 +43,7 @@ def train_with_skorch(
     teacher: np.ndarray | None = None,
     random_state: int | np.random.RandomState | None = None,
     engine_order: bool = False,
-) -> NeuralNetClassifier:
+) -> int:
     """Go on training a net in place, with its own optimizer, iterators and callbacks.
 
     Parameters
@@ -64,13 +66,15 @@ def train_with_skorch(
 
     Returns
     -------
-    NeuralNetClassifier
-        The same net.
+    n_epochs : int
 
     Raises
     ------
     UnsupportedNetworkError
-        If the net's loss has no place for weights or a teacher.
+        If the net's loss has no place for weights or a teacher, or a callback puts another module
+        in the place of the net's.
+    KeyboardInterrupt
+        On Ctrl-C, which skorch by itself takes as the end of the training.
     """
     random = check_random_state(random_state)
     if settings.distillation > 0 and teacher is None:
@@ -85,19 +89,27 @@ def train_with_skorch(
         used = side["sample_weight"] != 0
         X, y, side = X[used], y[used], {name: array[used] for name, array in side.items()}
     side_val = {} if sample_weight_val is None else {"sample_weight": sample_weight_val}
-    sampler = _EngineOrder(len(y), settings.shuffle, random) if engine_order else None
+    sampler = EngineOrder(len(y), settings.shuffle, random) if engine_order else None
     # the engine's first draw is the first order of the rows, so the seed must not be one
     seed = (deepcopy(random) if engine_order else random).randint(2**31)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         if not net.initialized_:
             net.initialize()
-        criterion = _side_criterion(net, settings) if side or side_val else None
-        with _borrowed(net, criterion, sampler), _rules(net, settings):
+        criterion = side_criterion(net, settings) if side or side_val else None
+        with (
+            _borrowed(net, criterion, sampler),
+            _rules(net, settings) as rules,
+            begun_anew(net, settings),
+            interrupts() as interrupted,
+        ):
             if X_val is not None:
-                net.train_split = predefined_split(_SideDataset(X_val, y_val, side_val))
-            net.partial_fit(_SideDataset(X, y, side), y)
-    return net
+                net.train_split = predefined_split(net_dataset(net, X_val, y_val, side_val))
+            net.partial_fit(net_dataset(net, X, y, side), y)
+            # skorch takes it as the end of this training, but the user wants all to end.
+            if interrupted:
+                raise KeyboardInterrupt
+    return rules.n_epochs
 
 
 def _two_columns(teacher: np.ndarray) -> np.ndarray:
@@ -107,134 +119,9 @@ def _two_columns(teacher: np.ndarray) -> np.ndarray:
     return np.hstack([np.zeros_like(teacher), teacher])
 
 
-class _SideDataset(Dataset):
-    """Rows with what else belongs to them: sample weight, teacher's logits."""
-
-    def __init__(self, X, y, side: dict[str, np.ndarray]):
-        super().__init__(X, y)
-        self.side = side
-
-    def __getitem__(self, i):
-        X, y = super().__getitem__(i)
-        return X, y, {name: array[i] for name, array in self.side.items()}
-
-
-class _EngineOrder(torch.utils.data.Sampler):
-    """Order of the rows, drawn anew for every epoch as the engine draws it."""
-
-    def __init__(self, n_rows: int, shuffle: bool, random: np.random.RandomState):
-        self.order = np.arange(n_rows)
-        self.shuffle = shuffle
-        self.random = random
-
-    def __len__(self) -> int:
-        return len(self.order)
-
-    def __iter__(self) -> Iterator[int]:
-        if self.shuffle:
-            permutation = np.arange(len(self.order))
-            self.random.shuffle(permutation)
-            self.order = self.order[permutation]
-        return iter(self.order.tolist())
-
-
-class _SideLoss(nn.Module):
-    """Mean over the batch with sample weights and a teacher's share, where the batch has them."""
-
-    reduction: str
-    weight: torch.Tensor | None
-
-    def __init__(self, settings: TrainingSettings, **kwargs):
-        super().__init__(reduction="none", **kwargs)
-        self.share = settings.distillation
-        self.temperature = settings.temperature
-        self.side: dict[str, torch.Tensor] = {}
-        self.side_is_used = True
-        self.total_weight = 0.0
-
-    def forward(self, logits, target):
-        side, self.side_is_used = self.side, True
-        losses = super().forward(logits, target)
-        rows = torch.ones_like(losses) if self.weight is None else self.weight[target]
-        if "sample_weight" in side:
-            sample_weight = side["sample_weight"].to(losses)
-            losses, rows = losses * sample_weight, rows * sample_weight
-        if "teacher" in side:
-            divergence = F.kl_div(
-                torch.log_softmax(logits / self.temperature, dim=1),
-                torch.log_softmax(side["teacher"].to(losses) / self.temperature, dim=1),
-                reduction="none",
-                log_target=True,
-            ).sum(dim=1)
-            soft = rows * self.temperature**2 * divergence
-            losses = (1 - self.share) * losses + self.share * soft
-        self.total_weight = float(rows.detach().sum())
-        return losses.sum() / self.total_weight
-
-
-class _SideCrossEntropy(_SideLoss, nn.CrossEntropyLoss):
-    """On logits."""
-
-
-class _SideNLL(_SideLoss, nn.NLLLoss):
-    """On log-probabilities, which skorch makes of the module's probabilities."""
-
-
-def _side_criterion(net: NeuralNetClassifier, settings: TrainingSettings) -> _SideLoss:
-    """Make the net's criterion one with room for weights and a teacher."""
-    old = net.criterion_
-    if type(old) not in {nn.CrossEntropyLoss, nn.NLLLoss} or old.reduction != "mean":
-        raise UnsupportedNetworkError(
-            "Distillation and sample weights need a net whose criterion is CrossEntropyLoss on "
-            "logits or NLLLoss on probabilities with reduction='mean', got "
-            f"{type(old).__name__}. Train without them, or give the net such a criterion."
-        )
-    kwargs = {"weight": old.weight, "ignore_index": old.ignore_index}
-    if isinstance(old, nn.CrossEntropyLoss):
-        return _SideCrossEntropy(settings, label_smoothing=old.label_smoothing, **kwargs)
-    return _SideNLL(settings, **kwargs)
-
-
-class _SideLoader:
-    """An iterator factory that takes the side data out of the batches for the criterion."""
-
-    def __init__(self, make, criterion: _SideLoss | None, sampler: _EngineOrder | None = None):
-        self.make = make
-        self.criterion = criterion
-        self.sampler = sampler
-
-    def __call__(self, dataset, **kwargs):
-        if self.sampler is not None:
-            kwargs |= {"shuffle": False, "sampler": self.sampler}
-        return _SideBatches(self.make(dataset, **kwargs), self.criterion)
-
-
-class _SideBatches:
-    """The batches as the net knows them, (X, y)."""
-
-    def __init__(self, batches, criterion: _SideLoss | None):
-        self.batches = batches
-        self.criterion = criterion
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __iter__(self):
-        for X, y, *side in self.batches:
-            if self.criterion is not None and side:
-                self.criterion.side = side[0]
-                self.criterion.side_is_used = not self.criterion.training
-            yield X, y
-            if self.criterion is not None and not self.criterion.side_is_used:
-                raise UnsupportedNetworkError(
-                    "The net's get_loss does not call its criterion_, so sample weights and "
-                    "distillation would be ignored. Call super().get_loss in it."
-                )
-
-
 @contextmanager
 def _borrowed(
-    net: NeuralNetClassifier, criterion: _SideLoss | None, sampler: _EngineOrder | None
+    net: NeuralNetClassifier, criterion: SideLoss | None, sampler: EngineOrder | None
 ) -> Iterator[None]:
     """Let a net train on `_SideDataset`s; it has its own parts back in the end."""
     own = {
@@ -244,8 +131,8 @@ def _borrowed(
     try:
         if criterion is not None:
             net.criterion_ = criterion
-        net.iterator_train = _SideLoader(net.iterator_train, criterion, sampler)
-        net.iterator_valid = _SideLoader(net.iterator_valid, criterion)
+        net.iterator_train = SideLoader(net, net.iterator_train, criterion, sampler, True)
+        net.iterator_valid = SideLoader(net, net.iterator_valid, criterion)
         yield
     finally:
         for name, value in own.items():
@@ -255,11 +142,18 @@ def _borrowed(
 class _EngineRules(Callback):
     """The engine's learning rate, stopping rule and choice of the best epoch."""
 
-    def __init__(self, settings: TrainingSettings):
+    def __init__(self, settings: TrainingSettings, module: torch.nn.Module):
         self.settings = settings
+        self.module = module
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         settings = self.settings
+        if net.module_ is not self.module:
+            raise UnsupportedNetworkError(
+                "A callback made the net's module anew as training began, by set_params in "
+                "on_train_begin for example: a pruned module would be lost. Give the net its "
+                "parameters before."
+            )
         self.n_epochs = 0
         self.best: tuple | None = None
         self.rates = [group["lr"] for group in net.optimizer_.param_groups]
@@ -303,14 +197,43 @@ class _EngineRules(Callback):
 
 
 @contextmanager
-def _rules(net: NeuralNetClassifier, settings: TrainingSettings) -> Iterator[None]:
+def _rules(net: NeuralNetClassifier, settings: TrainingSettings) -> Iterator[_EngineRules]:
     """Train by the engine's rules for as long as the context lasts."""
-    rules = _EngineRules(settings)
+    rules = _EngineRules(settings, net.module_)
     callbacks, max_epochs = net.callbacks_, net.max_epochs
     net.callbacks_ = [*callbacks, ("engine_rules", rules)]
     net.max_epochs = settings.max_iter
     try:
-        yield
+        yield rules
         rules.finish(net)
     finally:
         net.callbacks_, net.max_epochs = callbacks, max_epochs
+
+
+@contextmanager
+def interrupts() -> Iterator[list]:
+    """Note Ctrl-C, which alone comes as a signal.
+
+    A KeyboardInterrupt does not tell: skorch's callbacks raise it to end a training. Python gives
+    signals to the main thread, so there is nothing to note in others.
+
+    Yields
+    ------
+    noted : list
+        The signals so far.
+    """
+    noted: list[int] = []
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield noted
+        return
+
+    def note(number, frame):
+        noted.append(number)
+        return handler(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, handler)

@@ -15,10 +15,10 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.utils import compute_class_weight
 from skorch.callbacks import Callback
 
-import sklearn_capoz.estimators._classifier
 from sklearn_capoz import PrunedMLPClassifier
 from sklearn_capoz._sklearn import InvalidParameterError
 from sklearn_capoz.criteria import CAPoZ, Criterion
+from sklearn_capoz.estimators import _first_training
 from sklearn_capoz.estimators._split import spawn_random_states
 from sklearn_capoz.exceptions import NoCorrectSampleError, PruningStalledWarning, SmallDataWarning
 from sklearn_capoz.pruning import accuracy
@@ -294,8 +294,8 @@ def test_the_best_restart_is_pruned(monkeypatch):
         seen.append((accuracy(model, samples), model.network))
         return seen[-1][0]
 
-    accuracy = sklearn_capoz.estimators._classifier.accuracy
-    monkeypatch.setattr(sklearn_capoz.estimators._classifier, "accuracy", spy)
+    accuracy = _first_training.accuracy
+    monkeypatch.setattr(_first_training, "accuracy", spy)
     model = classifier(n_restarts=4, n_iterations=0, max_iter=3, learning_rate_init=1e-3)
     model.fit(X, Y)
     assert len(seen) == 4

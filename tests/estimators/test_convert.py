@@ -129,7 +129,7 @@ def test_the_module_is_left_as_it_was():
 @pytest.mark.parametrize(
     ("module", "criterion", "message"),
     [
-        (lambda: chain(nn.Linear(5, 4), nn.GELU(), nn.Linear(4, 3)), None, "gelu at '_1' has no"),
+        (lambda: chain(nn.Linear(5, 4), nn.GELU(), nn.Linear(4, 3)), None, "gelu in '1' has no"),
         (Scaled, None, "runs mul on its data"),
         (lambda: Functional(True), None, "runs dropout on its data in evaluation mode too"),
         (
@@ -148,7 +148,7 @@ def test_the_module_is_left_as_it_was():
         (
             lambda: chain(nn.ReLU(), nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3)),
             None,
-            "relu at '_0' has no place",
+            "relu in '0' has no place",
         ),
         (
             lambda: chain(nn.Linear(5, 4), nn.Linear(4, 3), nn.ReLU(), nn.LogSoftmax(dim=1)),

@@ -27,6 +27,7 @@ from torch import nn
 
 from sklearn_capoz import CAPoZPruner, PrunedMLPClassifier
 from sklearn_capoz.criteria import CAPoZ
+from sklearn_capoz.estimators import _own_adapter
 from sklearn_capoz.exceptions import UnsupportedNetworkError
 from sklearn_capoz.schedules import Widths
 from sklearn_capoz.thresholds import Count
@@ -518,7 +519,7 @@ def no_training(monkeypatch):
 
     monkeypatch.setattr(MLPClassifier, "fit", trained)
     monkeypatch.setattr(NeuralNetClassifier, "partial_fit", trained)
-    monkeypatch.setattr(PrunedMLPClassifier, "_train_dense", trained)
+    monkeypatch.setattr(_own_adapter, "first_training", trained)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from sklearn_capoz.networks import DenseNetwork, trace_chain
+from sklearn_capoz.networks import DenseNetwork
+from sklearn_capoz.networks._chain import trace_chain
 from sklearn_capoz.networks._surgery import cut_module
 from sklearn_capoz.training import OptimizerState
 
@@ -93,6 +94,10 @@ def make_module(name):
     return module.eval()
 
 
+def places(module, layer=0):
+    return trace_chain(module).places(layer)
+
+
 def run(module, X=X):
     with torch.no_grad():
         return module(X)
@@ -110,7 +115,7 @@ def module(request):
 def test_cut_equals_mask(module):
     """The output is that of the old module with the units' outgoing weights at zero."""
     hidden = trace_chain(module).hidden[0]
-    smaller, _ = cut_module(module, hidden, KEEP)
+    smaller, _ = cut_module(module, places(module), KEEP)
     masked = copy.deepcopy(module)
     with torch.no_grad():
         masked.get_submodule(hidden.consumer).weight[:, ~KEEP] = 0
@@ -123,14 +128,13 @@ def test_mask_then_cut_equals_cut(module):
     masked = copy.deepcopy(module)
     with torch.no_grad():
         masked.get_submodule(hidden.consumer).weight[:, ~KEEP] = 0
-    cut, masked_and_cut = (cut_module(m, hidden, KEEP)[0] for m in (module, masked))
+    cut, masked_and_cut = (cut_module(m, places(m), KEEP)[0] for m in (module, masked))
     for name, value in cut.state_dict().items():
         assert torch.equal(value, masked_and_cut.state_dict()[name]), name
 
 
 def test_keeping_all_changes_nothing(module):
-    hidden = trace_chain(module).hidden[0]
-    same, _ = cut_module(module, hidden, np.ones(5, dtype=bool))
+    same, _ = cut_module(module, places(module), np.ones(5, dtype=bool))
     for name, value in module.state_dict().items():
         assert torch.equal(value, same.state_dict()[name]), name
     assert torch.equal(run(same), run(module))
@@ -138,7 +142,7 @@ def test_keeping_all_changes_nothing(module):
 
 def test_the_smaller_module_is_traced_like_the_old_one(module):
     chain = trace_chain(module)
-    smaller, _ = cut_module(module, chain.hidden[0], KEEP)
+    smaller, _ = cut_module(module, chain.places(0), KEEP)
     again = trace_chain(smaller)
     assert [link.kind for link in again.links] == [link.kind for link in chain.links]
     producer = smaller.get_submodule(again.hidden[0].producer)
@@ -149,10 +153,9 @@ def test_the_smaller_module_is_traced_like_the_old_one(module):
 
 
 def test_two_cuts_equal_one(module):
-    hidden = trace_chain(module).hidden[0]
-    at_once, _ = cut_module(module, hidden, KEEP)
-    first, _ = cut_module(module, hidden, np.array([True, False, True, True, True]))
-    second, _ = cut_module(first, hidden, np.array([True, True, True, False]))
+    at_once, _ = cut_module(module, places(module), KEEP)
+    first, _ = cut_module(module, places(module), np.array([True, False, True, True, True]))
+    second, _ = cut_module(first, places(first), np.array([True, True, True, False]))
     for name, value in at_once.state_dict().items():
         assert torch.equal(value, second.state_dict()[name]), name
 
@@ -161,7 +164,7 @@ def test_the_old_module_stays_and_no_number_is_drawn(module):
     before, output = state(module), run(module)
     parameters = dict(module.named_parameters())
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()
-    smaller, _ = cut_module(module, trace_chain(module).hidden[0], KEEP)
+    smaller, _ = cut_module(module, places(module), KEEP)
     assert torch.equal(torch.get_rng_state(), torch_state)
     np.testing.assert_array_equal(np.random.get_state()[1], numpy_state[1])
     for name, value in module.state_dict().items():
@@ -175,8 +178,7 @@ def test_the_old_module_stays_and_no_number_is_drawn(module):
 
 def test_what_is_kept_of_each_parameter_is_told(module):
     """`kept` turns every old tensor into the new one."""
-    hidden = trace_chain(module).hidden[0]
-    smaller, kept = cut_module(module, hidden, KEEP)
+    smaller, kept = cut_module(module, places(module), KEEP)
     for name, old in [*module.named_parameters(), *module.named_buffers()]:
         new = old.detach().numpy()
         for dimension, rows in enumerate(kept.get(name, ())):
@@ -189,7 +191,7 @@ def test_modes_kinds_and_frozen_parameters_are_kept():
     module = make_module("norm after").double().train()
     module[0].weight.requires_grad_(False)
     module[2].eval()
-    smaller, _ = cut_module(module, trace_chain(module).hidden[0], KEEP)
+    smaller, _ = cut_module(module, places(module), KEEP)
     assert [part.training for part in smaller] == [part.training for part in module]
     assert {value.dtype for value in smaller.parameters()} == {torch.float64}
     flags = [p.requires_grad for p in smaller.parameters()]
@@ -200,7 +202,7 @@ def test_modes_kinds_and_frozen_parameters_are_kept():
 
 
 def test_the_smaller_module_trains_and_pickles(module):
-    smaller, _ = cut_module(module, trace_chain(module).hidden[0], KEEP)
+    smaller, _ = cut_module(module, places(module), KEEP)
     assert torch.equal(run(pickle.loads(pickle.dumps(smaller))), run(smaller))
     smaller.train()
     last = smaller.get_submodule(trace_chain(smaller).hidden[-1].consumer)
@@ -218,7 +220,7 @@ def test_removing_units_that_are_always_zero_changes_no_output(name):
     last = module[0] if name == "plain" else module[1]  # what feeds the ReLU
     with torch.no_grad():
         last.bias[~KEEP] = -1e6
-    smaller, _ = cut_module(module, trace_chain(module).hidden[0], KEEP)
+    smaller, _ = cut_module(module, places(module), KEEP)
     torch.testing.assert_close(run(smaller), run(module))
 
 

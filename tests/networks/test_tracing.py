@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.utils import prune
 
 from sklearn_capoz.exceptions import UnsupportedNetworkError
 from sklearn_capoz.networks import trace_chain
@@ -52,7 +53,7 @@ class DataDependent(nn.Module):
 
     def forward(self, X):
         X = self.first(X)
-        return self.last(X if X.sum() > 0 else -X)
+        return self.last(X if X[0, 0] > 0 else -X)
 
 
 class TwoOutputs(nn.Module):
@@ -99,8 +100,9 @@ def test_a_nested_module():
     assert (first.producer, first.norms, first.activation) == ("body.a", ("norm",), "tanh")
     assert (second.producer, second.norms, second.activation) == ("body.b", (), "logistic")
     assert (first.consumer, second.consumer) == ("body.b", "tail.1.0")
-    assert first.activation_node == "tanh"
-    assert first.consumer_input.startswith("dropout")
+    functions = {link.call: link.function for link in chain.links}
+    assert functions[first.activation_call] == "tanh"
+    assert (functions[first.consumer_call], chain.trace.n_features) == ("linear", 6)
 
 
 @pytest.mark.parametrize(
@@ -128,8 +130,9 @@ def test_two_linear_layers_without_an_activation():
     )
     first, second = chain.hidden
     assert (first.activation, second.activation) == ("identity", "identity")
-    assert first.activation_node == first.consumer_input == "_1"
-    assert second.activation_node == second.consumer_input == "_2"
+    modules = {link.call: link.module for link in chain.links}
+    assert [modules[hidden.activation_call] for hidden in chain.hidden] == ["1", "2"]
+    assert [modules[hidden.consumer_call] for hidden in chain.hidden] == ["2", "3"]
 
 
 @pytest.mark.parametrize("last", [nn.Softmax(dim=1), nn.LogSoftmax(dim=1), nn.Dropout()])
@@ -154,9 +157,9 @@ def test_a_module_is_left_as_it_was_and_no_number_is_drawn():
         (Skip(), "Skip branches at 'relu'; only a chain of Linear"),
         (TwoOutputs(), "TwoOutputs branches at 'relu'"),
         (Shared(), "Shared runs 'first' twice; shared layers cannot be pruned"),
-        (DataDependent(), r"DataDependent cannot be traced"),
+        (DataDependent(), r"DataDependent cannot be traced: bool\(\) looks at the values"),
         (Scaled(), r"Scaled has mul\(\) after its first Linear"),
-        (Gate(), r"Gate has gate\(\) after its first Linear"),
+        (Gate(), r"Gate cannot be pruned: the units of 'first' cannot go, as mul\(\) joins them"),
         (nn.Sequential(nn.Linear(4, 2)), "Sequential holds 1 Linear layers; a network with a hid"),
         (nn.Sequential(nn.ReLU()), "Sequential holds 0 Linear layers"),
         (
@@ -169,19 +172,110 @@ def test_a_module_is_left_as_it_was_and_no_number_is_drawn():
         ),
         (
             nn.Sequential(nn.Linear(4, 3), nn.Softmax(1), nn.Linear(3, 2)),
-            r"Sequential has \['softmax'\] between '0' and '2'",
+            r"the units of '0' cannot go, as softmax\(\) compares them with each other",
         ),
         (
             nn.Sequential(nn.Linear(4, 3), nn.PReLU(3), nn.Linear(3, 2)),
-            "Sequential has PReLU '1' after its first Linear; only Linear",
+            r"PReLU '1' runs prelu\(\) on its units, and it is not known",
         ),
         (
-            nn.Sequential(nn.Conv1d(1, 2, 3), nn.Flatten(), nn.Linear(4, 3), nn.LayerNorm(3),
-                          nn.Linear(3, 2)),
-            "Sequential has LayerNorm '3' after its first Linear",
+            nn.Sequential(nn.Linear(4, 3), nn.LayerNorm(3), nn.Linear(3, 2)),
+            r"LayerNorm '1' runs layer_norm\(\) on its units, and it compares them",
+        ),
+        (
+            nn.Sequential(nn.Unflatten(1, (1, 5)), nn.Conv1d(1, 2, 3), nn.Flatten(),
+                          nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 2)),
+            "Sequential has Conv1d '1'; channels of convolutions cannot be pruned by",
         ),
     ],
 )  # fmt: skip
 def test_refusals_name_what_does_not_belong(module, message):
     with pytest.raises(UnsupportedNetworkError, match=message):
         trace_chain(module)
+
+
+def masked(module):
+    prune.l1_unstructured(module[0], "weight", 0.5)
+
+
+MORE_THAN_A_LINEAR = {
+    "mask": (masked, r"Linear '0' has a mask of torch.nn.utils.prune; .*prune.remove\(layer"),
+    "old weight norm": (
+        lambda module: torch.nn.utils.weight_norm(module[0]),
+        r"Linear '0' has a weight_norm; undo it with .*remove_weight_norm\(layer, 'weight'\)",
+    ),
+    "old spectral norm": (
+        lambda module: torch.nn.utils.spectral_norm(module[2]),
+        "Linear '2' has a spectral_norm; undo it with",
+    ),
+    "weight norm": (
+        lambda module: torch.nn.utils.parametrizations.weight_norm(module[0]),
+        "ParametrizedLinear '0' has its weight parametrized; undo it with .*remove_parametrizat",
+    ),
+    "spectral norm": (
+        lambda module: torch.nn.utils.parametrizations.spectral_norm(module[2]),
+        "ParametrizedLinear '2' has its weight parametrized",
+    ),
+    "orthogonal": (
+        lambda module: torch.nn.utils.parametrizations.orthogonal(module[2]),
+        "ParametrizedLinear '2' has its weight parametrized",
+    ),
+    "own forward": (
+        lambda module: module.__setitem__(2, Doubled(3, 2)),
+        "Doubled '2' has a forward of its own, which may use its Linear weights otherwise",
+    ),
+    "shared parameter": (
+        lambda module: setattr(module[2], "bias", module[3].bias),
+        "'2' and '3' share one parameter",
+    ),
+}
+
+
+class Doubled(nn.Linear):
+    def forward(self, X):
+        return F.linear(X, 2 * self.weight, self.bias)
+
+
+@pytest.mark.parametrize("name", MORE_THAN_A_LINEAR)
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_layers_that_are_more_than_they_seem_are_refused_with_a_remedy(name):
+    change, message = MORE_THAN_A_LINEAR[name]
+    module = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2), nn.Linear(2, 2))
+    change(module)
+    if name not in {"own forward"}:
+        module(torch.ones(2, 4))  # after which some of them cannot be copied any more
+    with pytest.raises(UnsupportedNetworkError, match=message):
+        trace_chain(module)
+
+
+def test_a_subclass_of_linear_that_computes_as_linear_is_one():
+    class Named(nn.Linear):
+        """Only its first weights differ."""
+
+        def reset_parameters(self):
+            nn.init.zeros_(self.weight)
+            nn.init.ones_(self.bias)
+
+    chain = trace_chain(nn.Sequential(Named(4, 3), nn.ReLU(), Named(3, 2)))
+    assert chain.hidden[0].producer == "0"
+
+
+def test_what_comes_before_the_first_linear_runs_as_it_is():
+    class Logarithm(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = nn.Linear(8, 3), nn.Linear(3, 2)
+
+        def forward(self, X):
+            X = torch.cat([X, (X + 2).log()], dim=1)
+            return self.last(torch.relu(self.first(X)))
+
+    chain = trace_chain(Logarithm(), n_features=4)
+    assert (chain.trace.n_features, chain.hidden[0].producer) == (4, "first")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_compiled_module_is_refused():
+    script = torch.jit.trace(nn.Linear(2, 2), torch.ones(1, 2))
+    with pytest.raises(UnsupportedNetworkError, match="is compiled, and its layers are out"):
+        trace_chain(nn.Sequential(script, nn.ReLU(), nn.Linear(2, 2)))

@@ -1,0 +1,295 @@
+"""Tracing and surgery on networks of many kinds: every group, cut at random, equals the mask."""
+
+import copy
+import threading
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from sklearn_capoz.exceptions import UnsupportedNetworkError
+from sklearn_capoz.networks._surgery import cut_module, mask_module
+from sklearn_capoz.networks._tracing import trace
+
+
+class Forward(nn.Module):
+    """Layers by name, and a function of them and the input."""
+
+    def __init__(self, forward, **layers):
+        super().__init__()
+        self.function = forward
+        for name, layer in layers.items():
+            self.add_module(name, layer)
+
+    def forward(self, x):
+        return self.function(self, x)
+
+
+def residual(m, x):
+    x = F.relu(m.stem(x))
+    x = F.relu(x + m.norm(m.body(x)))
+    return m.head(x.mean((2, 3)))
+
+
+def siamese(m, x):
+    a, b = (m.embed(F.adaptive_avg_pool1d(F.relu(m.conv(part)), 1).squeeze(-1))
+            for part in x.chunk(2, dim=1))  # fmt: skip
+    return m.head(torch.cat([(a - b).abs(), a * b], dim=1))
+
+
+def squeeze_excite(m, x):
+    x = torch.relu(m.conv(x))
+    gate = m.up(F.relu(m.down(x.mean(-1)))).sigmoid()
+    return m.head((x * gate[:, :, None]).flatten(1))
+
+
+def dense_connections(m, x):
+    a = F.relu(m.a(x))
+    b = F.relu(m.b(torch.cat([x, a], 1)))
+    return m.head(m.norm(torch.cat([x, a, b], 1)).flatten(1))
+
+
+def hybrid(m, x):
+    x = F.relu(m.conv3(x[:, None]))
+    n, c, d, h, w = x.shape
+    x = F.relu(m.conv2(x.reshape(n, c * d, h, w)))
+    return m.head(F.dropout(x, 0.4, m.training).view(n, -1))
+
+
+def permuted(m, x):
+    x = F.gelu(m.conv(x)).permute(0, 2, 1).contiguous()
+    return m.head(x.reshape(len(x), -1))
+
+
+def depthwise(m, x):
+    x = F.relu6(m.point(m.depth(F.relu(m.stem(x)))))
+    return m.head(F.max_pool2d(x, 2).flatten(1))
+
+
+def two_inputs(m, x):
+    spectrum, patch = x[:, :6], x[:, 6:].view(-1, 1, 3, 3)
+    spectrum = F.relu(m.line(spectrum))
+    patch = F.relu(m.conv(patch)).flatten(1)
+    return m.head(torch.cat([spectrum, patch], dim=1))
+
+
+def gated(m, x):
+    a, b = m.both(x).chunk(2, dim=1)
+    return m.head(torch.tanh(a) * b.sigmoid())
+
+
+ARCHITECTURES = {
+    "mlp": (lambda: nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 5), nn.Tanh(),
+                                  nn.Linear(5, 3)), (6,), 2),
+    "cnn1d": (lambda: nn.Sequential(
+        nn.Conv1d(1, 6, 5), nn.BatchNorm1d(6), nn.ReLU(inplace=True), nn.MaxPool1d(2), nn.Flatten(),
+        nn.Linear(48, 10), nn.ReLU(), nn.Dropout(), nn.Linear(10, 3), nn.Softmax(1)), (1, 20), 2),
+    "cnn2d": (lambda: nn.Sequential(
+        nn.Conv2d(4, 6, 3, padding=1), nn.LayerNorm((5, 5)), nn.ReLU(),
+        nn.Conv2d(6, 7, 3, padding=1, padding_mode="circular"), nn.BatchNorm2d(7),
+        nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(28, 3)), (4, 5, 5), 2),
+    "cnn3d": (lambda: nn.Sequential(
+        nn.Conv3d(1, 4, 3), nn.ReLU(), nn.AvgPool3d(1), nn.Conv3d(4, 5, 2), nn.BatchNorm3d(5),
+        nn.MaxPool3d(2), nn.Flatten(), nn.Linear(10, 3)), (1, 8, 5, 5), 2),
+    "residual": (lambda: Forward(
+        residual, stem=nn.Conv2d(3, 6, 3, padding=1), body=nn.Conv2d(6, 6, 3, padding=1),
+        norm=nn.BatchNorm2d(6), head=nn.Linear(6, 3)), (3, 5, 5), 1),
+    "siamese": (lambda: Forward(
+        siamese, conv=nn.Conv1d(1, 5, 3), embed=nn.Linear(5, 4), head=nn.Linear(8, 2)),
+        (2, 12), 2),
+    "squeeze and excite": (lambda: Forward(
+        squeeze_excite, conv=nn.Conv1d(1, 6, 3), down=nn.Linear(6, 3), up=nn.Linear(3, 6),
+        head=nn.Linear(48, 3)), (1, 10), 2),
+    "dense connections": (lambda: Forward(
+        dense_connections, a=nn.Conv2d(2, 4, 3, padding=1), b=nn.Conv2d(6, 5, 3, padding=1),
+        norm=nn.BatchNorm2d(11), head=nn.Linear(99, 3)), (2, 3, 3), 2),
+    "hybrid": (lambda: Forward(
+        hybrid, conv3=nn.Conv3d(1, 4, 3), conv2=nn.Conv2d(16, 6, 2), head=nn.Linear(24, 3)),
+        (6, 5, 5), 2),
+    "permuted before flatten": (lambda: Forward(
+        permuted, conv=nn.Conv1d(2, 5, 3), head=nn.Linear(40, 3)), (2, 10), 1),
+    "depthwise": (lambda: Forward(
+        depthwise, stem=nn.Conv2d(2, 4, 3, padding=1),
+        depth=nn.Conv2d(4, 8, 3, padding=1, groups=4), point=nn.Conv2d(8, 5, 1),
+        head=nn.Linear(20, 3)), (2, 4, 4), 2),
+    "two inputs": (lambda: Forward(
+        two_inputs, line=nn.Linear(6, 5), conv=nn.Conv2d(1, 4, 2), head=nn.Linear(21, 3)),
+        (15,), 2),
+    "gated": (lambda: Forward(gated, both=nn.Linear(6, 8), head=nn.Linear(4, 3)), (6,), 1),
+    "grouped": (lambda: nn.Sequential(
+        nn.Conv1d(1, 4, 3), nn.ReLU(), nn.Conv1d(4, 6, 3, groups=2), nn.ReLU(),
+        nn.Conv1d(6, 5, 3), nn.ReLU(), nn.Flatten(), nn.Linear(20, 3)), (1, 10), 1),
+}  # fmt: skip
+
+
+def make(name):
+    """Make a module whose norms are far from the identity, samples and its number of groups."""
+    build, shape, n_groups = ARCHITECTURES[name]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        module = build()
+        with torch.no_grad():
+            for part in module.modules():
+                if isinstance(part, nn.modules.batchnorm._BatchNorm):
+                    nn.init.normal_(part.weight)
+                    nn.init.normal_(part.running_mean)
+                    nn.init.uniform_(part.running_var, 0.5, 2)
+        return module.eval(), torch.randn(7, *shape), n_groups
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_random_cuts_of_every_group_equal_the_masked_network(name):
+    module, samples, n_groups = make(name)
+    traced = trace(module, samples[:2])
+    assert len(traced.groups) == n_groups
+    random = np.random.RandomState(0)
+    before = {key: value.clone() for key, value in module.state_dict().items()}
+    smaller, masked = module, module
+    kept = {group.name: np.arange(group.n_units) for group in traced.groups}
+    for _ in range(2):  # each group twice: units are counted anew after a cut
+        for group in traced.groups:
+            now = next(g for g in traced.groups if g.name == group.name)
+            keep = random.uniform(size=now.n_units) < 0.7
+            if now.n_units > 2:  # two stay, one goes
+                keep[random.choice(now.n_units, 3, replace=False)] = [True, True, False]
+            else:
+                keep[:] = True
+            smaller, _ = cut_module(smaller, traced.places[group.name], keep)
+            traced = traced.cut(group.name, keep)
+            kept[group.name] = kept[group.name][keep]
+    original = trace(module, samples[:2])
+    for group in original.groups:
+        stays = np.isin(np.arange(group.n_units), kept[group.name])
+        masked = mask_module(masked, original.places[group.name], stays)
+    with torch.no_grad():
+        torch.testing.assert_close(smaller(samples), masked(samples), rtol=1e-5, atol=1e-5)
+    # Counting anew and tracing anew agree.
+    again = trace(smaller, samples[:2])
+    assert again.groups == traced.groups
+    for group in again.groups:
+        for one, other in zip(again.places[group.name], traced.places[group.name], strict=True):
+            np.testing.assert_array_equal(one.positions, other.positions)
+    for key, value in module.state_dict().items():
+        assert torch.equal(value, before[key])
+
+
+def test_members_by_hand():
+    module, samples, _ = make("cnn1d")
+    conv, linear = trace(module, samples[:2]).groups
+    assert (conv.name, conv.n_units, conv.activation) == ("0", 6, "relu")
+    assert [(m.module, m.axis, m.taps) for m in conv.members] == [
+        ("0", "out", 1), ("1", "out", 1), ("5", "in", 8)
+    ]  # fmt: skip
+    assert [(m.module, m.axis, m.taps) for m in linear.members] == [("5", "out", 1), ("8", "in", 1)]
+
+
+def test_units_that_meet_in_a_sum_are_one_group():
+    module, samples, _ = make("residual")
+    [group] = trace(module, samples[:2]).groups
+    assert [(m.module, m.axis) for m in group.members] == [
+        ("stem", "out"), ("body", "in"), ("body", "out"), ("norm", "out"), ("head", "in")
+    ]  # fmt: skip
+
+
+def test_a_grouped_convolution_is_kept_whole_and_says_so():
+    module, samples, _ = make("grouped")
+    traced = trace(module, samples[:2])
+    assert [group.name for group in traced.groups] == ["4"]
+    assert set(traced.kept_whole) == {"0", "2", "7"}
+    assert "the convolution '2' works on groups of them" in traced.kept_whole["0"]
+
+
+def attention(m, x):
+    x = m.first(x)
+    q, k = x[:, :, None], x[:, None, :]
+    return m.last(((q @ k).softmax(-1) @ q).squeeze(-1))
+
+
+REFUSALS = {
+    "attention": (lambda: Forward(attention, first=nn.Linear(6, 4), last=nn.Linear(4, 3)), (6,),
+                  r"Forward runs matmul\(\) on its units, and it is not known"),
+    "module of attention": (lambda: nn.Sequential(
+        nn.Linear(6, 4), nn.TransformerEncoderLayer(4, 2, batch_first=True), nn.Linear(4, 3)),
+        (5, 6), "MultiheadAttention '1.self_attn' runs"),
+    "size written in": (lambda: Forward(
+        lambda m, x: m.last(F.relu(m.first(x)).view(-1, 24)), first=nn.Conv1d(1, 3, 3),
+        last=nn.Linear(24, 3)), (1, 10),
+        r"where units of 'first' are cut, the forward then fails .* A forward must ask its data"),
+    "data-dependent": (lambda: Forward(
+        lambda m, x: m.last(m.first(x) if x.mean() > 0 else x), first=nn.Linear(4, 4),
+        last=nn.Linear(4, 3)), (4,), r"bool\(\) looks at the values of the data"),
+    "samples mix": (lambda: Forward(
+        lambda m, x: m.last(m.first(x) - m.first(x).mean(0)), first=nn.Linear(4, 5),
+        last=nn.Linear(5, 3)), (4,), "samples of a batch meet"),
+    "samples mix before": (lambda: Forward(
+        lambda m, x: m.last(F.relu(m.first(x - x.mean(0)))), first=nn.Linear(4, 5),
+        last=nn.Linear(5, 3)), (4,), "gives a sample another output when it comes with others"),
+    "recurrent": (lambda: Forward(
+        lambda m, x: m.last(m.rnn(F.relu(m.first(x)))[0][:, -1]), first=nn.Linear(4, 5),
+        rnn=nn.GRU(5, 4, batch_first=True), last=nn.Linear(4, 3)), (6, 4), r"GRU 'rnn' runs gru"),
+    "norm over the units": (lambda: nn.Sequential(
+        nn.Conv1d(1, 4, 3), nn.GroupNorm(2, 4), nn.Flatten(), nn.Linear(32, 3)), (1, 10),
+        r"GroupNorm '1' runs group_norm\(\)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_what_cannot_be_followed_is_refused_by_name(name):
+    build, shape, message = REFUSALS[name]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        module, samples = build().eval(), torch.randn(2, *shape)
+    with pytest.raises(UnsupportedNetworkError, match=message):
+        trace(module, samples)
+
+
+def test_tracing_touches_nothing_that_other_threads_run():
+    call, errors, done = nn.Module.__call__, [], threading.Event()
+    other = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).eval()
+    inputs, n_calls = torch.ones(2, 3), 0
+    expected = other(inputs)
+
+    def run():
+        nonlocal n_calls
+        while not done.is_set():
+            n_calls += 1
+            if nn.Module.__call__ is not call or not torch.equal(other(inputs), expected):
+                errors.append(n_calls)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        module, samples, _ = make("cnn2d")
+        for _ in range(20):
+            trace(module, samples[:2])
+    finally:
+        done.set()
+        thread.join()
+    assert n_calls > 0
+    assert errors == []
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "name", ["mlp", "cnn1d", "cnn3d", "residual", "siamese", "squeeze and excite", "hybrid"]
+)
+def test_torch_pruning_cuts_the_same_where_it_can(name):
+    tp = pytest.importorskip("torch_pruning")
+    module, samples, _ = make(name)
+    traced = trace(module, samples[:2])
+    for group in traced.groups:
+        keep = np.arange(group.n_units) % 2 == 0
+        ours, _ = cut_module(module, traced.places[group.name], keep)
+        theirs = copy.deepcopy(module)
+        graph = tp.DependencyGraph().build_dependency(theirs, example_inputs=samples[:2])
+        layer = theirs.get_submodule(group.name)
+        prune = (
+            tp.prune_linear_out_channels
+            if isinstance(layer, nn.Linear)
+            else tp.prune_conv_out_channels
+        )
+        graph.get_pruning_group(layer, prune, idxs=np.flatnonzero(~keep).tolist()).prune()
+        with torch.no_grad():
+            torch.testing.assert_close(ours(samples), theirs(samples), rtol=1e-5, atol=1e-5)
