@@ -100,5 +100,5 @@ def told_in_options(message: str, options: Mapping[str, str]) -> str:
         else:
             before = "|".join(rf"(?<=\b{word} ){name}\b" for word in ("as", "give", "without"))
             pattern = rf"{before}|(?<=\(){name}(?=\))|\b{name}(?==)|^{name}(?= must)"
-        message = re.sub(pattern, lambda _, option=option: option, message)
+        message = re.sub(pattern, option, message)
     return message
