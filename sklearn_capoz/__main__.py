@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -14,17 +15,27 @@ def main(argv: list[str] | None = None) -> int:
     )
     subparsers = parser.add_subparsers(required=True, metavar="command")
     # Imported late, so that a wrong call is answered at once.
-    from .cli._commands import add_map_parser, add_train_parser
+    from .cli._arguments import told_in_options
     from .cli._demo import add_demo_parser
+    from .cli._map import add_map_parser
+    from .cli._train import add_train_parser
 
     add_demo_parser(subparsers)
     add_train_parser(subparsers)
     add_map_parser(subparsers)
     arguments = parser.parse_args(argv)
+    options = getattr(arguments, "options", {})
+
+    def show_warning(message, *_):
+        print(f"Warning: {told_in_options(str(message), options)}", file=sys.stderr)
+
     try:
-        arguments.run(arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = show_warning
+            arguments.run(arguments)
     except (ValueError, TypeError, OSError, ImportError) as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        text = told_in_options(str(error), options)
+        print(f"{type(error).__name__}: {text}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)

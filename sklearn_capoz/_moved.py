@@ -69,7 +69,6 @@ MOVED_MODULES = {
     "deploy._scene_source": "scenes._source",
     "deploy._scene_sources": "scenes._open",
     "deploy._scene_work": "scenes._work",
-    "_commands": "cli._commands",
     "_demo": "cli._demo",
 }
 

@@ -11,7 +11,14 @@ import numpy as np
 import pandas as pd
 
 from ..exceptions import DataFormatError
-from ..spectral._wavelengths import LARGEST_UM, NUMBER, PLAUSIBLE_NM, SMALLEST_NM, parse_name
+from ..spectral._wavelengths import (
+    LARGEST_UM,
+    NUMBER,
+    PLAUSIBLE_NM,
+    SMALLEST_NM,
+    bands_named,
+    parse_name,
+)
 from ._csv_text import READING, check_quotes, has_spectra_in_columns, read_header
 
 __all__ = ["SpectraTable", "check_reflectance", "read_spectra"]
@@ -27,9 +34,6 @@ LONGEST_NAME = 200
 
 #: Reflectance of a bright or tilted surface passes 1, and never this.
 LARGEST_REFLECTANCE = 5.0
-
-#: What is printed with a decimal or two is found again, in nm.
-SAME_BAND = 0.05
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ def read_spectra(path: Path, label: str, group: str | None = None, bad_bands=())
         for name in others:
             _check_column(path, header, name)
         wavelengths = _wavelengths(path, header, bands)
-        keep = _good_bands(wavelengths, bad_bands)
+        keep = ~bands_named(wavelengths, bad_bands, "the table")
         wavelengths = wavelengths[keep]
         places = [place for place, good in zip(bands, keep, strict=True) if good]
         if len(places) < 3:
@@ -197,19 +201,6 @@ def _wavelengths(path: Path, header: list[str], bands: dict) -> np.ndarray:
             f"{path} has several columns at {value:g} nm: {names}. Keep one of them."
         )
     return nm
-
-
-def _good_bands(nm: np.ndarray, bad_bands) -> np.ndarray:
-    """Mask of the bands that lie in none of the ranges."""
-    keep = np.ones(len(nm), dtype=bool)
-    for low, high in bad_bands:
-        bad = (nm >= low - SAME_BAND) & (nm <= high + SAME_BAND)
-        if not bad.any():
-            raise DataFormatError(
-                f"--bad-bands: the table has no band from {low:g} to {high:g} nm."
-            )
-        keep &= ~bad
-    return keep
 
 
 def _read_rows(path: Path, separator: str, header: list[str], texts, bands) -> pd.DataFrame:

@@ -11,11 +11,15 @@ from itertools import pairwise
 
 import numpy as np
 
+from ..exceptions import DataFormatError
+
 # Imaging spectrometers see 0.2 to 30 um. A list between the two limits could be either unit.
 LARGEST_UM = 30.0
 SMALLEST_NM = 200.0
 # From X rays to heat: what lies outside, in nm, was given in another unit than was said.
 PLAUSIBLE_NM = 10.0, 100_000.0
+# Files print centres with a decimal or two; nearer than this, in nm, is the same band.
+SAME_BAND = 0.05
 
 # Words for the two units, casefolded: so are capitals one, and the micro sign and the Greek letter.
 _UNITS = {
@@ -253,6 +257,17 @@ def in_ranges(nm, ranges):
     low, high = np.asarray(ranges, dtype=float).T
     place = np.searchsorted(low, nm, side="right") - 1
     return (place >= 0) & (nm <= high[place])
+
+
+def bands_named(nm, ranges, where):
+    """Mask of the bands that ranges such as those of --bad-bands name, each at least one."""
+    named = np.zeros(len(nm), dtype=bool)
+    for low, high in ranges:
+        found = (nm >= low - SAME_BAND) & (nm <= high + SAME_BAND)
+        if not found.any():
+            raise DataFormatError(f"--bad-bands: {where} has no band from {low:g} to {high:g} nm.")
+        named |= found
+    return named
 
 
 def distinct_labels(nm):

@@ -4,6 +4,10 @@ import pickle
 
 import numpy as np
 import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
 
 from benchmarks.spectral_exactness import vertex_errors
 from sklearn_capoz.spectral import AbsorptionFeature, AbsorptionFeatures
@@ -172,6 +176,31 @@ def test_the_table_finds_what_is_there_alone(data_home, mineral, feature, least,
     table = AbsorptionFeatures(nm, parameters=["depth"], on_missing="nan")
     found = table.set_output(transform="pandas").fit_transform(library["reflectance"][rows])
     assert least <= found[f"{feature}__depth"].notna().mean() <= most
+
+
+def test_pipelines_and_scenes_live_with_what_is_missing():
+    from sklearn_capoz.deploy import predict_scene
+
+    rng = np.random.RandomState(0)
+    y = np.arange(200) % 2
+    X = 0.5 + 0.0005 * rng.randn(200, 21)
+    X[y == 1] -= 0.2 * np.exp(-(((NM - 2200) / 25) ** 2))
+    settings = {"features": WINDOW, "parameters": ["depth"]}
+    neutral = make_pipeline(AbsorptionFeatures(NM, **settings), GaussianNB())
+    missing = AbsorptionFeatures(NM, on_missing="nan", **settings)
+    imputed = make_pipeline(missing, SimpleImputer(add_indicator=True), GaussianNB())
+    tree = make_pipeline(missing, HistGradientBoostingClassifier(max_iter=5))
+    for model in (neutral, imputed, tree):
+        model.fit(X, y)
+        assert (model.predict(X) == y).all()
+    cube = X.reshape(10, 20, 21)
+    for model in (neutral, imputed, tree):
+        codes = predict_scene(model, cube, wavelengths=NM).codes
+        np.testing.assert_array_equal(codes.ravel(), y + 1)
+    deep = np.vstack([X[y == 1], 0.8 * X[y == 1] + 0.1])  # spectra that all have the feature
+    bare = make_pipeline(missing, GaussianNB()).fit(deep, np.repeat([0, 1], 100))
+    codes = predict_scene(bare, cube, wavelengths=NM).codes
+    np.testing.assert_array_equal(codes.ravel() > 0, y == 1)  # 0: no data
 
 
 def test_noise_is_no_feature():

@@ -77,6 +77,38 @@ def test_data_frames_come_out_with_names(transformer):
     transformer.set_output(transform="default")
 
 
+@pytest.mark.parametrize("no_wavelength", [0.0, np.nan, -1.0])
+@each
+def test_bad_bands_need_no_wavelength(transformer, no_wavelength):
+    if isinstance(transformer, SpectrumStandardizer):
+        pytest.skip("takes no wavelengths unless it gets them")
+    nm = NM.copy()
+    nm[[0, 7]] = no_wavelength
+    found, expected = (
+        clone(transformer).set_params(wavelengths=given, bad_bands=[0, 7]).fit(X)
+        for given in (nm, NM)
+    )
+    np.testing.assert_array_equal(found.transform(X[:9]), expected.transform(X[:9]))
+    np.testing.assert_array_equal(found.get_feature_names_out(), expected.get_feature_names_out())
+    with pytest.raises(ValueError, match="positive and finite, but for bands that bad_bands"):
+        clone(transformer).set_params(wavelengths=nm, bad_bands=[0]).fit(X)
+
+
+@pytest.mark.parametrize("factor", [1e-300, 100.0, 1e300])
+@pytest.mark.parametrize(
+    "transformer",
+    [
+        ContinuumRemoval(NM),
+        SpectralAbsorptionIndex(NM),
+        AbsorptionFeatures(NM, parameters=("position", "depth", "width", "area", "sai")),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_ratios_know_no_unit(transformer, factor):
+    found = transformer.fit(X[:99]).transform(factor * X[:99])
+    np.testing.assert_allclose(found, transformer.transform(X[:99]), rtol=1e-6, atol=1e-9)
+
+
 @each
 def test_pickle_and_clone_keep_everything(transformer):
     fitted = clone(transformer).fit(X)

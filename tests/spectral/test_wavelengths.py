@@ -28,6 +28,8 @@ def axis(nm, X=None, **settings):
         ["2.1 um", "2.1255 um", "2.2 um"],
         ["2.1", "2.1255", "2.2"],
         ["2.1µm", "2.1255μm", "2.2micrometers"],
+        ["2.1 MICROMETRES", "2.1255 Microns", "2.2 UM"],
+        ["2100 Nanometres", "2125.5 NM", "2200nanometers"],
     ],
 )
 def test_column_names_hold_wavelengths(names):
@@ -87,6 +89,18 @@ def test_units_are_inferred_or_given(given, unit, nm):
 def test_unclear_wavelengths_are_refused(given, words):
     with pytest.raises(ValueError, match=words):
         wavelengths_nm(None, 3, given)
+
+
+def test_bad_bands_count_for_nothing():
+    bad = np.array([True, False, False])
+    np.testing.assert_allclose(
+        wavelengths_nm(None, 3, [0.0, 2.1, 2.2], bad=bad), [np.nan, 2100, 2200]
+    )
+    np.testing.assert_array_equal(wavelengths_nm(None, 3, [2000, 2100, 2200], bad=bad)[0], 2000)
+    assert np.isnan(wavelengths_nm(None, 3, [0, 0, 0], bad=np.ones(3, dtype=bool))).all()
+    assert band_axis(
+        None, 3, wavelengths=[0, 2100, 2200], unit=None, bad_bands=[0], duplicates="error"
+    ).wavelengths.tolist() == [2100, 2200]
 
 
 @pytest.mark.parametrize(("unit", "factor"), [("um", 1), ("nm", 0.001)])

@@ -1,6 +1,6 @@
-"""Commands `train` and `map`: from a table of spectra to a model, from a model to a map.
+"""Command `train`: from a table of spectra to a model file.
 
-Both are thin: what they do is a few calls of the public API. That is imported when a command runs,
+It is thin: what it does is a few calls of the public API. That is imported when the command runs,
 so that a wrong call is answered at once.
 """
 
@@ -8,10 +8,22 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 from pathlib import Path
 
-__all__ = ["add_map_parser", "add_train_parser"]
+from ._arguments import nm_ranges, number, share
+
+__all__ = ["add_train_parser"]
+
+#: What the library calls by a parameter, and the command by an option or a word of its own.
+OPTIONS = {
+    "bad_bands": "--bad-bands",
+    "n_iterations": "--iterations",
+    "hidden_layer_sizes": "--units",
+    "random_state": "--seed",
+    "tolerance": "--tolerance",
+    "X_val": "the spectra to validate on",
+    "y_val": "the labels to validate on",
+}
 
 
 def add_train_parser(subparsers) -> None:
@@ -42,113 +54,29 @@ def add_train_parser(subparsers) -> None:
     )
     parser.add_argument(
         "--bad-bands",
-        type=_nm_ranges,
+        type=nm_ranges,
         default=(),
         metavar="NM",
         help="wavelengths to leave out, such as 1340-1450,1790-1960,2005",
     )
     parser.add_argument(
-        "--units", type=_number(int, 1), default=30, help="hidden units at first (30)"
+        "--units", type=number(int, 1), default=30, help="hidden units at first (30)"
     )
     parser.add_argument(
-        "--iterations", type=_number(int, 0), default=5, help="rounds of pruning (5)"
+        "--iterations", type=number(int, 0), default=5, help="rounds of pruning (5)"
     )
     parser.add_argument(
         "--tolerance",
-        type=_number(float, 0, 1),
+        type=number(float, 0, 1),
         default=0.01,
         help="validation accuracy that a smaller network may give up (0.01)",
     )
-    parser.add_argument("--test-fraction", type=_share, default=0.2, help="share held out (0.2)")
+    parser.add_argument("--test-fraction", type=share, default=0.2, help="share held out (0.2)")
     parser.add_argument(
-        "--seed", type=_number(int, 0, 2**32 - 1), default=0, help="seed of everything random (0)"
+        "--seed", type=number(int, 0, 2**32 - 1), default=0, help="seed of everything random (0)"
     )
     parser.add_argument("--quiet", action="store_true", help="show no progress bar")
-    parser.set_defaults(run=_train)
-
-
-def add_map_parser(subparsers) -> None:
-    """Add the command that maps a scene with a saved model.
-
-    Parameters
-    ----------
-    subparsers : argparse's subparsers
-        Of the program's parser; the command's function is `run` in the parsed arguments.
-    """
-    parser = subparsers.add_parser(
-        "map",
-        help="map a scene with a saved model",
-        description="Classify every pixel of an ENVI file or GeoTIFF of any size.",
-    )
-    parser.add_argument("scene", type=Path, help="ENVI header or data file, or GeoTIFF")
-    parser.add_argument("--model", required=True, type=Path, help="model file of `train`")
-    parser.add_argument(
-        "--output", required=True, type=Path, help=".tif writes a GeoTIFF, .hdr an ENVI file"
-    )
-    parser.add_argument("--proba", action="store_true", help="also write class probabilities")
-    parser.add_argument("--features", action="store_true", help="also write the model's features")
-    parser.add_argument(
-        "--reject-below", type=float, metavar="P", help="reject pixels less probable than P"
-    )
-    parser.add_argument("--nodata", type=float, help="stored number for no data (the file's)")
-    parser.add_argument("--scale", type=float, help="stored number for reflectance 1 (the file's)")
-    parser.add_argument(
-        "--max-band-gap", type=float, default=20.0, metavar="NM",
-        help="largest distance from a band of the model to one of the scene (20 nm)",
-    )  # fmt: skip
-    parser.add_argument("--jobs", type=_jobs, default=-1, help="threads; -1 is every core (-1)")
-    parser.add_argument("--resume", action="store_true", help="go on where a run was interrupted")
-    parser.add_argument("--quiet", action="store_true", help="show no progress bar")
-    parser.set_defaults(run=_map)
-
-
-def _number(kind, least, most=math.inf):
-    """Type of an argument that is a number between two others, ends included."""
-
-    def convert(text):
-        value = kind(text)
-        if not least <= value <= most:
-            upper = "" if most == math.inf else f" and at most {most}"
-            raise argparse.ArgumentTypeError(f"must be at least {least}{upper}, got {text}")
-        return value
-
-    convert.__name__ = kind.__name__  # argparse names it for what is no number
-    return convert
-
-
-def _jobs(text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if value == 0:
-        raise argparse.ArgumentTypeError(f"must be a number of threads or -1, got {text}")
-    return value
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"must be between 0 and 1, got {text}")
-    return value
-
-
-def _nm_ranges(text: str) -> list[tuple[float, float]]:
-    """Read ranges such as 1340-1450,2005."""
-    ranges = []
-    for part in text.split(","):
-        low, dash, high = part.partition("-")
-        try:
-            ends = float(low), float(high if dash else low)
-        except ValueError:
-            ends = math.nan, math.nan
-        if not 0 < ends[0] <= ends[1] < math.inf:
-            raise argparse.ArgumentTypeError(
-                f"{part.strip()!r} is no wavelength in nm such as 2005, and no range of them such "
-                "as 1340-1450"
-            )
-        ranges.append(ends)
-    return ranges
+    parser.set_defaults(run=_train, options=OPTIONS)
 
 
 def _train(arguments: argparse.Namespace) -> None:
@@ -158,11 +86,14 @@ def _train(arguments: argparse.Namespace) -> None:
 
     from .. import PrunedMLPClassifier, SpectralAbsorptionIndex
     from ..deploy import save_model
+    from ..formats._atomic import check_target
     from ..formats._csv_table import check_reflectance, read_spectra
 
     output = arguments.output
-    if output.is_dir() or not output.parent.is_dir():
-        raise FileNotFoundError(f"--output {output}: no file can be written there.")
+    try:
+        check_target(output)  # hours of training are not to end at a name
+    except OSError as error:
+        raise type(error)(f"--output {output}: no file can be written there. {error}") from error
     if output.exists() and output.samefile(arguments.spectra):
         raise FileExistsError(f"--output {output} is the table of spectra; name another file.")
     table = read_spectra(arguments.spectra, arguments.label, arguments.group, arguments.bad_bands)
@@ -234,34 +165,3 @@ def _split(y, groups, test_fraction: float, seed: int):
     folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(y, y, groups)
     parts = [part for _, part in folds]
     return np.concatenate(parts[2:]), parts[1], parts[0]
-
-
-def _map(arguments: argparse.Namespace) -> None:
-    from ..deploy import load_model, predict_scene
-    from ..scenes._output import refuse_inputs
-
-    refuse_inputs(arguments.output, [arguments.model])
-    try:
-        found = predict_scene(
-            load_model(arguments.model),
-            arguments.scene,
-            output=arguments.output,
-            proba=arguments.proba,
-            features="model" if arguments.features else None,
-            reject_below=arguments.reject_below,
-            nodata=arguments.nodata,
-            scale=arguments.scale,
-            max_band_gap=arguments.max_band_gap,
-            n_jobs=arguments.jobs,
-            resume=arguments.resume,
-            verbose=not arguments.quiet,
-        )
-    except KeyboardInterrupt:
-        print("\nThe finished part is kept: go on with --resume.", file=sys.stderr)
-        raise
-    encoding = sys.stdout.encoding or "utf-8"  # which may lack a name's letters
-    names = [name.encode(encoding, "replace").decode(encoding) for name in found.class_names]
-    width = max(map(len, names))
-    for name, count in zip(names, found.counts, strict=True):
-        print(f"{name:<{width}}  {count:>12,} pixels  {count / found.counts.sum():7.2%}")
-    print("written:", *map(str, found.files))

@@ -1,0 +1,128 @@
+"""Command `map`: from a saved model and a scene to a map.
+
+It is thin: what it does is a few calls of the public API. That is imported when the command runs,
+so that a wrong call is answered at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from ._arguments import band_centres, jobs, nm_ranges
+
+__all__ = ["add_map_parser"]
+
+#: What `predict_scene` calls by a parameter and the command by an option.
+OPTIONS = {
+    "wavelengths": "--wavelengths",
+    "bad_bands": "--bad-bands",
+    "max_band_gap": "--max-band-gap",
+    "reject_below": "--reject-below",
+    "n_jobs": "--jobs",
+    "scale": "--scale",
+    "nodata": "--nodata",
+    "resume": "--resume",
+    "output": "--output",
+}
+
+
+def add_map_parser(subparsers) -> None:
+    """Add the command that maps a scene with a saved model.
+
+    Parameters
+    ----------
+    subparsers : argparse's subparsers
+        Of the program's parser; the command's function is `run` in the parsed arguments.
+    """
+    parser = subparsers.add_parser(
+        "map",
+        help="map a scene with a saved model",
+        description="Classify every pixel of an ENVI file or GeoTIFF of any size.",
+    )
+    parser.add_argument("scene", type=Path, help="ENVI header or data file, or GeoTIFF")
+    parser.add_argument("--model", required=True, type=Path, help="model file of `train`")
+    parser.add_argument(
+        "--output", required=True, type=Path, help=".tif writes a GeoTIFF, .hdr an ENVI file"
+    )
+    parser.add_argument("--proba", action="store_true", help="also write class probabilities")
+    parser.add_argument("--features", action="store_true", help="also write the model's features")
+    parser.add_argument(
+        "--reject-below", type=float, metavar="P", help="reject pixels less probable than P"
+    )
+    parser.add_argument("--nodata", type=float, help="stored number for no data (the file's)")
+    parser.add_argument("--scale", type=float, help="stored number for reflectance 1 (the file's)")
+    parser.add_argument(
+        "--wavelengths", type=band_centres, metavar="NM",
+        help="band centres of the scene in nm or um, a list such as 1990,2000.5,2010 or a text "
+        "file of them (the file's)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--bad-bands", type=nm_ranges, metavar="NM",
+        help="wavelengths to leave out beside the file's bad bands, such as 1340-1450,2005",
+    )  # fmt: skip
+    parser.add_argument(
+        "--max-band-gap", type=float, default=20.0, metavar="NM",
+        help="largest distance from a band of the model to one of the scene (20 nm)",
+    )  # fmt: skip
+    parser.add_argument("--jobs", type=jobs, default=-1, help="threads; -1 is every core (-1)")
+    parser.add_argument("--resume", action="store_true", help="go on where a run was interrupted")
+    parser.add_argument("--quiet", action="store_true", help="show no progress bar")
+    parser.set_defaults(run=_map, options=OPTIONS)
+
+
+def _map(arguments: argparse.Namespace) -> None:
+    from ..deploy import load_model, predict_scene
+    from ..scenes._output import refuse_inputs
+
+    refuse_inputs(arguments.output, [arguments.model])
+    try:
+        found = predict_scene(
+            load_model(arguments.model),
+            arguments.scene,
+            output=arguments.output,
+            proba=arguments.proba,
+            features="model" if arguments.features else None,
+            reject_below=arguments.reject_below,
+            nodata=arguments.nodata,
+            scale=arguments.scale,
+            wavelengths=arguments.wavelengths,
+            bad_bands=_bad_bands(arguments),
+            max_band_gap=arguments.max_band_gap,
+            n_jobs=arguments.jobs,
+            resume=arguments.resume,
+            verbose=not arguments.quiet,
+        )
+    except KeyboardInterrupt:
+        print("\nThe finished part is kept: go on with --resume.", file=sys.stderr)
+        raise
+    encoding = sys.stdout.encoding or "utf-8"  # which may lack a name's letters
+    names = [name.encode(encoding, "replace").decode(encoding) for name in found.class_names]
+    width = max(map(len, names))
+    for name, count in zip(names, found.counts, strict=True):
+        print(f"{name:<{width}}  {count:>12,} pixels  {count / found.counts.sum():7.2%}")
+    print("written:", *map(str, found.files))
+
+
+def _bad_bands(arguments: argparse.Namespace):
+    """Mask of the bands to leave out: those in the ranges, and those that the file calls bad."""
+    if arguments.bad_bands is None:
+        return None
+    import numpy as np
+
+    from ..scenes._open import open_source
+    from ..spectral._wavelengths import bands_named, wavelengths_nm
+
+    source = open_source(arguments.scene)
+    nm = source.wavelengths
+    if arguments.wavelengths is not None:
+        nm = wavelengths_nm(None, source.shape[2], arguments.wavelengths)
+    if nm is None:
+        raise ValueError(
+            f"--bad-bands are wavelengths, and {arguments.scene} does not say those of its bands: "
+            "give them with --wavelengths."
+        )
+    # A band without a wavelength is of no use.
+    bad = bands_named(nm, arguments.bad_bands, "the scene") | ~np.isfinite(nm)
+    return bad if source.good is None else bad | ~source.good
