@@ -6,7 +6,7 @@ import io
 from collections.abc import Mapping
 from pathlib import Path
 
-from sklearn_capoz.exceptions import DataFormatError
+from ..exceptions import DataFormatError
 
 __all__ = ["GEOREFERENCE", "import_envi", "read_header", "write_header"]
 
@@ -20,9 +20,9 @@ GEOREFERENCE = ("map info", "projection info", "coordinate system string")
 def import_envi():
     """Import the ENVI part of the `spectral` package."""
     try:
-        from spectral.io import envi
+        import spectral.io.envi as envi
     except ImportError as error:
-        raise ImportError("ENVI files need spectral: pip install 'sklearn-capoz[scene]'") from error
+        raise ImportError("ENVI files need spectral: pip install 'sklearn-capoz[data]'") from error
     return envi
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from sklearn_capoz._compile import kernel
-from sklearn_capoz.spectral._wavelengths import wavelengths_nm
+from sklearn_capoz.exceptions import DataFormatError
+from sklearn_capoz.spectral._wavelengths import unit_named, wavelengths_nm
 
 from ..export._compiled import take_apart
 from ._scratch import Scratch
@@ -32,14 +33,7 @@ def scene_wavelengths(values, n_bands: int, unit: str | None = None) -> np.ndarr
     ValueError
         If the unit is neither nm nor um, or the values do not tell it, or their number is wrong.
     """
-    named = (unit or "").strip().lower()
-    if named in ("", "unknown", "none", "<unspecified>"):
-        return wavelengths_nm(None, n_bands, values)
-    if named.startswith("nanomet") or named == "nm":
-        return wavelengths_nm(None, n_bands, values, "nm")
-    if named.startswith("microm") or named in ("micron", "microns", "um", "µm", "μm"):
-        return wavelengths_nm(None, n_bands, values, "um")
-    raise ValueError(f"wavelengths must be in nm or um; their unit is {unit!r}.")
+    return wavelengths_nm(None, n_bands, values, unit_named(unit))
 
 
 def _steps(estimator) -> list:
@@ -204,6 +198,11 @@ def match_bands(
     if wavelengths is None or wanted is None:
         return _match_by_count(good, n_model_bands, wavelengths is None)
     usable = np.flatnonzero(good)
+    if not np.isfinite(wavelengths[usable]).all():
+        raise DataFormatError(
+            "wavelengths must be positive and finite, but for bands that bad_bands or the file's "
+            "bad-band list leaves out."
+        )
     usable = usable[np.argsort(wavelengths[usable], kind="stable")]
     centres = wavelengths[usable]
     if not centres.size:

@@ -8,8 +8,9 @@ import numpy as np
 
 from sklearn_capoz.exceptions import DataFormatError
 
+from ..formats._envi_fields import INTERLEAVES
 from ._bands import as_stored
-from ._envi import INTERLEAVES, EnviSource
+from ._envi import EnviSource
 from ._scratch import Scratch
 from ._source import Source
 

@@ -86,8 +86,9 @@ class BandSelector(SelectorMixin, BaseEstimator):
         """
         self._validate_params()
         n_bands = self._check(X, reset=True).shape[1]
-        nm = wavelengths_nm(X, n_bands, self.wavelengths, self.unit)
-        keep = ~bad_band_mask(self.bad_bands, n_bands)
+        bad = bad_band_mask(self.bad_bands, n_bands)
+        nm = wavelengths_nm(X, n_bands, self.wavelengths, self.unit, bad)
+        keep = ~bad
         if self.ranges is not None:
             keep &= in_ranges(nm, check_ranges(self.ranges))
         if self.exclude is not None:
@@ -96,9 +97,13 @@ class BandSelector(SelectorMixin, BaseEstimator):
                 nm, WATER_WINDOWS if water else check_ranges(self.exclude, "exclude")
             )
         if not keep.any():
+            good = nm[~bad]
+            reach = (
+                f"reach from {good.min():g} to {good.max():g} nm" if good.size else "are all bad"
+            )
             raise ValueError(
-                f"No band is left: the {n_bands} bands reach from {nm.min():g} to {nm.max():g} nm, "
-                "and ranges, exclude and bad_bands together leave out every one."
+                f"No band is left: the {n_bands} bands {reach}, and ranges, exclude and bad_bands "
+                "together leave out every one."
             )
         self._keep = keep
         self._axis = BandAxis.of(nm, keep)

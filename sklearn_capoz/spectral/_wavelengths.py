@@ -17,7 +17,23 @@ SMALLEST_NM = 200.0
 # From X rays to heat: what lies outside, in nm, was given in another unit than was said.
 PLAUSIBLE_NM = 10.0, 100_000.0
 
-NUMBER = re.compile(r"(\d+(?:\.\d+)?)\s*(nm|um|µm|μm|micrometers?|nanometers?)?", re.I)
+# Words for the two units, casefolded: so are capitals one, and the micro sign and the Greek letter.
+_UNITS = {
+    **dict.fromkeys("nm nanometer nanometers nanometre nanometres".split(), "nm"),
+    **dict.fromkeys("um μm micron microns".split(), "um"),
+    **dict.fromkeys("micrometer micrometers micrometre micrometres".split(), "um"),
+}
+_NO_UNIT = ("", "unknown", "none", "<unspecified>")
+# Scales of a spectrum on which bands do not lie where they would in nm; beside it, the way there.
+_OTHER_SCALES = {
+    **dict.fromkeys(("wavenumber", "wavenumbers", "cm-1", "cm^-1", "1/cm"), "1e7 / wavenumber"),
+    "ghz": "299792458 / GHz",
+    "mhz": "299792458000 / MHz",
+    "index": "the sensor's table of band centres",
+}
+
+_LONGEST_FIRST = sorted(_UNITS, key=len, reverse=True)
+NUMBER = re.compile(rf"(\d+(?:\.\d+)?)\s*({'|'.join(_LONGEST_FIRST)}|µm)?", re.I)
 
 
 @dataclass(frozen=True)
@@ -97,8 +113,9 @@ class BandAxis:
 
 def band_axis(X, n_bands, *, wavelengths, unit, bad_bands, duplicates, ranges=None):
     """Settle wavelengths, order, duplicates and bad bands for data with `n_bands` columns."""
-    nm = wavelengths_nm(X, n_bands, wavelengths, unit)
-    used = ~bad_band_mask(bad_bands, n_bands)
+    bad = bad_band_mask(bad_bands, n_bands)
+    nm = wavelengths_nm(X, n_bands, wavelengths, unit, bad)
+    used = ~bad
     if ranges is not None:
         used &= in_ranges(nm, ranges)
     if not used.any():
@@ -115,8 +132,11 @@ def band_axis(X, n_bands, *, wavelengths, unit, bad_bands, duplicates, ranges=No
     return axis
 
 
-def wavelengths_nm(X, n_bands, wavelengths=None, unit=None):
-    """Wavelengths of the columns of X in nm, in the order of the columns."""
+def wavelengths_nm(X, n_bands, wavelengths=None, unit=None, bad=None):
+    """Wavelengths of the columns of X in nm, in the order of the columns.
+
+    A band in the mask `bad` needs none: where it has none, as files write 0 there, it is NaN.
+    """
     if isinstance(wavelengths, str):  # the caller has checked that it says "index"
         return np.arange(n_bands, dtype=float)
     if wavelengths is None:
@@ -128,17 +148,43 @@ def wavelengths_nm(X, n_bands, wavelengths=None, unit=None):
             f"wavelengths must hold one value for each of the {n_bands} bands of X, "
             f"got an array of shape {values.shape}."
         )
-    if not (np.isfinite(values).all() and (values > 0).all()):
-        raise ValueError("wavelengths must be positive and finite; leave bad bands to bad_bands.")
-    found = _unit_of(values, unit)
-    nm = values * 1000.0 if found == "um" else values.copy()
-    if nm.min() < PLAUSIBLE_NM[0] or nm.max() > PLAUSIBLE_NM[1]:
+    known = np.isfinite(values) & (values > 0)
+    used = np.ones(n_bands, dtype=bool) if bad is None else ~bad
+    if not known[used].all():
         raise ValueError(
-            f"Wavelengths from {values.min():g} to {values.max():g} {found} are none of imaging "
+            "wavelengths must be positive and finite, but for bands that bad_bands leaves out; "
+            f"{(~known & used).sum()} of {n_bands} are not, the first at band "
+            f"{(~known & used).argmax()} (counted from 0)."
+        )
+    if not used.any():
+        return np.full(n_bands, np.nan)  # whoever needs a band says that none is left
+    named = values[used]
+    found = _unit_of(named, unit)
+    nm = np.where(known, values * 1000.0 if found == "um" else values, np.nan)
+    if nm[used].min() < PLAUSIBLE_NM[0] or nm[used].max() > PLAUSIBLE_NM[1]:
+        raise ValueError(
+            f"Wavelengths from {named.min():g} to {named.max():g} {found} are none of imaging "
             f"spectroscopy: they are in another unit than {found!r}. Pass them in nm or um and "
             "unit= says which."
         )
     return nm
+
+
+def unit_named(name):
+    """Return "nm" or "um" for a unit as files and people write it, or None for no unit.
+
+    Raises
+    ------
+    ValueError
+        If it is another unit: such wavelengths would be taken for nm.
+    """
+    word = (name or "").strip().casefold()
+    if word in _NO_UNIT:
+        return None
+    if word in _UNITS:
+        return _UNITS[word]
+    way = f": convert them (nm = {_OTHER_SCALES[word]})" if word in _OTHER_SCALES else ""
+    raise ValueError(f"wavelengths must be in nm or um; their unit is {name.strip()!r:.40}{way}.")
 
 
 def bad_band_mask(bad_bands, n_bands):
@@ -245,7 +291,7 @@ def parse_name(name):
     with_unit = [pair for pair in found if pair[1]]
     if len(with_unit) == 1 or len(found) == 1:
         value, unit = (with_unit or found)[0]
-        return float(value), {"n": "nm", "": None}.get(unit[:1].lower(), "um")
+        return float(value), unit_named(unit)
     raise ValueError(
         f"No single wavelength can be read from the column name {name!r}. "
         "Pass wavelengths= with one value per band, or name the columns by wavelength."

@@ -86,11 +86,78 @@ def test_what_is_no_spectral_library_is_refused(tmp_path, spectra):
         read_envi_library(write(tmp_path, spectra, file_type="ENVI Standard"))
     with pytest.raises(DataFormatError, match="has no wavelengths"):
         read_envi_library(write(tmp_path, spectra, more=""))
-    with pytest.raises(DataFormatError, match="is not a readable ENVI spectral library"):
+    with pytest.raises(
+        DataFormatError, match=r"has 12 bytes; made\.hdr describes 24 .2 spectra of"
+    ):
         read_envi_library(write(tmp_path, spectra[:1]))  # half of the data
     (tmp_path / "made.hdr").write_text("a letter")
-    with pytest.raises(DataFormatError, match="is not a readable ENVI spectral library"):
+    with pytest.raises(DataFormatError, match=r"made\.hdr is no ENVI header"):
         read_envi_library(tmp_path / "made.hdr")
+
+
+@pytest.mark.parametrize("unit", ["Wavenumber", "cm-1", "GHz", "Index"])
+def test_other_scales_are_not_read_as_nm(tmp_path, spectra, unit):
+    more = f"wavelength units = {unit}\nwavelength = {{ 2500, 1000, 400 }}\n"
+    with pytest.raises(DataFormatError, match=f"must be in nm or um; their unit is '{unit}': conv"):
+        read_envi_library(write(tmp_path, spectra, more))
+
+
+@pytest.mark.parametrize(
+    "words", ["envi spectral library", "ENVI SPECTRAL LIBRARY", "Envi  Spectral Library"]
+)
+def test_capitals_do_not_matter(tmp_path, spectra, words):
+    path = write(tmp_path, spectra, file_type=words)
+    path.write_text(path.read_text().replace("data type", "Data Type").replace("bsq", "BSQ"))
+    assert read_envi_library(path).data.shape == (2, 3)
+
+
+def test_a_header_in_latin_1(tmp_path, spectra):
+    path = write(tmp_path, spectra, "wavelength = { 2.1, 2.2, 2.3 }\n")
+    path.write_bytes(path.read_bytes() + "wavelength units = µm\n".encode("latin-1"))
+    np.testing.assert_allclose(read_envi_library(path).wavelengths, [2100, 2200, 2300])
+
+
+def test_bad_bands_need_no_wavelength(tmp_path, spectra):
+    more = "wavelength units = um\nwavelength = { 0, 2.2, 2.3 }\nfwhm = { 0, 0.01, 0.01 }\n"
+    library = read_envi_library(write(tmp_path, spectra, more + "bbl = { 0, 1, 1 }\n"))
+    np.testing.assert_allclose(library.wavelengths, [np.nan, 2200, 2300])
+    np.testing.assert_allclose(library.fwhm, [0, 10, 10])
+    with pytest.raises(DataFormatError, match="positive and finite, but for bands that 'bbl'"):
+        read_envi_library(write(tmp_path, spectra, more))
+
+
+def test_foreign_byte_order_and_an_offset(tmp_path, spectra):
+    path = write(tmp_path, spectra)
+    path.with_suffix(".sli").write_bytes(b"x" * 7 + spectra.astype(">f4").tobytes())
+    text = path.read_text().replace("byte order = 0", "byte order = 1")
+    path.write_text(text.replace("header offset = 0", "header offset = 7"))
+    library = read_envi_library(path)
+    np.testing.assert_array_equal(library.data[0], spectra[0])
+    assert library.data.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ("data gain values = { 2, 2, 2 }\n", "'data gain values' is not applied"),
+        ("reflectance scale factor = ten\n", "'reflectance scale factor' must be numeric"),
+        ("data ignore value = { 1, 2 }\n", "'data ignore value' must be one number"),
+        ("fwhm = { 1, 2 }\n", "'fwhm' lists 2 values for 3 bands"),
+    ],
+)
+def test_entries_that_cannot_be_followed(tmp_path, spectra, more, words):
+    with pytest.raises(DataFormatError, match=words):
+        read_envi_library(write(tmp_path, spectra, NANOMETERS + more))
+
+
+def test_names_that_do_not_fit_or_are_not_there(tmp_path, spectra):
+    path = write(tmp_path, spectra)
+    text = path.read_text()
+    path.write_text(text.replace("Calcite ,", "Calcite, coarse,"))
+    with pytest.raises(DataFormatError, match="lists 3 names for 2 spectra; a comma in a name"):
+        read_envi_library(path)
+    path.write_text("".join(line for line in text.splitlines(True) if "names" not in line))
+    assert read_envi_library(path).names.tolist() == ["1", "2"]
 
 
 def test_missing_files_are_named(tmp_path, spectra):

@@ -77,8 +77,11 @@ def test_names_in_capitals_and_a_header_offset(write_envi, edit_header, scene):
         ({"header_offset": -1}, "'header offset' must be a whole number from 0"),
         ({"wavelength": "{2000, 2100}"}, "'wavelength' lists 2 values for 50 bands"),
         ({"wavelength": "{" + "2e3," * 49 + "x}"}, "'wavelength' must be numeric"),
-        ({"wavelength": "{" + "nan," * 49 + "1}"}, "wavelengths must be positive and finite"),
-        ({"wavelength_units": "Wavenumber"}, "must be in nm or um, not Wavenumber"),
+        ({"wavelength": "{" + "nan," * 49 + "2000}"}, "wavelengths must be positive and finite"),
+        (
+            {"wavelength_units": "Wavenumber"},
+            "must be in nm or um; their unit is 'Wavenumber': convert",
+        ),
         ({"wavelength_units": "parsec"}, "their unit is 'parsec'"),
         ({"bbl": "{1, 0}"}, "'bbl' lists 2 values for 50 bands"),
         ({"bbl": "{" + "2," * 49 + "1}"}, "'bbl' must hold 0 .bad. or 1"),
