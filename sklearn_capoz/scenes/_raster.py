@@ -24,8 +24,13 @@ __all__ = ["RasterSource", "import_rasterio", "is_raster", "open_raster", "quiet
 #: scene.tif reads other files of this machine, and fetches some.
 DRIVERS = {".tif": "GTiff", ".tiff": "GTiff", ".vrt": "VRT"}
 
-#: Nothing is fetched, and no Python code in a VRT is run, whatever a file says.
-SETTINGS = {"CPL_VSIL_CURL_ALLOWED_FILENAME": "none", "GDAL_VRT_ENABLE_PYTHON": "NO"}
+#: Nothing is fetched, and no Python code in a VRT is run, whatever a file says. A file of one strip
+#: is said to be one: GDAL would call it rows, and unpack all that is above a row to read that.
+SETTINGS = {
+    "CPL_VSIL_CURL_ALLOWED_FILENAME": "none",
+    "GDAL_VRT_ENABLE_PYTHON": "NO",
+    "GDAL_ENABLE_TIFF_SPLIT": "NO",
+}
 
 #: Bytes of the largest piece that a file may be stored in: GDAL unpacks it whole for any of its
 #: rows. What scanners deliver has strips of some MB; 1.8 MB of zeros can unpack to 1.8 GB.
@@ -46,6 +51,8 @@ class RasterSource(Source):
         GDAL's numbers of the spectral bands, from 1; an alpha band is none.
     mask : "", "scene" or "bands"
         Whether a mask says where there is data: none, one for all bands, one for each.
+    alpha : int
+        GDAL's number of an alpha band, or 0. GDAL itself takes one of whole numbers for a mask.
     band_nodata : ndarray of shape (n_bands,), or None
         Where the bands differ in it; NaN for a band that has none.
     """
@@ -53,6 +60,7 @@ class RasterSource(Source):
     path: Path
     numbers: np.ndarray
     mask: Literal["", "scene", "bands"] = ""
+    alpha: int = 0
     band_nodata: np.ndarray | None = None
 
     def reading(self):
@@ -97,6 +105,8 @@ class RasterSource(Source):
         if self.mask:
             asked = numbers[:1] if self.mask == "scene" else numbers
             missing = dataset.read_masks(asked, window=window) == 0
+        elif self.alpha:
+            missing = dataset.read([self.alpha], window=window) == 0
         if self.band_nodata is not None:
             stored = [as_stored(value, self.dtype) for value in self.band_nodata[bands]]
             fill = block == np.array(stored)[:, None, None]
@@ -176,6 +186,7 @@ def _described(path: Path, dataset) -> RasterSource:
         path=path.resolve(),
         numbers=np.array(numbers),
         mask=_mask(dataset, places),
+        alpha=next((n for n in range(1, dataset.count + 1) if n not in set(numbers)), 0),
         band_nodata=band_nodata,
         **radiometry(path, gain=gain, offset=offset),
     )
