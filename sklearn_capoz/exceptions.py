@@ -4,6 +4,7 @@ __all__ = [
     "DataFormatError",
     "NoCorrectSampleError",
     "PruningStalledWarning",
+    "SceneLayoutWarning",
     "SmallDataWarning",
     "SmoothActivationWarning",
     "UnsupportedNetworkError",
@@ -32,3 +33,10 @@ class SmallDataWarning(UserWarning):
 
 class SmoothActivationWarning(UserWarning):
     """A zero-counting criterion was asked of an activation that is never exactly zero."""
+
+
+class SceneLayoutWarning(UserWarning):
+    """The bytes of a scene look as if they were in another order than its header says.
+
+    Where the header is right, ``warnings.simplefilter("ignore", SceneLayoutWarning)`` says so.
+    """

@@ -156,10 +156,15 @@ def find_header(path: Path) -> Path | None:
 
     Two scenes of one flight may share the shorter name, which then belongs to one of them only.
     """
-    for name in (f"{path.name}.hdr", f"{path.name}.HDR", f"{path.stem}.hdr", f"{path.stem}.HDR"):
-        if (header := path.with_name(name)).is_file():
-            return header
-    return None
+    return _beside(path, f"{path.name}.hdr") or _beside(path, f"{path.stem}.hdr")
+
+
+def _beside(path: Path, name: str) -> Path | None:
+    """Find a file in the folder of another one; capitals do not count, as they do not in GDAL."""
+    if (exact := path.with_name(name)).is_file():
+        return exact
+    same = (p for p in path.parent.iterdir() if p.name.casefold() == name.casefold())
+    return next((p for p in sorted(same) if p.is_file()), None)
 
 
 def find_data(header: Path, interleave: str) -> Path:
@@ -172,11 +177,15 @@ def find_data(header: Path, interleave: str) -> Path:
     """
     base = header.with_suffix("")
     suffixes = [interleave, *import_envi().KNOWN_EXTS]
-    names = [base.name, *(f"{base.name}.{s}" for t in suffixes for s in (t, t.upper()))]
-    for name in names:
+    for name in (base.name, *(f"{base.name}.{suffix}" for suffix in suffixes)):
         # A file with a header that names it whole belongs to that one.
-        if (found := base.with_name(name)).is_file() and find_header(found) == header:
+        if (found := _beside(base, name)) is not None and find_header(found) == header:
             return found
+    # GDAL takes a data file of any suffix, as it is given that one.
+    others = [p for p in base.parent.iterdir() if p.stem == base.name and p.is_file()]
+    others = [p for p in others if p.suffix.lower() not in (".hdr", ".xml")]
+    if len(others) == 1 and find_header(others[0]) == header:
+        return others[0]
     raise FileNotFoundError(
         f"no data file beside {header}: put {base.name}.{interleave}, as it came with the header, "
         f"there (looked for {base.name} and {base.name}.{{{', '.join(suffixes)}}})."

@@ -10,16 +10,9 @@ from sklearn_capoz._compile import kernel
 from sklearn_capoz.exceptions import DataFormatError
 from sklearn_capoz.spectral._wavelengths import unit_named, wavelengths_nm
 
-from ..export._parts import take_apart
 from ._scratch import Scratch
 
-__all__ = [
-    "BandMatch",
-    "match_bands",
-    "model_wavelengths",
-    "n_model_bands",
-    "scene_wavelengths",
-]
+__all__ = ["BandMatch", "as_stored", "calibrated", "match_bands", "scene_wavelengths"]
 
 #: Two band centres nearer than this, in nm, are the same band: headers round to 0.01 nm or so.
 SAME_BAND = 0.05
@@ -28,44 +21,17 @@ SAME_BAND = 0.05
 def scene_wavelengths(values, n_bands: int, unit: str | None = None) -> np.ndarray:
     """Return band centres in nm, from nm or um; a missing or unknown unit is inferred.
 
+    Programs write 0 for bands that they left out: such a band is NaN. Whether it is needed is
+    not known before the bad-band list is.
+
     Raises
     ------
     ValueError
         If the unit is neither nm nor um, or the values do not tell it, or their number is wrong.
     """
-    return wavelengths_nm(None, n_bands, values, unit_named(unit))
-
-
-def _steps(estimator) -> list:
-    """List what a model does with its bands, step by step, the classifier last."""
-    steps, _, classifier = take_apart(estimator)
-    return [*(step for _, step in steps), classifier]
-
-
-def n_model_bands(estimator) -> int:
-    """Return the bands that a fitted model takes; a Pipeline may begin with "passthrough"."""
-    return _steps(estimator)[0].n_features_in_
-
-
-def model_wavelengths(estimator) -> np.ndarray | None:
-    """Return the band centres in nm that a fitted model takes, or None if it does not know.
-
-    Of a Pipeline, the first step that knows them counts, as long as the steps before it keep the
-    number of bands. A band that this step leaves out may be any: it gets another one's wavelength.
-    """
-    n_bands = n_model_bands(estimator)
-    for step in _steps(estimator):
-        if getattr(step, "n_features_in_", n_bands) != n_bands:
-            return None
-        axis = getattr(step, "_axis", None)  # the spectral transformers' used columns
-        if axis is not None and not isinstance(step.wavelengths, str):
-            found = np.full(n_bands, axis.wavelengths[0])
-            found[axis.columns] = axis.given[axis.columns]
-            return found
-        found = np.asarray(getattr(step, "wavelengths_", []), dtype=np.float64)
-        if found.shape == (n_bands,) and found.min() > 0:
-            return found
-    return None
+    given = np.asarray(values, dtype=np.float64)
+    missing = ~(np.isfinite(given) & (given > 0)) if given.shape == (n_bands,) else None
+    return wavelengths_nm(None, n_bands, given, unit_named(unit), missing)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +87,21 @@ class BandMatch:
         valid = np.empty((n_rows, n_columns), dtype=bool)
         _gather(block, self.lower, self.upper, self.weight, scale, nodata, X, valid)
         return (X if valid.all() else X[valid.ravel()]), valid
+
+
+def calibrated(
+    block: np.ndarray, nodata: float | None, gain: np.ndarray, offset: np.ndarray
+) -> np.ndarray:
+    """Turn stored numbers into reflectance where each band has a gain and an offset of its own.
+
+    What says "not measured" is looked for before: afterwards it is a number like any other. NaN
+    stands for it, and for pixels that are 0 in every band.
+    """
+    numbers = _plain(block)
+    missing = (numbers == as_stored(nodata, block.dtype)) | (numbers == 0).all(2, keepdims=True)
+    # As float32 where that holds every stored number.
+    found = numbers.astype(np.result_type(numbers.dtype, np.float32)) * gain + offset
+    return np.where(missing, np.nan, found).astype(np.result_type(numbers.dtype, np.float32))
 
 
 def as_stored(nodata: float | None, dtype: np.dtype) -> float:
@@ -198,10 +179,12 @@ def match_bands(
     if wavelengths is None or wanted is None:
         return _match_by_count(good, n_model_bands, wavelengths is None)
     usable = np.flatnonzero(good)
-    if not np.isfinite(wavelengths[usable]).all():
+    if (unknown := usable[np.isnan(wavelengths[usable])]).size:
+        listed = ", ".join(map(str, unknown[:5])) + (", ..." if unknown.size > 5 else "")
         raise DataFormatError(
-            "wavelengths must be positive and finite, but for bands that bad_bands or the file's "
-            "bad-band list leaves out."
+            f"wavelengths must be positive and finite, but for bad bands; {unknown.size} good "
+            f"bands have none (numbers {listed}, counted from 0). Name them in the file's bad-band "
+            "list or in bad_bands."
         )
     usable = usable[np.argsort(wavelengths[usable], kind="stable")]
     centres = wavelengths[usable]

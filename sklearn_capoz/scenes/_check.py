@@ -1,20 +1,19 @@
-"""Does a file hold what its header says? A look at a few rows before any work starts."""
+"""Does a scene hold what its header says? A look at a few rows before any work starts."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from sklearn_capoz.exceptions import DataFormatError
+from sklearn_capoz._warn import warn
+from sklearn_capoz.exceptions import DataFormatError, SceneLayoutWarning
 
-from ..formats._envi_fields import INTERLEAVES
 from ._bands import as_stored
-from ._envi import EnviSource
 from ._scratch import Scratch
 from ._source import Source
 
-__all__ = ["check_content"]
+__all__ = ["FirstLook", "take_first_look"]
 
 #: Pairs of rows that are looked at, and columns of each.
 N_PAIRS, N_COLUMNS = 4, 512
@@ -22,33 +21,84 @@ N_PAIRS, N_COLUMNS = 4, 512
 #: Numbers that are looked at for what is no measurement.
 N_NUMBERS = 20_000
 
+#: Pixels from which on a band that always holds the same number is taken to hold nothing.
+N_PIXELS = 30
+
 #: Reflectance is 0 to 1; a scene whose median lies outside this range is something else.
 PLAUSIBLE = (1e-5, 5.0)
 
 
-def check_content(source: Source, scale: float, *, check_range: bool) -> None:
-    """Compare a few rows with what the header, or the caller, says.
+@dataclass(frozen=True, eq=False)
+class FirstLook:
+    """A few rows of a scene.
+
+    Parameters
+    ----------
+    pairs : ndarray of shape (n_pairs, 2, n_columns, n_looked)
+        Stored numbers of neighbouring rows, NaN where data is missing.
+    bands : ndarray of shape (n_looked,), int
+        The bands that no list calls bad.
+    """
+
+    pairs: np.ndarray
+    bands: np.ndarray
+
+    def dead_bands(self) -> np.ndarray:
+        """Bands without any signal, (n_dead,): empty, or the same number wherever there is data.
+
+        Of a scene that is flat in every band, or of few pixels, nothing is said.
+        """
+        pixels = self.pairs.reshape(-1, len(self.bands))
+        known = np.isfinite(pixels)
+        high = np.where(known, pixels, -np.inf).max(axis=1)
+        # One number in all bands is fill, declared or not: 0 beside the image, or -9999.
+        seen = pixels[high > np.where(known, pixels, np.inf).min(axis=1)]
+        known = np.isfinite(seen)
+        low = np.where(known, seen, np.inf).min(axis=0, initial=np.inf)
+        high = np.where(known, seen, -np.inf).max(axis=0, initial=-np.inf)
+        if len(seen) < N_PIXELS or not (high > low).any():
+            return self.bands[:0]
+        return self.bands[~(high > low)]
+
+
+def take_first_look(source: Source, *, check_range: bool) -> FirstLook:
+    """Read a few rows and compare them with what the header, or the caller, says.
 
     Parameters
     ----------
     source : Source
-        A file, or an array, of which only the range is checked.
-    scale : float
-        Stored numbers are reflectance times this.
     check_range : bool
         Whether the numbers must be reflectance; not where the caller chose the scale.
 
     Raises
     ------
     DataFormatError
-        If another interleave or byte order makes a scene of what is noise as declared, or the
-        numbers are no reflectance.
+        If the numbers are no reflectance.
+
+    Warns
+    -----
+    SceneLayoutWarning
+        If another interleave or byte order makes a scene of what is noise as declared.
     """
-    pairs = _sample(source)
-    if isinstance(source, EnviSource):
-        _check_layout(source, pairs)
-    values = np.abs(pairs[np.isfinite(pairs) & (pairs != 0)]) / scale
-    if check_range and values.size and not PLAUSIBLE[0] <= np.median(values) <= PLAUSIBLE[1]:
+    bands = np.flatnonzero(source.usable())
+    pairs = _sample(source, bands)
+    look = FirstLook(pairs, bands)
+    likely = _without_fill(pairs)
+    suspicion = _suspicion(source, bands, likely)
+    if suspicion:
+        warn(suspicion, SceneLayoutWarning)
+    if check_range:
+        _check_range(source, bands, likely)
+    return look
+
+
+def _check_range(source: Source, bands: np.ndarray, pairs: np.ndarray) -> None:
+    measured = pairs[np.isfinite(pairs) & (pairs != 0)] if source.gain is None else pairs
+    if source.gain is not None and source.offset is not None:
+        measured = pairs * source.gain[bands] + source.offset[bands]
+        measured = measured[np.isfinite(measured)]
+    values = np.abs(measured) / (source.scale or 1.0)
+    if values.size and not PLAUSIBLE[0] <= np.median(values) <= PLAUSIBLE[1]:
         raise DataFormatError(
             f"the scene's median is {np.median(values):.3g}, and reflectance is 0 to 1: its data "
             "type, byte order, reflectance scale factor or no-data value (nodata) is wrong or "
@@ -57,49 +107,54 @@ def check_content(source: Source, scale: float, *, check_range: bool) -> None:
         )
 
 
-def _check_layout(source: EnviSource, pairs: np.ndarray) -> None:
-    """Find out whether another order of the same bytes is the scene.
+def _suspicion(source: Source, bands: np.ndarray, pairs: np.ndarray) -> str:
+    """Find out whether another order of the same bytes is the scene, or return "".
 
     In the right order a scene is smooth along rows, columns and bands alike, and its pixels
-    share a spectral shape. A wrong interleave breaks one direction, a wrong byte order all. Where
-    the columns are a small multiple of the bands, a wrong interleave may stay unseen.
+    share a spectral shape. A wrong interleave breaks one direction, a wrong byte order all. But
+    land, water and fill side by side break them as well, so this is never more than a suspicion;
+    and where the columns are a small multiple of the bands, a wrong interleave may stay unseen.
     """
+    others = source.other_readings()
     shape_share, roughness = _coherence(pairs)
-    if roughness < 0.1 and shape_share > 0.1:
-        return
-    others = {f"interleave = {i}": replace(source, interleave=i) for i in INTERLEAVES}
-    del others[f"interleave = {source.interleave}"]
-    swapped = source.dtype.newbyteorder("S")
-    if source.dtype.itemsize > 1:
-        big = swapped.str.startswith(">")
-        others[f"byte order = {int(big)}"] = replace(source, dtype=swapped)
+    if not others or (roughness < 0.1 and shape_share > 0.1):
+        return ""
     for name, other in others.items():
-        other_share, other_roughness = _coherence(_sample(other))
+        other_share, other_roughness = _coherence(_without_fill(_sample(other, bands)))
         # The thresholds leave noise and scenes of a few pixels alone: nothing is certain there.
         coherent = other_share > 0.1 and other_roughness < 0.5
         if coherent and other_share / other_roughness**2 > 3 * shape_share / roughness**2:
-            raise DataFormatError(
-                f"{source.path} looks like '{name}', and {source.header_path.name} says "
-                f"interleave = {source.interleave}, byte order = "
-                f"{int(source.dtype.newbyteorder('=') != source.dtype)}. Correct the header. If "
-                "it is right, a no-data value that it does not state may be the cause: give it as "
-                "nodata; or predict_scene takes the cube as a numpy.memmap."
+            return (
+                f"{source.files[0]} looks like '{name}', and it is read with {source}. If that is "
+                "wrong, so is the map: correct the header. If it is right, a no-data value that "
+                "is not stated (nodata) may be the cause, or very different parts of the scene."
             )
+    return ""
 
 
-def _sample(source: Source) -> np.ndarray:
-    """Pairs of neighbouring rows, (n_pairs, 2, n_columns, n_bands), NaN where data is missing."""
-    n_rows, _, n_bands = source.shape
-    bands = np.arange(n_bands) if source.good is None else np.flatnonzero(source.good)
-    starts = np.unique(np.linspace(0, max(0, n_rows - 2), N_PAIRS).astype(int))
-    pairs, scratch = [], Scratch()
-    nodata = as_stored(source.nodata, source.dtype)
+def _sample(source: Source, bands: np.ndarray) -> np.ndarray:
+    """Pairs of neighbouring rows, (n_pairs, 2, n_columns, n_bands), NaN where data is missing.
+
+    Of a scene whose rows may be costly, such as a dask array, the first ones.
+    """
+    n_rows = source.shape[0]
+    last = max(0, n_rows - 2)
+    if source.samples_cheaply:
+        starts = np.unique(np.linspace(0, last, N_PAIRS).astype(int)).tolist()
+    else:
+        starts = list(range(0, min(last, 2 * N_PAIRS - 2) + 1, 2))
+    task = [(start, min(start + 2, n_rows)) for start in starts]
+    nodata, pairs = as_stored(source.nodata, source.dtype), []
     with source.reading(), np.errstate(all="ignore"):  # signalling NaN in misread numbers
-        for start in starts.tolist():
-            block = source.read(start, min(start + 2, n_rows), bands, scratch)[:, :N_COLUMNS]
-            values = np.ma.filled(block.astype(np.float64), np.nan)
+        if source.samples_cheaply:
+            blocks = (source.read(*rows, bands, Scratch()) for rows in task)
+        else:
+            first = source.read(0, task[-1][1], bands, Scratch())
+            blocks = (first[start:stop] for start, stop in task)
+        for block in blocks:
+            values = np.ma.filled(block[:, :N_COLUMNS].astype(np.float64), np.nan)
             pairs.append(np.where((values == nodata) | ~np.isfinite(values), np.nan, values))
-        return _without_fill(np.stack(pairs))
+    return np.stack(pairs)
 
 
 def _without_fill(pairs: np.ndarray) -> np.ndarray:

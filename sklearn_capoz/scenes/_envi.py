@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BufferedReader
 from pathlib import Path
 
 import numpy as np
 
+from sklearn_capoz._warn import warn
 from sklearn_capoz.exceptions import DataFormatError
 
-from ..formats._envi_fields import EnviFields, find_data, find_header
+from ..formats._envi_fields import INTERLEAVES, EnviFields, find_data, find_header
 from ..formats._envi_header import GEOREFERENCE, import_envi, write_header
-from ._raster import quiet, raster_georeference
-from ._source import Georeference, Source, file_identity, take_bands
+from ._raster import quiet
+from ._raster_tags import raster_georeference
+from ._source import Georeference, Source, radiometry, take_bands
 
 __all__ = ["EnviSource", "open_envi"]
+
+#: Entries that say where a scene lies in ways that are not read.
+OTHER_GEOREFERENCE = ("geo points", "rpc info")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -30,7 +35,7 @@ class EnviSource(Source):
     path: Path
     header_path: Path
     interleave: str
-    offset: int
+    header_offset: int
 
     def read(self, start, stop, bands, scratch):
         n_rows, n_columns, n_bands = self.shape
@@ -47,9 +52,26 @@ class EnviSource(Source):
             self._fill(block, file, start * n_columns * n_bands)
             return take_bands(block.transpose(0, 2, 1) if is_bil else block, bands)
 
+    def other_readings(self):
+        others: dict[str, Source] = {
+            f"interleave = {i}": replace(self, interleave=i)
+            for i in INTERLEAVES
+            if i != self.interleave
+        }
+        if self.dtype.itemsize > 1:
+            swapped = self.dtype.newbyteorder("S")
+            others[f"byte order = {_byte_order(swapped)}"] = replace(self, dtype=swapped)
+        return others
+
+    def __str__(self) -> str:
+        return (
+            f"interleave = {self.interleave}, byte order = {_byte_order(self.dtype)}, says "
+            f"{self.header_path.name}"
+        )
+
     def _fill(self, block: np.ndarray, file: BufferedReader, first: int) -> None:
         """Fill a block with the file's numbers, beginning with the `first` one."""
-        file.seek(self.offset + first * self.dtype.itemsize)
+        file.seek(self.header_offset + first * self.dtype.itemsize)
         if file.readinto(block.data) < block.nbytes:
             raise DataFormatError(f"{self.path} became shorter while it was read.")
 
@@ -80,18 +102,34 @@ def open_envi(path: Path) -> EnviSource:
     return EnviSource(
         shape=shape,
         dtype=dtype,
-        identity=f"{file_identity(data_path)} {file_identity(header_path)}",
         wavelengths=fields.wavelengths(shape[2]),
         good=fields.good_bands(shape[2]),
-        scale=fields.number("reflectance scale factor"),
         nodata=fields.number("data ignore value"),
         georeference=_georeference(header_path, fields.header),
-        files=(data_path, header_path),
+        files=(data_path.resolve(), header_path.resolve()),
         path=data_path.resolve(),
         header_path=header_path.resolve(),
         interleave=interleave,
-        offset=offset,
+        header_offset=offset,
+        **_radiometry(fields, shape[2]),
     )
+
+
+def _byte_order(dtype: np.dtype) -> int:
+    """0 for little-endian, 1 for big-endian, as headers write it."""
+    return int(dtype.newbyteorder(">") == dtype)
+
+
+def _radiometry(fields: EnviFields, n_bands: int) -> dict:
+    """Settle what turns stored numbers into reflectance: one factor, or one for each band."""
+    many = len(fields.texts("reflectance scale factor")) > 1
+    scale = (fields.per_band if many else lambda name, _: fields.number(name))(
+        "reflectance scale factor", n_bands
+    )
+    gain, offset = (
+        fields.per_band(name, n_bands) for name in ("data gain values", "data offset values")
+    )
+    return radiometry(fields.path, scale, gain, offset)
 
 
 def _find_pair(path: Path) -> tuple[Path, Path | None]:
@@ -112,6 +150,11 @@ def _georeference(path: Path, header: dict) -> Georeference:
     It gets a scene of one pixel there: GDAL takes fewer headers than are read here.
     """
     if "map info" not in header:
+        if lost := [name for name in OTHER_GEOREFERENCE if name in header]:
+            warn(
+                f"{path} says where the scene lies by '{lost[0]}' alone, which is not read: the "
+                "map has no coordinates."
+            )
         return Georeference()
     try:
         import rasterio

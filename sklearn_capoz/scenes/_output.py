@@ -10,19 +10,26 @@ from ..formats._envi_header import import_envi, read_header
 from ._raster import import_rasterio, quiet
 
 __all__ = [
-    "PROGRAM", "check_files", "check_output", "layer_path", "publish", "refuse_inputs",
-    "work_path",
+    "LAYER_TAG", "PROGRAM", "check_files", "check_output", "layer_label", "layer_path", "publish",
+    "refuse_inputs", "work_path",
 ]  # fmt: skip
 
 #: Stands in every file, so that none of another origin is taken for an old part of a map.
 PROGRAM = "sklearn_capoz"
 
+#: The tag of a GeoTIFF that says of which map it is a layer.
+LAYER_TAG = "SKLEARN_CAPOZ_LAYER"
+
 #: Layers beside the class map.
 FURTHER_LAYERS = ("probability", "features")
 
 
-def check_output(output) -> Path:
+def check_output(output, *, resume: bool = False) -> Path | None:
     """Tell the format from the suffix, before any work, and see that its writer is there."""
+    if output is None:
+        if resume:
+            raise ValueError("resume=True needs an output: without one nothing is kept to resume.")
+        return None
     path = Path(output)
     suffix = path.suffix.lower()
     if suffix in (".tif", ".tiff"):
@@ -39,6 +46,15 @@ def check_output(output) -> Path:
 def layer_path(output: Path, layer: str) -> Path:
     """Name a layer's main file: the class map's is the output."""
     return output if layer == "classes" else output.with_stem(f"{output.stem}_{layer}")
+
+
+def layer_label(output: Path, layer: str) -> str:
+    """Say in a layer's file to which map it belongs: a name alone may be another map's.
+
+    The map itself says only what it is, so that it is the same under any name.
+    """
+    name = "".join(c if c.isprintable() and c not in "{}" else "_" for c in output.name)
+    return layer if layer == "classes" else f"{layer} of {name}"
 
 
 def work_path(output: Path) -> Path:
@@ -64,7 +80,7 @@ def check_files(output: Path, layers: Iterable[str], inputs: Iterable[Path]) -> 
     Raises
     ------
     ValueError
-        If one of them is an input, or half of an ENVI pair that this package did not write.
+        If one of them is an input, half of an ENVI pair, or beside the map and no layer of it.
     IsADirectoryError
         If one of them is a folder.
     """
@@ -74,6 +90,11 @@ def check_files(output: Path, layers: Iterable[str], inputs: Iterable[Path]) -> 
         for file in files:
             if file.is_dir():
                 raise IsADirectoryError(f"output {file} is a folder.")
+        if layer != "classes" and files[0].exists() and not _is_layer(output, layer):
+            raise ValueError(
+                f"output {output} would replace {files[0]}, which is no layer of that map: choose "
+                "another name, or rename it."
+            )
         if output.suffix.lower() != ".hdr" or work_path(output).exists():
             continue  # an interruption may have left a part of a map: it is known by its folder
         there, missing = sorted(files, key=Path.exists, reverse=True)
@@ -97,7 +118,7 @@ def publish(files: list[Path], output: Path) -> tuple[Path, ...]:
     old = [
         path
         for layer in FURTHER_LAYERS
-        if layer_path(output, layer).name not in names and _is_ours(layer_path(output, layer))
+        if layer_path(output, layer).name not in names and _is_layer(output, layer)
         for path in _files(output, layer)
     ]
     if len(files) + len(old) > 1:
@@ -117,14 +138,15 @@ def _files(output: Path, layer: str) -> list[Path]:
     return [path, path.with_name(f"{path.name}.aux.xml")] if layer == "classes" else [path]
 
 
-def _is_ours(path: Path) -> bool:
-    """Whether this package wrote a file; one that cannot be read is none of ours."""
+def _is_layer(output: Path, layer: str) -> bool:
+    """Whether a file is that layer of this very map; one that cannot be read is none."""
+    path, label = layer_path(output, layer), layer_label(output, layer)
     if not path.is_file():
         return False
     try:
         if path.suffix.lower() == ".hdr":
-            return str(read_header(path).get("description", "")).endswith(f"by {PROGRAM}")
-        with quiet(), import_rasterio().open(path) as dataset:
-            return dataset.tags().get("TIFFTAG_SOFTWARE") == PROGRAM
+            return read_header(path).get("description") == f"{label} by {PROGRAM}"
+        with quiet(), import_rasterio().open(path, driver="GTiff") as dataset:
+            return dataset.tags().get(LAYER_TAG) == label
     except (ValueError, OSError):
         return False

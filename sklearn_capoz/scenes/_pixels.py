@@ -11,17 +11,19 @@ from sklearn.utils import get_tags
 
 from sklearn_capoz.estimators._prediction import NetworkPredictionMixin
 
-from ._bands import BandMatch
+from ._bands import BandMatch, calibrated
+from ._model import SceneModel
 from ._scratch import Scratch
+from ._source import Source
 
-__all__ = ["Layer", "PixelClassifier", "scene_layers"]
+__all__ = ["NO_DATA", "MapLayer", "PixelClassifier", "map_layers"]
 
 #: Code of pixels that hold no data; class i of `classes_` has code i + 1; rejected ones come last.
 NO_DATA = 0
 
 
 @dataclass(frozen=True)
-class Layer:
+class MapLayer:
     """One kind of result, with a name for each of its bands."""
 
     name: str
@@ -29,15 +31,15 @@ class Layer:
     bands: tuple[str, ...]
 
 
-def scene_layers(estimator, *, proba: bool, features) -> tuple[Layer, ...]:
+def map_layers(classes, *, proba: bool, features) -> tuple[MapLayer, ...]:
     """Describe the layers that are asked for; the class map is the first."""
-    n_codes = len(estimator.classes_) + 2
-    layers = [Layer("classes", "uint8" if n_codes <= 256 else "uint16", ("class",))]
+    n_codes = len(classes) + 2
+    layers = [MapLayer("classes", "uint8" if n_codes <= 256 else "uint16", ("class",))]
     if proba:
-        layers.append(Layer("probability", "float32", tuple(map(str, estimator.classes_))))
+        layers.append(MapLayer("probability", "float32", tuple(map(str, classes))))
     if features is not None:
         names = tuple(map(str, features.get_feature_names_out()))
-        layers.append(Layer("features", "float32", names))
+        layers.append(MapLayer("features", "float32", names))
     return tuple(layers)
 
 
@@ -47,34 +49,57 @@ class PixelClassifier:
 
     Parameters
     ----------
-    estimator : fitted classifier
+    model : SceneModel
     match : BandMatch
-    layers : tuple of Layer
+    layers : tuple of MapLayer
     features : fitted transformer or None
         Its output is the layer "features".
     scale : float
         Stored numbers are reflectance times this.
+    gain, offset : ndarray of shape (n_bands,), or None
+        Of the bands that are read: reflectance is stored number * gain + offset.
     nodata : float or None
         The stored number that says "not measured".
     reject_below : float or None
         Smallest probability of the most likely class that is believed.
     """
 
-    estimator: Any
+    model: SceneModel
     match: BandMatch
-    layers: tuple[Layer, ...]
+    layers: tuple[MapLayer, ...]
     features: Any
     scale: float
+    gain: np.ndarray | None
+    offset: np.ndarray | None
     nodata: float | None
     reject_below: float | None
+
+    @classmethod
+    def of(cls, model, match, layers, features, source: Source, reject_below) -> PixelClassifier:
+        """Take from a scene what turns its stored numbers into reflectance."""
+        bands = match.bands
+        return cls(
+            model=model,
+            match=match,
+            layers=layers,
+            features=features,
+            scale=1.0 if source.scale is None else source.scale,
+            gain=None if source.gain is None else source.gain[bands],
+            offset=None if source.offset is None else source.offset[bands],
+            nodata=source.nodata,
+            reject_below=reject_below,
+        )
 
     def __call__(self, block: np.ndarray, scratch: Scratch) -> list[np.ndarray]:
         """One array (n_rows, n_columns, n_bands) per layer."""
         # Reflectance from integers fits into float32; float64 is kept where a scene brings it.
         dtype = np.dtype(np.float64 if block.dtype.newbyteorder("=") == np.float64 else np.float32)
-        X, valid = self.match.spectra(block, self.scale, self.nodata, dtype, scratch)
-        inputs, last = self._prepare(X)
-        if inputs is not X and not get_tags(last).input_tags.allow_nan:
+        nodata = self.nodata
+        if self.gain is not None and self.offset is not None:
+            block, nodata = calibrated(block, nodata, self.gain, self.offset), None
+        X, valid = self.match.spectra(block, self.scale, nodata, dtype, scratch)
+        inputs = self._transformed(X)
+        if inputs is not X and not get_tags(self.model.classifier).input_tags.allow_nan:
             # Shade or saturation may leave a spectrum without a continuum, and a feature NaN.
             values = np.asarray(inputs)
             with np.errstate(all="ignore"):
@@ -85,25 +110,23 @@ class PixelClassifier:
                 valid[valid] = known
         results: dict[str, np.ndarray | None] = {}
         if len(X):
-            results["classes"], results["probability"] = self._classify(last, inputs)
+            results["classes"], results["probability"] = self._classify(inputs)
             if self.features is not None:
                 results["features"] = np.asarray(self.features.transform(X))
         return [_fill(layer, results.get(layer.name), valid) for layer in self.layers]
 
-    def _prepare(self, X: np.ndarray) -> tuple[Any, Any]:
-        """Take a Pipeline apart: what its last step gets, and that step."""
-        if not len(X) or len(getattr(self.estimator, "steps", [])) < 2:
-            return X, self.estimator
-        *steps, (_, last) = self.estimator.steps
+    def _transformed(self, X: np.ndarray) -> Any:
+        """Compute what the classifier gets."""
         inputs = X
-        for _, step in steps:
+        for step in self.model.steps if len(X) else ():
             if type(step) is StandardScaler and _is_free(inputs, X):
                 inputs = step.transform(inputs, copy=False)
-            elif step not in (None, "passthrough"):
+            else:
                 inputs = step.transform(inputs)
-        return inputs, last
+        return inputs
 
-    def _classify(self, last, inputs) -> tuple[np.ndarray, np.ndarray | None]:
+    def _classify(self, inputs) -> tuple[np.ndarray, np.ndarray | None]:
+        last = self.model.classifier
         wants_probability = any(layer.name == "probability" for layer in self.layers)
         if self.reject_below is None and not wants_probability:
             return _codes(last, inputs), None
@@ -128,7 +151,7 @@ def _codes(last, inputs) -> np.ndarray:
     return codes[np.searchsorted(last.classes_, last.predict(inputs))]
 
 
-def _fill(layer: Layer, values: np.ndarray | None, valid: np.ndarray) -> np.ndarray:
+def _fill(layer: MapLayer, values: np.ndarray | None, valid: np.ndarray) -> np.ndarray:
     """Put the valid pixels' values in their places; the others get the code or NaN."""
     missing = NO_DATA if layer.name == "classes" else np.nan
     filled = np.full((*valid.shape, len(layer.bands)), missing, dtype=layer.dtype)

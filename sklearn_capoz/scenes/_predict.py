@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -11,21 +11,20 @@ from typing import Any
 import joblib
 import numpy as np
 from sklearn.utils import check_scalar
-from sklearn.utils.validation import check_is_fitted
 
+from sklearn_capoz._warn import warn
 from sklearn_capoz.displays import class_colors
 from sklearn_capoz.exceptions import DataFormatError
-from sklearn_capoz.spectral._wavelengths import bad_band_mask
 
-from ._arrays import DaskSource
-from ._bands import match_bands, model_wavelengths, n_model_bands, scene_wavelengths
-from ._check import check_content
+from ._bands import BandMatch, match_bands
+from ._check import take_first_look
+from ._model import SceneModel
 from ._open import open_source
 from ._output import check_files, check_output, publish
-from ._pixels import NO_DATA, PixelClassifier, scene_layers
-from ._run import current_client, on_cluster, on_threads, run_blocks
+from ._pixels import NO_DATA, PixelClassifier, map_layers
+from ._run import Workers, run_blocks, workers
 from ._source import Source
-from ._work import MemoryStore, Store, WorkFolder
+from ._work import MemoryStore, Store, WorkFolder, check_work_path
 from ._writers import Legend, write_layers
 
 __all__ = ["SceneMap", "predict_scene"]
@@ -152,12 +151,23 @@ def predict_scene(
     Raises
     ------
     DataFormatError
-        If a file is not what its header says, or no pixel has data.
+        If a file is not what its header says, or changes meanwhile, or no pixel has data.
     ValueError
         If the bands do not match, a parameter is out of range, `resume` finds another run, or
         the result would take the place of a file that is read.
     OSError
-        If the result cannot be written; finished blocks are kept.
+        If the result cannot be written, or is damaged before it is whole; what is right of the
+        finished blocks is kept.
+    FileExistsError
+        If ``<output>.partial`` is a link, or a folder that no run of this function made.
+
+    Warns
+    -----
+    SceneLayoutWarning
+        If the bytes of an ENVI file look as if they were in another order than the header says.
+    UserWarning
+        If bands are matched by position, if some hold no signal and are left out, or if
+        coordinates cannot be kept.
 
     Notes
     -----
@@ -177,134 +187,133 @@ def predict_scene(
     >>> found.codes.shape, int(found.counts.sum())
     ((12, 10), 120)
     """
-    _check_estimator(estimator, proba=proba, reject_below=reject_below)
-    path = None if output is None else check_output(output)
-    if resume and path is None:
-        raise ValueError("resume=True needs an output: without one nothing is kept to resume.")
-    check_scalar(max_band_gap, "max_band_gap", Real)
-    if not max_band_gap >= 0:
-        raise ValueError(f"max_band_gap must be at least 0 nm, got {max_band_gap}.")
-    opened = _settled(
-        open_source(source), nodata=nodata, scale=scale, wavelengths=wavelengths,
-        bad_bands=bad_bands,
-    )  # fmt: skip
-    classify = _classifier(
-        estimator, opened, proba=proba, features=features, reject_below=reject_below,
-        max_band_gap=max_band_gap,
-    )  # fmt: skip
-    if path is not None:
-        check_files(path, [layer.name for layer in classify.layers], opened.files)
-    if not isinstance(opened, DaskSource):  # a few rows of which may cost as much as all
-        check_content(opened, classify.scale, check_range=scale is None)
-    rows = _block_rows(opened, len(classify.match.bands), block_rows)
-    legend = _legend(estimator.classes_, rejects=reject_below is not None)
-    client = current_client(opened) if client is None else client
-    workers = (
-        on_threads(opened, classify, n_jobs)
-        if client is None
-        else on_cluster(opened, classify, client)
+    model = SceneModel.of(estimator, needs_probability=proba or reject_below is not None)
+    _check_ranges(reject_below, max_band_gap)
+    path = check_output(output, resume=resume)
+    features = model.feature_step(features)
+    layers = map_layers(model.classifier.classes_, proba=proba, features=features)
+    scene = open_source(source).as_told(
+        nodata=nodata, scale=scale, wavelengths=wavelengths, bad_bands=bad_bands
     )
-    shape = opened.shape[:2]
-    if path is None:
-        with workers as team:
-            memory = MemoryStore(classify.layers, shape, rows)
-            run_blocks(memory, team, verbose)
-        return SceneMap(
-            legend.names,
-            legend.colors,
-            _count(memory, len(legend.names)),
-            codes=memory.arrays["classes"][..., 0],
-            probability=memory.arrays.get("probability"),
-            features=memory.arrays.get("features"),
-        )
-    request = _request(classify, opened)
-    with (
-        workers as team,
-        WorkFolder(path, classify.layers, shape, rows, request, resume=resume) as work,
-    ):
-        try:
-            run_blocks(work, team, verbose)
-            counts = _count(work, len(legend.names))
-            files = publish(write_layers(work, path, legend, opened.georeference), path)
-        except DataFormatError:
-            work.remove()  # a scene that cannot be mapped leaves nothing to go on with
-            raise
-        work.remove()
-    return SceneMap(legend.names, legend.colors, counts, files=files)
+    scene.check_size()
+    if path is not None:
+        check_files(path, [layer.name for layer in layers], scene.files)
+        check_work_path(path)
+    began = scene.state()
+    match = _match(scene, model, max_band_gap, check_range=scale is None)
+    classify = PixelClassifier.of(model, match, layers, features, scene, reject_below)
+    legend = _legend(model.classifier.classes_, rejects=reject_below is not None)
+    place = (layers, scene.shape[:2], _block_rows(scene, len(match.bands), block_rows))
+    with workers(scene, classify, n_jobs, client) as team:
+        if path is None:
+            found = _to_memory(MemoryStore(*place), team, scene, began, legend, verbose)
+        else:
+            request = _request(estimator, classify, scene)
+            with WorkFolder(path, *place, request, resume=resume) as work:
+                found = _to_files(work, path, team, scene, began, legend, verbose)
+    return SceneMap(legend.names, legend.colors, **found)
 
 
-def _check_estimator(estimator, *, proba: bool, reject_below: float | None) -> None:
-    for name in ("predict", "predict_proba"):
-        if not hasattr(estimator, name) and (
-            name == "predict" or proba or reject_below is not None
-        ):
-            raise TypeError(
-                f"{type(estimator).__name__} has no {name}: predict_scene needs a classifier, and "
-                "predict_proba for proba=True and reject_below."
-            )
-    check_is_fitted(estimator)
-    if not hasattr(estimator, "classes_"):
-        raise TypeError(f"{type(estimator).__name__} has no classes_: it is no classifier.")
+def _check_ranges(reject_below: float | None, max_band_gap: float) -> None:
     if reject_below is not None:
         check_scalar(reject_below, "reject_below", Real)
         if not 0 < reject_below <= 1:
             raise ValueError(f"reject_below must be above 0 and at most 1, got {reject_below}.")
+    check_scalar(max_band_gap, "max_band_gap", Real)
+    if not max_band_gap >= 0:
+        raise ValueError(f"max_band_gap must be at least 0 nm, got {max_band_gap}.")
 
 
-def _settled(source: Source, *, nodata, scale, wavelengths, bad_bands) -> Source:
-    """Put what the caller says about bands and numbers above what the file says."""
-    said: dict[str, Any] = {}
-    n_bands = source.shape[2]
-    if wavelengths is not None:
-        said["wavelengths"] = scene_wavelengths(wavelengths, n_bands)
-    if bad_bands is not None:
-        said["good"] = ~bad_band_mask(bad_bands, n_bands)
-    if nodata is not None:
-        said["nodata"] = float(nodata)
-    scale = source.scale if scale is None else scale
-    if scale is None and source.dtype.kind in "iu":
-        raise ValueError(
-            f"the scene holds integers ({source.dtype}) and does not say which stands for "
-            "reflectance 1: give it as scale, such as 10000 (1 if the model was trained on such "
-            "integers)."
-        )
-    if scale is not None:
-        said["scale"] = scale = float(scale)
-        if not (np.isfinite(scale) and scale > 0):
-            raise ValueError(f"scale must be a number above 0, got {scale!r}.")
-    return replace(source, **said)
+def _match(scene: Source, model: SceneModel, max_gap: float, *, check_range: bool) -> BandMatch:
+    """Find the scene's bands for the model's, without those that hold nothing."""
 
+    def of(good: np.ndarray) -> BandMatch:
+        return match_bands(scene.wavelengths, good, model.n_bands, model.wavelengths, max_gap)
 
-def _classifier(
-    estimator, source: Source, *, proba, features, reject_below, max_band_gap
-) -> PixelClassifier:
-    """Settle what the scene and the model say about bands and layers."""
-    if isinstance(features, str) and features == "model":
-        features = estimator[0] if hasattr(estimator, "steps") else features
-    if features is not None and not hasattr(features, "get_feature_names_out"):
-        raise TypeError(
-            "features must be a fitted transformer with get_feature_names_out, or 'model' for the "
-            f"first step of a Pipeline; got {features!r}."
-        )
-    good = np.ones(source.shape[2], dtype=bool) if source.good is None else source.good
-    wanted = model_wavelengths(estimator)
-    match = match_bands(source.wavelengths, good, n_model_bands(estimator), wanted, max_band_gap)
-    if (wanted is None) != (source.wavelengths is None):
-        warnings.warn(
+    match = of(scene.usable())
+    by_position = scene.wavelengths is None or model.wavelengths is None
+    if (model.wavelengths is None) != (scene.wavelengths is None):
+        warn(
             f"bands were matched by position, the {len(match.bands)} of the scene to those of the "
-            f"model: the {'model' if wanted is None else 'scene'} does not say its wavelengths. "
-            "See that they are the same bands in the same order.",
-            stacklevel=3,
+            f"model: the {'model' if model.wavelengths is None else 'scene'} does not say its "
+            "wavelengths. See that they are the same bands in the same order."
         )
-    return PixelClassifier(
-        estimator=estimator,
-        match=match,
-        layers=scene_layers(estimator, proba=proba, features=features),
-        features=features,
-        scale=1.0 if source.scale is None else source.scale,
-        nodata=source.nodata,
-        reject_below=reject_below,
+    dead = np.intersect1d(take_first_look(scene, check_range=check_range).dead_bands(), match.bands)
+    if not dead.size:
+        return match
+    if by_position:
+        warn(
+            f"{_named(dead, scene)} of the scene hold no signal, and by position alone they cannot "
+            "be left out: the map is right only if the model was trained on such bands."
+        )
+        return match
+    warn(
+        f"{_named(dead, scene)} of the scene hold no signal (nothing, or one number everywhere) "
+        "and are left out. Name them as bad bands, and nothing is guessed."
     )
+    alive = scene.usable().copy()
+    alive[dead] = False
+    return of(alive)
+
+
+def _named(bands: np.ndarray, scene: Source) -> str:
+    """Numbers of bands, from 0, and their wavelengths."""
+    if scene.wavelengths is None:
+        names = [str(band) for band in bands]
+    else:
+        names = [f"{band} ({scene.wavelengths[band]:.5g} nm)" for band in bands]
+    return f"{len(names)} bands, " + ", ".join(names[:20]) + (", ..." if len(names) > 20 else ",")
+
+
+def _to_memory(
+    store: MemoryStore, team: Workers, scene: Source, began: str, legend: Legend, verbose: bool
+) -> Mapping[str, Any]:
+    run_blocks(store, team, verbose)
+    _check_unchanged(scene, began)
+    return {
+        "counts": _count(store, len(legend.names)),
+        "codes": store.arrays["classes"][..., 0],
+        "probability": store.arrays.get("probability"),
+        "features": store.arrays.get("features"),
+    }
+
+
+def _to_files(
+    work: WorkFolder,
+    path: Path,
+    team: Workers,
+    scene: Source,
+    began: str,
+    legend: Legend,
+    verbose: bool,
+) -> Mapping[str, Any]:
+    """Map the scene; nothing gets its name before all of it is known to be right."""
+    try:
+        run_blocks(work, team, verbose)
+        _check_unchanged(scene, began)
+        counts = _count(work, len(legend.names))
+    except DataFormatError:
+        work.remove()  # a scene that cannot be mapped leaves nothing to go on with
+        raise
+    files = write_layers(work, path, legend, scene.georeference)
+    work.verify()
+    written = publish(files, path)
+    work.remove()
+    return {"counts": counts, "files": written}
+
+
+def _check_unchanged(scene: Source, began: str) -> None:
+    """See that all blocks are of one scene, and not some of what took its place meanwhile."""
+    try:
+        unchanged = scene.state() == began
+    except OSError:  # the file is gone
+        unchanged = False
+    if not unchanged:
+        what = f"{scene.files[0]}" if scene.files else "the array"
+        raise DataFormatError(
+            f"{what} changed while it was mapped: the map would show parts of different scenes. "
+            "Map it again when nothing writes to it any more."
+        )
 
 
 def _block_rows(source: Source, n_bands: int, block_rows: int | None) -> int:
@@ -312,7 +321,9 @@ def _block_rows(source: Source, n_bands: int, block_rows: int | None) -> int:
         check_scalar(block_rows, "block_rows", Integral, min_val=1)
         return int(block_rows)
     itemsize = max(4, source.dtype.itemsize)
-    return max(1, BLOCK_BYTES // (source.shape[1] * n_bands * itemsize))
+    rows = max(1, BLOCK_BYTES // (source.shape[1] * n_bands * itemsize))
+    # Whole pieces of the file where they fit, or some would be unpacked twice.
+    return rows - rows % source.rows_together if source.rows_together <= rows else rows
 
 
 def _legend(classes, *, rejects: bool) -> Legend:
@@ -323,15 +334,15 @@ def _legend(classes, *, rejects: bool) -> Legend:
     return Legend(tuple(names), ((0, 0, 0), *colors))
 
 
-def _request(classify: PixelClassifier, source: Source) -> dict[str, str]:
+def _request(estimator, classify: PixelClassifier, source: Source) -> dict[str, str]:
     """Fingerprint what must be the same for a run to be continued."""
     match = classify.match
     return {
-        "model": joblib.hash([classify.estimator, classify.features]),
-        "scene": source.identity,
+        "model": joblib.hash([estimator, classify.features]),
+        "scene": source.identity(),
         "bands": joblib.hash([match.bands, match.lower, match.upper, match.weight]),
         "layers": ", ".join(layer.name for layer in classify.layers),
-        "scale": repr(classify.scale),
+        "scale": repr(classify.scale) if classify.gain is None else "of each band",
         "nodata": repr(classify.nodata),
         "reject_below": repr(classify.reject_below),
     }

@@ -9,23 +9,19 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from itertools import islice
+from itertools import groupby, islice
 
 import numpy as np
 from joblib import effective_n_jobs
 from threadpoolctl import ThreadpoolController, threadpool_limits
 from tqdm.auto import tqdm
 
-from ._arrays import ArraySource, DaskSource
 from ._pixels import PixelClassifier
 from ._scratch import Scratch
-from ._source import Source
+from ._source import RowRange, Source
 from ._work import Store
 
-__all__ = ["current_client", "on_cluster", "on_threads", "run_blocks"]
-
-#: Blocks that a cluster gets as one task: a message costs it some milliseconds, as a block does.
-BLOCKS_PER_TASK = 8
+__all__ = ["on_cluster", "on_threads", "run_blocks", "workers"]
 
 #: Bytes of results that a task may send at once.
 MESSAGE_BYTES = 8_000_000
@@ -35,8 +31,6 @@ MESSAGE_BYTES = 8_000_000
 SMALL_MODEL = 1_000_000
 
 _SCRATCH = Scratch()
-
-Rows = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -51,11 +45,15 @@ class Workers:
         How many may be under way.
     n_blocks : int
         How many blocks to submit as one task, at most.
+    rows_together : int
+        Rows that the scene's file stores as one piece: where blocks are smaller, those of a
+        piece are one task, so that it is unpacked once.
     """
 
-    submit: Callable[[list[Rows]], Future]
+    submit: Callable[[list[RowRange]], Future]
     n_tasks: int
     n_blocks: int
+    rows_together: int = 1
 
 
 def run_blocks(store: Store, workers: Workers, verbose: bool) -> None:
@@ -63,8 +61,8 @@ def run_blocks(store: Store, workers: Workers, verbose: bool) -> None:
     n_rows, n_columns = store.shape
     blocks = [(start, store.stop(start)) for start in store.starts()]
     size = _blocks_per_task(store, workers, len(blocks))
-    todo = iter(blocks)
-    pending: dict[Future, list[Rows]] = {}
+    todo = _tasks(blocks, size, workers.rows_together)
+    pending: dict[Future, list[RowRange]] = {}
     left = sum(stop - start for start, stop in blocks)
     bar = tqdm(
         total=n_rows * n_columns, initial=(n_rows - left) * n_columns, unit="px", unit_scale=True,
@@ -73,7 +71,7 @@ def run_blocks(store: Store, workers: Workers, verbose: bool) -> None:
     with bar:
         try:
             while True:
-                while len(pending) < workers.n_tasks and (task := list(islice(todo, size))):
+                while len(pending) < workers.n_tasks and (task := next(todo, None)):
                     pending[workers.submit(task)] = task
                 if not pending:
                     return
@@ -87,6 +85,17 @@ def run_blocks(store: Store, workers: Workers, verbose: bool) -> None:
                 future.cancel()
 
 
+def _tasks(blocks: list[RowRange], size: int, rows_together: int) -> Iterator[list[RowRange]]:
+    """Share out the blocks, `size` to a task; or those in one piece of the file, if larger."""
+    if any(stop - start < rows_together for start, stop in blocks[:1]):
+        for _, piece in groupby(blocks, key=lambda block: block[0] // rows_together):
+            yield list(piece)
+        return
+    todo = iter(blocks)
+    while task := list(islice(todo, size)):
+        yield task
+
+
 def _blocks_per_task(store: Store, workers: Workers, n_left: int) -> int:
     """Make few messages, small ones, and enough for all workers."""
     per_pixel = sum(len(layer.bands) * np.dtype(layer.dtype).itemsize for layer in store.layers)
@@ -94,12 +103,20 @@ def _blocks_per_task(store: Store, workers: Workers, n_left: int) -> int:
     return max(1, min(workers.n_blocks, n_left // workers.n_tasks, MESSAGE_BYTES // block_bytes))
 
 
+def workers(source: Source, classify: PixelClassifier, n_jobs: int | None, client):
+    """Take the cluster that was given, or that the scene is meant for; else threads."""
+    client = source.active_client() if client is None else client
+    if client is None:
+        return on_threads(source, classify, n_jobs)
+    return on_cluster(source, classify, client)
+
+
 @contextmanager
 def on_threads(source: Source, classify: PixelClassifier, n_jobs: int | None) -> Iterator[Workers]:
     """Threads share the blocks; BLAS has one thread meanwhile, or the two would fight for cores."""
     n_threads = effective_n_jobs(n_jobs)
 
-    def submit(task: list[Rows]) -> Future:
+    def submit(task: list[RowRange]) -> Future:
         return pool.submit(_read_and_classify, classify, source, task)
 
     with (
@@ -110,7 +127,7 @@ def on_threads(source: Source, classify: PixelClassifier, n_jobs: int | None) ->
     ):
         # A cube has no column names, whatever the model was trained on.
         warnings.filterwarnings("ignore", "X does not have valid feature names", UserWarning)
-        yield Workers(submit, 2 * n_threads, 1)
+        yield Workers(submit, 2 * n_threads, 1, source.rows_together)
 
 
 @contextmanager
@@ -136,33 +153,13 @@ def on_cluster(source: Source, classify: PixelClassifier, client) -> Iterator[Wo
         model = client.submit(pickle.loads, model, pure=False)
     bands = classify.match.bands
 
-    def submit(task: list[Rows]) -> Future:
-        if isinstance(source, DaskSource):
-            blocks = client.compute([source.lazy(*rows, bands) for rows in task])
-            return executor.submit(_classify_there, model, blocks)
-        if isinstance(source, ArraySource):
-            blocks = [source.read(*rows, bands, _SCRATCH) for rows in task]
-            return executor.submit(_classify_there, model, blocks)
-        return executor.submit(_read_there, model, source, task)
+    def submit(task: list[RowRange]) -> Future:
+        return executor.submit(_classify_there, model, source.to_worker(client, task, bands))
 
-    # An array travels in the message, which should not be large.
-    n_blocks = 1 if isinstance(source, ArraySource) else BLOCKS_PER_TASK
     try:
-        yield Workers(submit, 2 * n_threads, n_blocks)
+        yield Workers(submit, 2 * n_threads, source.blocks_per_task, source.rows_together)
     finally:
         executor.shutdown(wait=False)
-
-
-def current_client(source: Source):
-    """Find the active client for a dask array, as dask itself does."""
-    if not isinstance(source, DaskSource):
-        return None
-    try:
-        from distributed import default_client
-
-        return default_client()
-    except (ImportError, ValueError):
-        return None
 
 
 @cache
@@ -171,19 +168,12 @@ def _thread_pools() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def _read_there(
-    model: bytes | PixelClassifier, source: Source, task: list[Rows]
-) -> list[list[np.ndarray]]:
-    with _thread_pools().limit(limits=1, user_api="blas"):
-        return _read_and_classify(_unpacked(model), source, task)
-
-
-def _classify_there(
-    model: bytes | PixelClassifier, blocks: list[np.ndarray]
-) -> list[list[np.ndarray]]:
+def _classify_there(model: bytes | PixelClassifier, blocks) -> list[list[np.ndarray]]:
+    """Classify what `Source.to_worker` sent: blocks, or the way to read them."""
     classify = _unpacked(model)
     with _thread_pools().limit(limits=1, user_api="blas"):
-        return [classify(block, _SCRATCH) for block in blocks]
+        found = blocks(_SCRATCH) if callable(blocks) else blocks
+        return [classify(block, _SCRATCH) for block in found]
 
 
 def _unpacked(model: bytes | PixelClassifier) -> PixelClassifier:
@@ -191,7 +181,7 @@ def _unpacked(model: bytes | PixelClassifier) -> PixelClassifier:
 
 
 def _read_and_classify(
-    classify: PixelClassifier, source: Source, task: list[Rows]
+    classify: PixelClassifier, source: Source, task: list[RowRange]
 ) -> list[list[np.ndarray]]:
-    bands = classify.match.bands
-    return [classify(source.read(*rows, bands, _SCRATCH), _SCRATCH) for rows in task]
+    blocks = source.blocks(task, classify.match.bands, _SCRATCH)
+    return [classify(block, _SCRATCH) for block in blocks]

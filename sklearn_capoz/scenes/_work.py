@@ -18,12 +18,12 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from ._output import work_path
-from ._pixels import Layer
+from ._pixels import MapLayer
 
-__all__ = ["MemoryStore", "Store", "WorkFolder"]
+__all__ = ["MemoryStore", "Store", "WorkFolder", "check_work_path"]
 
 #: Changes when the files in the folder do, so that an old folder is not continued by newer code.
-FORMAT = 2
+FORMAT = 3
 
 #: Parts of a request that are only fingerprints.
 CHECKSUMS = ("model", "scene", "bands")
@@ -34,12 +34,12 @@ class Store:
 
     Parameters
     ----------
-    layers : tuple of Layer
+    layers : tuple of MapLayer
     shape : tuple of int, (n_rows, n_columns)
     block_rows : int
     """
 
-    def __init__(self, layers: tuple[Layer, ...], shape: tuple[int, int], block_rows: int):
+    def __init__(self, layers: tuple[MapLayer, ...], shape: tuple[int, int], block_rows: int):
         self.layers, self.shape, self.block_rows = layers, shape, block_rows
 
     def starts(self) -> list[int]:
@@ -52,11 +52,11 @@ class Store:
     def write(self, start: int, results: Iterable[np.ndarray]) -> None:
         raise NotImplementedError
 
-    def read(self, layer: Layer, start: int, stop: int) -> np.ndarray:
+    def read(self, layer: MapLayer, start: int, stop: int) -> np.ndarray:
         """Rows of a layer, (n_rows, n_columns, n_bands)."""
         raise NotImplementedError
 
-    def strips(self, layer: Layer, n_rows: int) -> Iterator[tuple[int, np.ndarray]]:
+    def strips(self, layer: MapLayer, n_rows: int) -> Iterator[tuple[int, np.ndarray]]:
         """Go through a layer, `n_rows` at a time; with the first row of each strip."""
         for start in range(0, self.shape[0], n_rows):
             yield start, self.read(layer, start, min(start + n_rows, self.shape[0]))
@@ -67,9 +67,17 @@ class MemoryStore(Store):
 
     def __init__(self, layers, shape, block_rows):
         super().__init__(layers, shape, block_rows)
-        self.arrays = {
-            layer.name: np.empty((*shape, len(layer.bands)), dtype=layer.dtype) for layer in layers
-        }
+        try:
+            self.arrays = {
+                layer.name: np.empty((*shape, len(layer.bands)), dtype=layer.dtype)
+                for layer in layers
+            }
+        except (MemoryError, ValueError) as error:
+            raise MemoryError(
+                f"a map of {shape[0]:,} x {shape[1]:,} pixels with the layers "
+                f"{', '.join(layer.name for layer in layers)} does not fit into memory: give an "
+                "output, and it is written block by block."
+            ) from error
 
     def write(self, start, results):
         for layer, result in zip(self.layers, results, strict=True):
@@ -88,7 +96,7 @@ class WorkFolder(Store):
     Parameters
     ----------
     output : Path
-    layers : tuple of Layer
+    layers : tuple of MapLayer
     shape : tuple of int, (n_rows, n_columns)
     block_rows : int
     request : dict of str to str
@@ -107,7 +115,7 @@ class WorkFolder(Store):
     def __init__(
         self,
         output: Path,
-        layers: tuple[Layer, ...],
+        layers: tuple[MapLayer, ...],
         shape: tuple[int, int],
         block_rows: int,
         request: dict[str, str],
@@ -117,18 +125,20 @@ class WorkFolder(Store):
         self.path = work_path(output)
         super().__init__(layers, shape, block_rows)
         self._head = {"format": str(FORMAT), "block_rows": str(block_rows), **request}
+        check_work_path(output)
         self._make_room()
         self._lock = _locked(self.path)
         try:
             finished = self._read_journal() if resume and self._journal_path.is_file() else {}
             if not finished:
                 for file in self.path.iterdir():
-                    if file.name != "lock":
+                    if file.name not in ("lock", "journal"):
                         file.unlink()
+            self.finished = {s: c for s, c in finished.items() if self._checksum(s) == c}
+            # Before any result: without a journal nobody could tell whose folder it is.
+            self._rewrite_journal()
             for layer in layers:
                 self.raw_path(layer).touch()
-            self.finished = {s: c for s, c in finished.items() if self._checksum(s) == c}
-            self._rewrite_journal()
         except BaseException as error:
             self._lock.release()
             if isinstance(error, OSError):
@@ -175,14 +185,30 @@ class WorkFolder(Store):
             file.seek(self._position(layer, start))
             return np.fromfile(file, dtype=layer.dtype, count=int(np.prod(shape))).reshape(shape)
 
-    def raw_path(self, layer: Layer) -> Path:
+    def verify(self) -> None:
+        """See that the files were made of what was computed, whatever happened to it meanwhile.
+
+        Raises
+        ------
+        OSError
+            If a block is not the one whose checksum was noted.
+        """
+        if damaged := [s for s, known in self.finished.items() if self._checksum(s) != known]:
+            raise OSError(
+                errno.EIO,
+                f"the results of {len(damaged)} of {len(self.finished)} blocks were changed or "
+                "damaged after they were written; resume, and they are computed again",
+                str(self.path),
+            )
+
+    def raw_path(self, layer: MapLayer) -> Path:
         return self.path / f"{layer.name}.raw"
 
     def remove(self) -> None:
         self._lock.release()  # what is open cannot be removed everywhere
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def _position(self, layer: Layer, row: int) -> int:
+    def _position(self, layer: MapLayer, row: int) -> int:
         return row * self.shape[1] * len(layer.bands) * np.dtype(layer.dtype).itemsize
 
     def _checksum(self, start: int) -> int | None:
@@ -190,7 +216,7 @@ class WorkFolder(Store):
         for layer in self.layers:
             try:
                 block = self.read(layer, start, self.stop(start))
-            except ValueError:  # the file ends before the block does
+            except (ValueError, FileNotFoundError):  # the file ends before the block does
                 return None
             checksum = zlib.crc32(block, checksum)
         return checksum
@@ -235,8 +261,48 @@ class WorkFolder(Store):
     def _rewrite_journal(self) -> None:
         fresh = self.path / "journal.new"
         lines = [_line({"start": s, "crc": c}) for s, c in self.finished.items()]
-        fresh.write_bytes(b"".join([_line(self._head), *lines]))
+        with open(fresh, "wb") as file:
+            file.write(b"".join([_line(self._head), *lines]))
+            file.flush()
+            os.fsync(file.fileno())  # a power cut must not leave a folder that is nobody's
         os.replace(fresh, self._journal_path)
+
+
+def check_work_path(output: Path) -> None:
+    """See that the work folder of an output is not there yet, or is one of ours.
+
+    Raises
+    ------
+    FileExistsError
+        If it is a link, a file, or a folder without our journal: what is in it is not ours to
+        remove.
+    """
+    path = work_path(output)
+    if not os.path.lexists(path):
+        return
+    if path.is_symlink() or not path.is_dir():
+        what = "a link" if path.is_symlink() else "no folder"
+    else:
+        left = {p.name for p in path.iterdir()}
+        # An interruption right at the start may leave no more than these.
+        if left <= {"lock", "journal.new"} or _has_our_head(path / "journal"):
+            return
+        what = "a folder without the journal of an earlier run"
+    raise FileExistsError(
+        errno.EEXIST,
+        f"{path.name} is {what}, and this is where the map would be put together: rename or "
+        "remove it, or choose another output",
+        str(path),
+    )
+
+
+def _has_our_head(journal: Path) -> bool:
+    try:
+        with open(journal, "rb") as file:
+            head = json.loads(file.readline(1_000_000))
+    except (OSError, ValueError):
+        return False
+    return isinstance(head, dict) and {"format", "block_rows", "layers"} <= head.keys()
 
 
 def _locked(folder: Path) -> FileLock:

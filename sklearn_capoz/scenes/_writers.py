@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from .._warn import warn
 from ..formats._envi_header import GEOREFERENCE, import_envi, read_header, write_header
-from ._output import PROGRAM, layer_path
-from ._pixels import NO_DATA, Layer
+from ._output import LAYER_TAG, PROGRAM, layer_label, layer_path
+from ._pixels import NO_DATA, MapLayer
 from ._raster import import_rasterio, quiet
 from ._source import Georeference
 from ._work import WorkFolder
@@ -52,12 +53,17 @@ def write_layers(
     for layer in reversed(work.layers):
         path = work.path / layer_path(output, layer.name).name
         path.unlink(missing_ok=True)  # an interruption's; GDAL stumbles over half a file
-        files += write(work, layer, path, legend, georeference)
+        files += write(work, layer, path, layer_label(output, layer.name), legend, georeference)
     return files
 
 
 def _write_geotiff(
-    work: WorkFolder, layer: Layer, path: Path, legend: Legend, georeference: Georeference
+    work: WorkFolder,
+    layer: MapLayer,
+    path: Path,
+    label: str,
+    legend: Legend,
+    georeference: Georeference,
 ) -> list[Path]:
     rasterio = import_rasterio()
     is_map = layer.name == "classes"
@@ -76,12 +82,18 @@ def _write_geotiff(
     }
     if georeference.transform is not None:
         settings["transform"] = rasterio.Affine(*georeference.transform)
+    elif georeference.control_points:
+        settings["gcps"] = [
+            rasterio.control.GroundControlPoint(*point) for point in georeference.control_points
+        ]
+    if georeference.rpcs is not None:
+        settings["rpcs"] = rasterio.rpc.RPC(**georeference.rpcs)
     try:
         # GDAL would keep what is written, up to a twentieth of the machine's memory.
         with quiet(), rasterio.Env(GDAL_CACHEMAX=CACHE_MB):
             with rasterio.open(path, "w", **settings) as dataset:
                 dataset.descriptions = layer.bands
-                dataset.update_tags(TIFFTAG_SOFTWARE=PROGRAM)
+                dataset.update_tags(TIFFTAG_SOFTWARE=PROGRAM, **{LAYER_TAG: label})
                 if is_map:
                     dataset.write_colormap(1, dict(enumerate(legend.colors)))
                 for start, strip in work.strips(layer, STRIP_ROWS):
@@ -100,7 +112,7 @@ def _write_geotiff(
     return [sidecar, path]
 
 
-def _compare(work: WorkFolder, layer: Layer, path: Path) -> None:
+def _compare(work: WorkFolder, layer: MapLayer, path: Path) -> None:
     """Read a GeoTIFF back: libtiff reports a full disk on the console, not to its caller."""
     with import_rasterio().open(path) as dataset:
         for start, strip in work.strips(layer, STRIP_ROWS):
@@ -134,11 +146,16 @@ def _write_categories(path: Path, legend: Legend) -> None:
 
 
 def _write_envi(
-    work: WorkFolder, layer: Layer, path: Path, legend: Legend, georeference: Georeference
+    work: WorkFolder,
+    layer: MapLayer,
+    path: Path,
+    label: str,
+    legend: Legend,
+    georeference: Georeference,
 ) -> list[Path]:
     envi = import_envi()
     header = {
-        "description": f"{layer.name} by {PROGRAM}",
+        "description": f"{label} by {PROGRAM}",
         "samples": work.shape[1],
         "lines": work.shape[0],
         "bands": len(layer.bands),
@@ -164,7 +181,7 @@ def _write_envi(
     return [data, path]
 
 
-def _link_or_copy(work: WorkFolder, layer: Layer, data: Path) -> None:
+def _link_or_copy(work: WorkFolder, layer: MapLayer, data: Path) -> None:
     try:
         os.link(work.raw_path(layer), data)
     except OSError:  # a file system without hard links
@@ -186,6 +203,11 @@ def _printable(name: str) -> str:
 def _envi_georeference(georeference: Georeference) -> dict:
     """'map info' and 'coordinate system string', worded by GDAL in the header of one pixel."""
     if georeference.transform is None:
+        if georeference.control_points or georeference.rpcs:
+            warn(
+                "the scene lies where its control points or polynomials say, which an ENVI header "
+                "does not hold: the map has no coordinates. As GeoTIFF (.tif) it keeps them."
+            )
         return {}
     rasterio = import_rasterio()
     with tempfile.TemporaryDirectory() as folder:

@@ -9,10 +9,9 @@ from sklearn.preprocessing import MaxAbsScaler
 from sklearn_capoz.scenes._bands import (
     as_stored,
     match_bands,
-    model_wavelengths,
-    n_model_bands,
     scene_wavelengths,
 )
+from sklearn_capoz.scenes._model import SceneModel
 from sklearn_capoz.scenes._scratch import Scratch
 from sklearn_capoz.spectral import ContinuumRemoval
 
@@ -154,24 +153,24 @@ def test_units_that_are_unclear():
 def test_what_a_model_knows():
     X, y = 0.1 + np.random.RandomState(0).rand(20, 4), np.arange(20) % 2
     plain = GaussianNB().fit(X, y)
-    assert model_wavelengths(plain) is None
+    assert SceneModel.of(plain).wavelengths is None
     plain.wavelengths_ = CENTRES
-    np.testing.assert_array_equal(model_wavelengths(plain), CENTRES)
+    np.testing.assert_array_equal(SceneModel.of(plain).wavelengths, CENTRES)
     removal = ContinuumRemoval(CENTRES / 1000)
     pipeline = make_pipeline(MaxAbsScaler(), removal, GaussianNB()).fit(X, y)
-    np.testing.assert_allclose(model_wavelengths(pipeline), CENTRES)
+    np.testing.assert_allclose(SceneModel.of(pipeline).wavelengths, CENTRES)
     nested = make_pipeline("passthrough", pipeline[:-1], pipeline[-1])
-    np.testing.assert_allclose(model_wavelengths(nested), CENTRES)
-    assert n_model_bands(nested) == 4
+    np.testing.assert_allclose(SceneModel.of(nested).wavelengths, CENTRES)
+    assert SceneModel.of(nested).n_bands == 4
     by_number = make_pipeline(ContinuumRemoval("index"), GaussianNB()).fit(X, y)
-    assert model_wavelengths(by_number) is None
+    assert SceneModel.of(by_number).wavelengths is None
 
 
 def test_bands_that_the_model_leaves_out_need_no_band_of_the_scene():
     X, y = np.random.RandomState(0).rand(20, 4), np.arange(20) % 2
     removal = ContinuumRemoval([2000.0, 2010.0, 1400.0, 2040.0], bad_bands=[2])
     pipeline = make_pipeline(removal, GaussianNB()).fit(X, y)
-    wanted = model_wavelengths(pipeline)
+    wanted = SceneModel.of(pipeline).wavelengths
     np.testing.assert_array_equal(wanted, [2000, 2010, 2000, 2040])
     match = match_bands(CENTRES, ALL_GOOD, 4, wanted, 20.0)
     np.testing.assert_array_equal(match.bands, [0, 1, 3])

@@ -12,7 +12,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn_capoz import CAPoZPrunerCV, PrunedMLPClassifier
 from sklearn_capoz.deploy import predict_scene
 from sklearn_capoz.scenes import _run as scene_run
-from sklearn_capoz.scenes._pixels import Layer
+from sklearn_capoz.scenes._pixels import MapLayer
 from sklearn_capoz.scenes._work import MemoryStore
 
 da = pytest.importorskip("dask.array")
@@ -64,7 +64,10 @@ def test_a_large_model_goes_to_the_cluster_once(client, monkeypatch, scene, scen
 
 def test_tasks_are_few_small_and_enough_for_all():
     def blocks(n_blocks, n_left, n_tasks=4, n_bands=1):
-        layers = (Layer("classes", "uint8", ("class",)), Layer("more", "float32", ("x",) * n_bands))
+        layers = (
+            MapLayer("classes", "uint8", ("class",)),
+            MapLayer("more", "float32", ("x",) * n_bands),
+        )
         workers = scene_run.Workers(None, n_tasks, n_blocks)
         store = MemoryStore(layers, (1, 1000), 10)
         return scene_run._blocks_per_task(store, workers, n_left)
@@ -86,7 +89,7 @@ def test_a_dask_array_goes_to_the_active_client(client, monkeypatch, scene, scen
         used.append(client)
         return on_cluster(source, classify, client)
 
-    monkeypatch.setattr("sklearn_capoz.scenes._predict.on_cluster", spy)
+    monkeypatch.setattr("sklearn_capoz.scenes._run.on_cluster", spy)
     found = predict_scene(scene_model, da.from_array(scene.cube, chunks=(17, 26, 50)))
     np.testing.assert_array_equal(found.codes, expected)
     predict_scene(scene_model, scene.cube)

@@ -1,6 +1,9 @@
 import os
+import re
 import subprocess
 import sys
+import warnings
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -9,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sklearn_capoz.deploy import predict_scene
-from sklearn_capoz.exceptions import DataFormatError
+from sklearn_capoz.exceptions import DataFormatError, SceneLayoutWarning
 from sklearn_capoz.formats._envi_header import read_header
-from sklearn_capoz.scenes._check import check_content
+from sklearn_capoz.scenes._check import take_first_look
 from sklearn_capoz.scenes._envi import open_envi
 from sklearn_capoz.scenes._scratch import Scratch
 
@@ -185,6 +188,15 @@ def test_a_wrong_unit_is_named(write_envi, scene):
         open_envi(path)
 
 
+def suspicion(model, path) -> str:
+    """Return what the first look suspects; the map of misread numbers is another matter."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with suppress(DataFormatError):  # the numbers may be no reflectance either
+            predict_scene(model, path)
+    return next((str(w.message) for w in caught if w.category is SceneLayoutWarning), "")
+
+
 def diagonal(shape):
     """Say which pixels lie beside a scene that was turned to the north: a good third."""
     rows, columns = np.indices(shape)
@@ -207,10 +219,8 @@ def test_fill_that_is_not_declared_is_no_wrong_header(
     np.testing.assert_array_equal(given.codes == 0, beside)
     others = {"bip", "bil", "bsq"} - {interleave}
     for wrong in [{"interleave": other} for other in others] + [{"byte_order": 1}]:
-        with pytest.raises(DataFormatError, match="looks like"):
-            predict_scene(
-                scene_model, edit_header(write_envi(cube, interleave=interleave), **wrong)
-            )
+        edit_header(write_envi(cube, interleave=interleave), **wrong)
+        assert "looks like" in suspicion(scene_model, path)
 
 
 def test_the_callers_words_count_in_the_look_at_the_content(write_envi, scene, scene_model):
@@ -225,7 +235,7 @@ def test_the_callers_words_count_in_the_look_at_the_content(write_envi, scene, s
     assert predict_scene(scene_model, path, **settings).counts[0] == 0
     declared = open_envi(write_envi(scene.cube * 100, **{"data ignore value": -1}))
     with pytest.raises(DataFormatError, match=r"or no-data value \(nodata\) is wrong or missing"):
-        check_content(declared, 1.0, check_range=True)
+        take_first_look(declared, check_range=True)
 
 
 @pytest.mark.parametrize("true", ["bip", "bil", "bsq"])
@@ -235,8 +245,7 @@ def test_a_wrong_interleave_is_found(write_envi, edit_header, scene_model, true,
     if true == says:
         predict_scene(scene_model, path)
         return
-    with pytest.raises(DataFormatError, match=f"looks like 'interleave = {true}'.*says"):
-        predict_scene(scene_model, path)
+    assert re.search(f"looks like 'interleave = {true}'.*says", suspicion(scene_model, path))
 
 
 @pytest.mark.parametrize("byteorder", [0, 1])
@@ -246,8 +255,7 @@ def test_a_wrong_byte_order_is_found(write_envi, edit_header, scene, scene_model
     cube = (scene.cube * scale).astype(dtype)
     path = write_envi(cube, byteorder=byteorder, **{"reflectance scale factor": scale})
     edit_header(path, byte_order=1 - byteorder)
-    with pytest.raises(DataFormatError, match=f"looks like 'byte order = {byteorder}'"):
-        predict_scene(scene_model, path)
+    assert f"looks like 'byte order = {byteorder}'" in suspicion(scene_model, path)
 
 
 def test_a_wrong_data_type_or_scale_is_found(write_envi, edit_header, scene, scene_model):
@@ -276,7 +284,7 @@ def test_noise_flat_and_tiny_scenes_are_not_suspected(write_envi, scene):
     for name, cube in cubes.items():
         for interleave in ("bip", "bil", "bsq"):
             source = open_envi(write_envi(cube.astype("f4"), interleave=interleave))
-            check_content(source, 1.0, check_range=True)
+            take_first_look(source, check_range=True)
             assert source.shape == cube.shape, name
 
 
@@ -284,10 +292,11 @@ def test_real_scenes_are_told_from_their_mislabelled_copies(data_home, write_env
     cube = np.load(data_home / "indian_pines" / "Indian_pines_corrected.npy")
     for interleave in ("bip", "bil", "bsq"):
         source = open_envi(write_envi(cube, interleave=interleave, wavelength=None))
-        check_content(source, 10000.0, check_range=True)
+        source = replace(source, scale=10000.0)
+        take_first_look(source, check_range=True)
         for other in {"bip", "bil", "bsq"} - {interleave}:
-            with pytest.raises(DataFormatError, match=f"looks like 'interleave = {interleave}'"):
-                check_content(replace(source, interleave=other), 10000.0, check_range=True)
+            with pytest.warns(SceneLayoutWarning, match=f"looks like 'interleave = {interleave}'"):
+                take_first_look(replace(source, interleave=other), check_range=True)
 
 
 def outcome(function, path):

@@ -83,8 +83,7 @@ def test_a_file_of_another_kind(tmp_path, scene_model):
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda d: setattr(d, "scales", [1e-4] * 49 + [1]), "a scale or an offset of its own"),
-        (lambda d: setattr(d, "offsets", [0.1] * 50), "a scale or an offset of its own"),
+        (lambda d: setattr(d, "scales", [1e-4] * 49 + [0]), "a gain must be a finite number other"),
         (lambda d: [d.update_tags(b, wavelength="x") for b in range(1, 51)], "not usable"),
     ],
 )
@@ -114,7 +113,8 @@ def test_wrong_values_and_counts(write_tif, scene, scene_model):
 def test_what_is_not_installed(
     tmp_path, monkeypatch, scene, scene_model, module, source, output, hint
 ):
-    monkeypatch.setitem(sys.modules, module, None)
+    for name in (module, f"{module}.envi"):
+        monkeypatch.setitem(sys.modules, name, None)
     if source is not None:
         (tmp_path / source).write_text("ENVI")
     given = scene.cube if source is None else tmp_path / source

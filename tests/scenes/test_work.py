@@ -203,15 +203,10 @@ def lose_the_results(folder):
     (folder / "classes.raw").unlink()
 
 
-def spoil_the_journal(folder):
-    (folder / "journal").write_bytes(b"\x00\xff[1, 2]\n3\n")
-
-
 @pytest.mark.parametrize(
     "damage",
-    [cut_last_line, flip_a_byte, cut_the_results, invent_a_line, lose_the_results,
-     spoil_the_journal],
-)  # fmt: skip
+    [cut_last_line, flip_a_byte, cut_the_results, invent_a_line, lose_the_results],
+)
 def test_what_did_not_reach_the_disk_is_done_again(
     interrupted, scene, scene_model, uninterrupted, damage
 ):

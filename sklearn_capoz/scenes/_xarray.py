@@ -1,0 +1,129 @@
+"""Scenes in an xarray.DataArray: dimensions, coordinates and attributes say what is what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sklearn_capoz.exceptions import DataFormatError
+
+from ._band_text import good_bands, listed, wavelengths_in_names
+from ._bands import scene_wavelengths
+from ._source import Georeference, Source, radiometry
+
+__all__ = ["is_data_array", "open_data_array"]
+
+_WAVELENGTH_NAMES = (
+    "wavelength", "wavelengths", "wl", "wvl", "lambda", "center_wavelength", "central_wavelength",
+)  # fmt: skip
+_BAND_NAMES = ("band", "bands", "spectral")
+_SPECTRAL_DIMENSIONS = (*_WAVELENGTH_NAMES, *_BAND_NAMES)
+
+
+def is_data_array(array) -> bool:
+    """Whether it is a DataArray; xarray need not be installed to tell."""
+    return type(array).__name__ == "DataArray" and type(array).__module__.startswith("xarray.")
+
+
+def open_data_array(array, open_data: Callable[[Any], Source]) -> Source:
+    """Wrap a DataArray of three dimensions, one of them spectral, in any order.
+
+    What it holds, an array of numpy or dask, is opened as such; the rest is what the DataArray
+    says about it.
+    """
+    named = [d for d in array.dims if str(d).lower() in _SPECTRAL_DIMENSIONS]
+    if array.ndim != 3 or len(named) != 1:
+        raise DataFormatError(
+            "a DataArray must have three dimensions, exactly one of them named as one of "
+            f"{', '.join(_SPECTRAL_DIMENSIONS)}; got {array.dims}."
+        )
+    spectral = named[0]
+    rows, columns = (d for d in array.dims if d != spectral)
+    ordered = array.transpose(rows, columns, spectral)
+    said = {**array.encoding, **array.attrs}
+    nodata = next((said[k] for k in ("_FillValue", "missing_value", "nodata") if k in said), None)
+    base = open_data(ordered.data)
+    opened_from = array.encoding.get("source")
+    return replace(
+        base,
+        wavelengths=_wavelengths(ordered, spectral),
+        good=_good(ordered, spectral),
+        nodata=nodata,
+        files=(*base.files, Path(opened_from)) if _is_file(opened_from) else base.files,
+        georeference=_georeference(ordered, rows, columns),
+        **_radiometry(array.attrs),
+    )
+
+
+def _is_file(name) -> bool:
+    return isinstance(name, str) and Path(name).is_file()
+
+
+def _wavelengths(array, spectral) -> np.ndarray | None:
+    """Band centres from a coordinate, an attribute, or the names of the bands."""
+    n_bands = array.sizes[spectral]
+    for name in dict.fromkeys((spectral, *_SPECTRAL_DIMENSIONS)):
+        coordinate = array.coords.get(name)
+        if coordinate is None or coordinate.dims != (spectral,):
+            continue
+        unit = coordinate.attrs.get("units", coordinate.attrs.get("unit"))
+        if str(name).lower() in _WAVELENGTH_NAMES or _are_wavelengths(coordinate.values, unit):
+            return scene_wavelengths(coordinate.values, n_bands, unit)
+    for name in _WAVELENGTH_NAMES:
+        if name in array.attrs:
+            unit = array.attrs.get(f"{name}_units", array.attrs.get("wavelength_units"))
+            return scene_wavelengths(listed(array.attrs[name]), n_bands, unit)
+    names = array.attrs.get("long_name")  # where rioxarray puts a file's band descriptions
+    if isinstance(names, (tuple, list)) and len(names) == n_bands:
+        return wavelengths_in_names(names)
+    return None
+
+
+def _are_wavelengths(values: np.ndarray, unit: str | None) -> bool:
+    """Whether a coordinate called "band" holds wavelengths; as a rule it holds band numbers."""
+    if np.asarray(values).dtype.kind not in "iuf":
+        return False
+    if unit:
+        return True
+    numbered = (np.abs(np.diff(values)) == 1).all() and (np.mod(values, 1) == 0).all()
+    return bool((values > 0).all() and not numbered)
+
+
+def _good(array, spectral) -> np.ndarray | None:
+    """Bad-band lists: EMIT has `good_wavelengths`, what came from ENVI has `bbl`."""
+    for name in ("good_wavelengths", "good_bands", "bbl"):
+        coordinate = array.coords.get(name)
+        if coordinate is not None and coordinate.dims == (spectral,):
+            return good_bands(coordinate.values, array.sizes[spectral], name)
+        if name in array.attrs:
+            return good_bands(listed(array.attrs[name]), array.sizes[spectral], name)
+    return None
+
+
+def _radiometry(attributes) -> dict[str, Any]:
+    """Read what CF calls `scale_factor` and `add_offset`; decoded arrays have neither."""
+    gain, offset = attributes.get("scale_factor"), attributes.get("add_offset")
+    return radiometry(
+        "the DataArray",
+        gain=None if gain is None else np.atleast_1d(gain),
+        offset=None if offset is None else np.atleast_1d(offset),
+    )
+
+
+def _georeference(array, rows, columns) -> Georeference:
+    """CF grid mapping, as rioxarray writes it; else the spacing of the coordinates."""
+    mapping = array.coords.get(array.attrs.get("grid_mapping", "spatial_ref"))
+    attributes = {} if mapping is None else mapping.attrs
+    crs = attributes.get("crs_wkt", attributes.get("spatial_ref"))
+    if "GeoTransform" in attributes:
+        left, dx, rx, top, ry, dy = map(float, str(attributes["GeoTransform"]).split())
+        return Georeference(crs, (dx, rx, left, ry, dy, top))
+    if rows not in array.coords or columns not in array.coords or min(array.shape[:2]) < 2:
+        return Georeference(crs)
+    x, y = (np.asarray(array.coords[d].values, dtype=np.float64) for d in (columns, rows))
+    dx, dy = (x[-1] - x[0]) / (len(x) - 1), (y[-1] - y[0]) / (len(y) - 1)
+    return Georeference(crs, (dx, 0.0, x[0] - dx / 2, 0.0, dy, y[0] - dy / 2))
