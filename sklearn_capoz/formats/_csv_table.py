@@ -12,6 +12,7 @@ import pandas as pd
 
 from ..exceptions import DataFormatError
 from ..spectral._wavelengths import LARGEST_UM, NUMBER, PLAUSIBLE_NM, SMALLEST_NM, parse_name
+from ._csv_text import READING, check_quotes, has_spectra_in_columns, read_header
 
 __all__ = ["SpectraTable", "check_reflectance", "read_spectra"]
 
@@ -20,6 +21,9 @@ _MISSING = ["", "NA", "N/A", "n/a", "NaN", "nan", "NAN", "null", "NULL", "None",
 
 #: Samples that a class needs to be split into training, scoring, choosing and testing.
 MIN_PER_CLASS = 10
+
+#: Letters of a label: numpy gives every label as much room as the longest needs.
+LONGEST_NAME = 200
 
 #: Reflectance of a bright or tilted surface passes 1, and never this.
 LARGEST_REFLECTANCE = 5.0
@@ -72,10 +76,15 @@ def read_spectra(path: Path, label: str, group: str | None = None, bad_bands=())
     """
     others = [label] if group is None else [label, group]
     try:
-        separator, header = _read_header(path, label)
+        separator, header = read_header(path, label)
+        bands = _band_columns(header, others)
+        if len(bands) < 3 and has_spectra_in_columns(path, separator):
+            raise DataFormatError(
+                f"{path} has wavelengths down its first column, so its spectra stand in columns; "
+                "each must be a row: transpose the table, and name the label's column."
+            )
         for name in others:
             _check_column(path, header, name)
-        bands = _band_columns(header, others)
         wavelengths = _wavelengths(path, header, bands)
         keep = _good_bands(wavelengths, bad_bands)
         wavelengths = wavelengths[keep]
@@ -85,16 +94,14 @@ def read_spectra(path: Path, label: str, group: str | None = None, bad_bands=())
                 f"{path} has {len(places)} columns named by a wavelength, such as 2205.3 or R2205; "
                 "at least 3 are needed."
             )
+        check_quotes(path, separator, len(header))
         table = _read_rows(path, separator, header, [header.index(name) for name in others], places)
     except UnicodeDecodeError as error:
         raise DataFormatError(f"{path} is no CSV file in UTF-8: {error}") from error
     except (csv.Error, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise DataFormatError(f"{path} is no table in CSV: {error}") from error
     X = _reflectance(path, table[places], wavelengths)
-    texts = [table[header.index(name)].fillna("").str.strip().to_numpy(str) for name in others]
-    for name, text in zip(others, texts, strict=True):
-        if n_empty := np.sum(text == ""):
-            raise DataFormatError(f"{path}: {n_empty} spectra have no {name}; remove them.")
+    texts = [_texts(path, name, table[header.index(name)]) for name in others]
     _check_classes(path, texts[0])
     columns = [header[place] for place in places]
     return SpectraTable(X, texts[0], None if group is None else texts[1], wavelengths, columns)
@@ -129,21 +136,6 @@ def check_reflectance(path: Path, table: SpectraTable, index: np.ndarray) -> Non
         f"1, at {where} nm{repeated}. Remove these spectra, or leave these bands out with "
         "--bad-bands."
     )
-
-
-def _read_header(path: Path, label: str) -> tuple[str, list[str]]:
-    """Separator and column names: of comma, semicolon and tab, the one that sets `label` apart."""
-    with open(path, "rb") as file:
-        if b"\0" in file.read(65536):
-            raise DataFormatError(f"{path} is no text: a CSV file in UTF-8 is needed.")
-    found = {}
-    for separator in ",;\t":
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            first = next(filter(None, csv.reader(file, delimiter=separator)), [])
-        found[separator] = [name.strip() for name in first]
-    if not any(found.values()):
-        raise DataFormatError(f"{path} is empty: a CSV file in UTF-8 is needed.")
-    return max(found.items(), key=lambda item: (label in item[1], len(item[1])))
 
 
 def _check_column(path: Path, header: list[str], name: str) -> None:
@@ -228,14 +220,13 @@ def _read_rows(path: Path, separator: str, header: list[str], texts, bands) -> p
             path,
             sep=separator,
             decimal=decimal,
-            encoding="utf-8-sig",
             header=0,
             names=range(len(header)),
             dtype=dict.fromkeys(texts, str),
             # "NA" and "None" are missing numbers, and labels as good as others.
             na_values=dict.fromkeys(bands, _MISSING),
-            keep_default_na=False,
             low_memory=False,
+            **READING,
         )
         if not isinstance(table.index, pd.RangeIndex):
             raise DataFormatError(
@@ -254,6 +245,20 @@ def _read_rows(path: Path, separator: str, header: list[str], texts, bands) -> p
         example = f", found {wrong.iloc[0]!r}" if len(wrong) else ""
         raise DataFormatError(f"{path}: column {header[place]} must hold numbers{example}.")
     return table
+
+
+def _texts(path: Path, name: str, column: pd.Series) -> np.ndarray:
+    """Labels or names of samples, as an array of text."""
+    column = column.fillna("").str.strip()
+    lengths = column.str.len()
+    if n_empty := (lengths == 0).sum():
+        raise DataFormatError(f"{path}: {n_empty} spectra have no {name}; remove them.")
+    if lengths.max() > LONGEST_NAME:
+        raise DataFormatError(
+            f"{path}: the {name} of spectrum {lengths.argmax() + 1} has {lengths.max():,} letters, "
+            f"and at most {LONGEST_NAME} are names: {column.iloc[lengths.argmax()][:40]!r}..."
+        )
+    return column.to_numpy(str)
 
 
 def _reflectance(path: Path, spectra: pd.DataFrame, nm: np.ndarray) -> np.ndarray:

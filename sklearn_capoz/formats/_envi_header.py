@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..exceptions import DataFormatError
+from ._atomic import check_regular_file
 
 __all__ = ["GEOREFERENCE", "import_envi", "read_header", "write_header"]
 
@@ -37,6 +38,7 @@ def read_header(path: Path) -> dict[str, str | list[str]]:
     DataFormatError
         If the file is no ENVI header.
     """
+    check_regular_file(path)
     # Before anything is parsed: a data file given by mistake may have any size.
     if (size := path.stat().st_size) > MAX_HEADER_BYTES:
         raise DataFormatError(f"{path} is no ENVI header: it has {size:,} bytes.")

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from . import _kernels
 from ._base import SpectralTransformer, shared_doc
@@ -22,20 +23,26 @@ class AbsorptionFeature:
     name : str
         Name of the feature, the beginning of its output columns.
     low, high : float, nm
-        The lowest band is looked for between these wavelengths, ends included.
+        The minimum lies between these wavelengths, ends included; what has its minimum elsewhere
+        is another absorption.
     left, right : float or None, default=None, nm
-        Shoulders of a straight continuum. None lays the upper convex hull over the window.
+        Ends of the continuum. None is `low` and `high`, and the hull between them.
+    continuum : {"line", "hull"}, default="line"
+        What is laid from `left` to `right`: the straight line from one to the other, or the upper
+        convex hull.
 
     Raises
     ------
     ValueError
-        If the window is empty, a single shoulder is given, or the window lies outside of them.
+        If the window is empty, a single shoulder is given, the window lies outside of them, or the
+        continuum is unknown.
 
     Examples
     --------
     >>> from sklearn_capoz.spectral import AbsorptionFeature
     >>> AbsorptionFeature("al_oh_2200", 2180, 2230, left=2120, right=2280)
-    AbsorptionFeature(name='al_oh_2200', low=2180, high=2230, left=2120, right=2280)
+    AbsorptionFeature(name='al_oh_2200', low=2180, high=2230, left=2120, right=2280,
+                      continuum='line')
     """
 
     name: str
@@ -43,6 +50,7 @@ class AbsorptionFeature:
     high: float
     left: float | None = None
     right: float | None = None
+    continuum: str = "line"
 
     def __post_init__(self):
         if not self.low < self.high:
@@ -57,6 +65,20 @@ class AbsorptionFeature:
                 f"{self.name}: the window from {self.low} to {self.high} nm lies outside its "
                 f"shoulders at {self.left} and {self.right} nm."
             )
+        if self.continuum not in ("line", "hull"):
+            raise ValueError(
+                f"{self.name}: continuum must be 'line' or 'hull', got {self.continuum!r}."
+            )
+
+    @property
+    def ends(self):
+        """Where the continuum begins and ends, nm."""
+        return (self.low, self.high) if self.left is None else (self.left, self.right)
+
+    @property
+    def is_straight(self):
+        """Whether the continuum is a line."""
+        return self.left is not None and self.continuum == "line"
 
 
 @shared_doc
@@ -72,13 +94,19 @@ class AbsorptionFeatures(SpectralTransformer):
     features : "swir", dict or list of AbsorptionFeature, default="swir"
         What to look for: a dict ``name -> (low, high)`` in nm, or a list of `AbsorptionFeature`.
         "swir" is a table of features of common minerals between 1350 and 2420 nm, of which those
-        are used that the sensor covers.
+        are used that the sensor covers. It says where the minimum of each may lie: minerals whose
+        minima lie closer than that, such as chlorite, epidote and calcite near 2340 nm, share a
+        feature.
     parameters : sequence of str, default=("position", "depth", "width", "area", "asymmetry", \
 "sai", "slope")
         What to measure, in the order of the columns.
+    min_depth : float, default=0.01
+        Least depth of a feature, as a share of the continuum: what is shallower is noise. Three
+        times the noise of a spectrum over its reflectance is a good choice for other data than
+        those of a good airborne sensor.
     on_missing : {"neutral", "nan"}, default="neutral"
-        What a feature that is not there gives: position in the middle of the window, SAI 1 and 0
-        for all else, or NaN for all.
+        What a feature that is not there gives: position in the middle between `low` and `high`,
+        SAI 1 and 0 for all else, as a network takes it, or NaN for all.
     <sensor>
     <common>
 
@@ -100,8 +128,9 @@ class AbsorptionFeatures(SpectralTransformer):
 
     Notes
     -----
-    With the continuum Rc of a window, the lowest band m of R / Rc and the shoulders s1 and s2,
-    which are the bands next to m on the hull or the ends of the straight line [1]_:
+    With the continuum Rc of a window, the lowest band m of R / Rc between `low` and `high` (or one
+    beside them) and the shoulders s1 and s2, which are the bands next to m on the hull or the ends
+    of the straight line [1]_:
 
     - position (nm): vertex of the parabola through R / Rc at m and its two neighbours
     - depth: D = 1 - R_m / Rc
@@ -114,9 +143,10 @@ class AbsorptionFeatures(SpectralTransformer):
 
     Columns are called ``al_oh_2200__depth``. What odd spectra give: NaN, infinite and masked bands
     are left out. A feature is missing if fewer than three bands of its window are left, if one end
-    of the continuum is not above zero (or not there, for a straight one), if the lowest band is
-    the first or last of the window, is not above zero, or lies less than rounding below the
-    continuum: so it is for flat, all-zero, one-band and two-band spectra.
+    of the continuum is not above zero (or not there, for a straight one), if the lowest band is no
+    minimum, as on the flank of an absorption beside the window, if the position is not between
+    `low` and `high`, or if the depth is not above `min_depth`, or not below 1: so it is for flat,
+    all-zero, one-band and two-band spectra.
 
     References
     ----------
@@ -142,6 +172,7 @@ class AbsorptionFeatures(SpectralTransformer):
         **SpectralTransformer._parameter_constraints,
         "features": [StrOptions(set(FEATURE_SETS)), dict, list, tuple],
         "parameters": ["array-like"],
+        "min_depth": [Interval(Real, 0, 1, closed="left")],
         "on_missing": [StrOptions({"neutral", "nan"})],
     }
 
@@ -151,6 +182,7 @@ class AbsorptionFeatures(SpectralTransformer):
         *,
         features="swir",
         parameters=_kernels.PARAMETERS,
+        min_depth=0.01,
         on_missing="neutral",
         unit=None,
         bad_bands=None,
@@ -161,6 +193,7 @@ class AbsorptionFeatures(SpectralTransformer):
         self.wavelengths = wavelengths
         self.features = features
         self.parameters = parameters
+        self.min_depth = min_depth
         self.on_missing = on_missing
         self.unit = unit
         self.bad_bands = bad_bands
@@ -212,9 +245,13 @@ class AbsorptionFeatures(SpectralTransformer):
             self._windows,
             self._selected,
             not _SHAPE.isdisjoint(self.parameters),
-            4.0 * np.finfo(out.dtype).eps,
+            max(float(self.min_depth), 4.0 * np.finfo(out.dtype).eps),  # at least rounding
             out,
         )
+
+    def __setstate__(self, state):
+        # What was stored by version 0.1.0 goes on as it did.
+        super().__setstate__({"min_depth": 0.0} | state)
 
     def _names(self):
         return [f"{feature.name}__{name}" for feature in self.features_ for name in self.parameters]
@@ -232,7 +269,8 @@ def _selected_parameters(parameters):
 
 def _as_features(features):
     if isinstance(features, str):
-        features = FEATURE_SETS[features]
+        table = FEATURE_SETS[features]
+        return [AbsorptionFeature(name, *nm, continuum="hull") for name, nm in table.items()]
     if isinstance(features, Mapping):
         try:
             features = [AbsorptionFeature(name, *window) for name, window in features.items()]
@@ -252,16 +290,17 @@ def _as_features(features):
 
 def _span(wavelengths, feature):
     """First band of a feature's continuum and one behind its last."""
-    if feature.left is not None:
-        left, right = (np.abs(wavelengths - nm).argmin() for nm in (feature.left, feature.right))
+    if feature.is_straight:
+        left, right = (np.abs(wavelengths - nm).argmin() for nm in feature.ends)
         return left, right + 1
-    first = np.searchsorted(wavelengths, feature.low, side="left")
-    return first, np.searchsorted(wavelengths, feature.high, side="right")
+    left, right = feature.ends
+    first = np.searchsorted(wavelengths, left, side="left")
+    return first, np.searchsorted(wavelengths, right, side="right")
 
 
 def _why_not_covered(wavelengths, feature):
     """Say what the sensor lacks for a feature, or None."""
-    ends = (feature.low, feature.high) if feature.left is None else (feature.left, feature.right)
+    ends = feature.ends
     first, stop = _span(wavelengths, feature)
     text = f"{feature.name} ({ends[0]:g} to {ends[1]:g} nm)"
     if stop - first < 3:
@@ -286,6 +325,6 @@ def _place_windows(wavelengths, features, nan):
         width=spans[:, 1] - spans[:, 0],
         low=low,
         high=high,
-        straight=np.array([feature.left is not None for feature in features]),
+        straight=np.array([feature.is_straight for feature in features]),
         absent=absent,
     )

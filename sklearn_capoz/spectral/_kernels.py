@@ -29,8 +29,8 @@ class Windows(NamedTuple):
 
     start: np.ndarray  # (n_windows,), first band of the continuum
     width: np.ndarray  # (n_windows,), its number of bands
-    low: np.ndarray  # (n_windows,), nm: the lowest band is looked for from here ...
-    high: np.ndarray  # (n_windows,), nm: ... to here
+    low: np.ndarray  # (n_windows,), nm: the minimum lies between here ...
+    high: np.ndarray  # (n_windows,), nm: ... and here
     straight: np.ndarray  # (n_windows,), bool: a line from end to end instead of the hull
     absent: np.ndarray  # (n_windows, 7), what is returned where there is no feature
 
@@ -179,26 +179,30 @@ def remove_continuum(X, wavelengths, bounds, kind, mode, out):
 
 @kernel
 def search_bounds(wavelengths, low, high):
-    """First and last band that lie between two wavelengths."""
+    """First and last band next to which a minimum between two wavelengths may lie.
+
+    The minimum lies between bands: its lowest band may be the one before or behind the range.
+    """
     n = len(wavelengths)
     first, last = 0, n - 1
-    while first < n and wavelengths[first] < low:
+    while first < n - 1 and wavelengths[first + 1] < low:
         first += 1
-    while last >= 0 and wavelengths[last] > high:
+    while last > 0 and wavelengths[last - 1] > high:
         last -= 1
     return first, last
 
 
 @kernel(inline=True)
 def lowest_band(q, first, last):
-    """Lowest band of a window, or -1 if it is the window's first or last one."""
+    """Lowest band of a range, or -1 if it is no minimum: a flank goes on falling outside."""
     lowest = first
-    level = q[first] if first <= last else np.nan
+    level = q[first]
     for j in range(first + 1, last + 1):
         if q[j] < level:
             level = q[j]
             lowest = j
-    return lowest if first < lowest < last else -1
+    is_inside = 0 < lowest < len(q) - 1
+    return lowest if is_inside and q[lowest - 1] > level <= q[lowest + 1] else -1
 
 
 @kernel(inline=True)
@@ -236,7 +240,6 @@ def crossing(wavelengths, q, m, step):
 @kernel(inline=True)
 def measure_depth(wavelengths, r, q, m, s1, s2, found):
     """Fill in what the lowest band and the shoulders alone say."""
-    found[POSITION] = vertex(wavelengths, q, m)
     found[DEPTH] = 1.0 - q[m]
     found[SAI] = 1.0 / q[m]
     found[SLOPE] = (r[s2] - r[s1]) / (wavelengths[s2] - wavelengths[s1])
@@ -278,7 +281,8 @@ def quotient_to_hull(wavelengths, r, stack, q):
 def measure_complete(X, start, wavelengths, windows, k, selected, shape, least, out):
     """Measure window k, whose bands begin at `start`; count the rows with gaps, which wait."""
     width, straight, absent = len(wavelengths), windows.straight[k], windows.absent[k]
-    first, last = search_bounds(wavelengths, windows.low[k], windows.high[k])
+    low, high = windows.low[k], windows.high[k]
+    first, last = search_bounds(wavelengths, low, high)
     r, q, stack = np.empty(width), np.empty(width), np.empty(width, np.intp)
     found, column = np.empty(len(PARAMETERS)), k * len(selected)
     waiting = 0
@@ -295,6 +299,9 @@ def measure_complete(X, start, wavelengths, windows, k, selected, shape, least, 
             q[width - 1] = 1.0
             m = lowest_band(q, first, last)
             exists = m >= 0 and 0.0 < q[m] < 1.0 - least
+            if exists:
+                found[POSITION] = vertex(wavelengths, q, m)
+                exists = low <= found[POSITION] <= high
             if exists:
                 s1, s2 = 0, width - 1
                 if not straight:
@@ -331,7 +338,7 @@ def measure_with_gaps(X, start, wavelengths, windows, k, selected, shape, least,
 def absorption_features(X, wavelengths, windows, selected, shape, least, out):
     """Measure every window of every spectrum (row of X), the windows side by side.
 
-    A depth of at most `least` is rounding. Width, area and asymmetry need `shape`.
+    A depth of at most `least` is noise. Width, area and asymmetry need `shape`.
     """
     for k in range(len(windows.start)):
         start = windows.start[k]

@@ -19,9 +19,9 @@ PLAUSIBLE_NM = 10.0, 100_000.0
 
 # Words for the two units, casefolded: so are capitals one, and the micro sign and the Greek letter.
 _UNITS = {
-    **dict.fromkeys("nm nanometer nanometers nanometre nanometres".split(), "nm"),
-    **dict.fromkeys("um μm micron microns".split(), "um"),
-    **dict.fromkeys("micrometer micrometers micrometre micrometres".split(), "um"),
+    **dict.fromkeys(["nm", "nanometer", "nanometers", "nanometre", "nanometres"], "nm"),
+    **dict.fromkeys(["um", "μm", "micron", "microns"], "um"),
+    **dict.fromkeys(["micrometer", "micrometers", "micrometre", "micrometres"], "um"),
 }
 _NO_UNIT = ("", "unknown", "none", "<unspecified>")
 # Scales of a spectrum on which bands do not lie where they would in nm; beside it, the way there.
@@ -29,7 +29,7 @@ _OTHER_SCALES = {
     **dict.fromkeys(("wavenumber", "wavenumbers", "cm-1", "cm^-1", "1/cm"), "1e7 / wavenumber"),
     "ghz": "299792458 / GHz",
     "mhz": "299792458000 / MHz",
-    "index": "the sensor's table of band centres",
+    "index": "the band centre of each number",
 }
 
 _LONGEST_FIRST = sorted(_UNITS, key=len, reverse=True)

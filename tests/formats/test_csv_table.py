@@ -132,6 +132,70 @@ def test_what_is_no_table(path, content, message):
         read_spectra(path, "rock")
 
 
+def with_remarks(table, path, remarks):
+    """Write a table with remarks as they are, in its second column and in its last one."""
+    lines = table.to_csv(index=False).splitlines()
+    rows = [
+        f"{line.split(',', 1)[0]},{remark},{line.split(',', 1)[1]},{remark}"
+        for line, remark in zip(lines, remarks, strict=True)
+    ]
+    path.write_text("\n".join(rows) + "\n")
+
+
+def test_remarks_of_several_lines_and_with_quotes(table, path):
+    remarks = ["remark", *['"two\nlines, and ""more"""', 'a 5" core', '"A" horizon', ""] * 6]
+    with_remarks(table, path, remarks)
+    found = read_spectra(path, "rock")
+    np.testing.assert_allclose(found.X, table.iloc[:, :4], rtol=1e-15)
+    np.testing.assert_array_equal(found.y, table["rock"])
+
+
+@pytest.mark.parametrize("ditto", ["middle", "last"])
+@pytest.mark.parametrize("rows", [(3, 4), (3, 9), (2, 20)])
+def test_a_quote_that_swallows_rows_is_named(table, path, ditto, rows):
+    lines = table.assign(remark="").to_csv(index=False).splitlines()
+    for row in rows:
+        first, rest = lines[row].split(",", 1)
+        lines[row] = f'{lines[row]}"' if ditto == "last" else f'{first},",{rest[:-1]}'
+    header = lines[0] if ditto == "last" else lines[0].replace("2000,", "2000,remark,")[:-7]
+    rest = lines[1:]
+    if ditto == "middle":
+        rest = [li if '"' in li else li.replace(",", ",,", 1)[:-1] for li in rest]
+    path.write_text("\n".join([header, *rest]) + "\n")
+    with pytest.raises(DataFormatError, match=rf"a quote .* in line {rows[0] + 1} opens a text"):
+        read_spectra(path, "rock")
+
+
+def test_a_header_of_any_length(table, path):
+    names = [f"reflectance_at_{400 + i / 10:.1f}_nanometers" for i in range(5000)]
+    wide = pd.DataFrame(np.full((24, 5000), 0.5), columns=names)
+    wide.assign(rock=table["rock"]).to_csv(path, index=False)
+    with open(path) as file:
+        assert len(file.readline()) > 131_072
+    assert read_spectra(path, "rock").X.shape == (24, 5000)
+
+
+def test_text_whatever_its_name_ends_in(table, tmp_path):
+    table.to_csv(tmp_path / "spectra.zip", index=False, compression=None)
+    assert len(read_spectra(tmp_path / "spectra.zip", "rock").X) == 24
+
+
+def test_spectra_in_columns_are_to_be_transposed(table, path):
+    table.iloc[:, :4].T.to_csv(path)
+    with pytest.raises(DataFormatError, match=r"stand in columns; .* transpose the table"):
+        read_spectra(path, "rock")
+    table.iloc[:, :4].to_csv(path)  # numbers of rows are no wavelengths
+    with pytest.raises(DataFormatError, match="has no column 'rock'"):
+        read_spectra(path, "rock")
+
+
+def test_a_label_of_a_page_is_none(table, path):
+    table.loc[3, "rock"] = "m" * 100_000
+    table.to_csv(path, index=False)
+    with pytest.raises(DataFormatError, match="the rock of spectrum 4 has 100,000 letters, and at"):
+        read_spectra(path, "rock")
+
+
 def test_every_row_is_asked_for_its_scale(table, path):
     table.iloc[[3, 5], :4] *= 10_000
     table.to_csv(path, index=False)

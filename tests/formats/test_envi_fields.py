@@ -39,7 +39,7 @@ def test_micrometres(tmp_path, unit):
         ("CM-1", "nm = 1e7 / wavenumber"),
         ("GHz", "nm = 299792458 / GHz"),
         ("MHz", "nm = 299792458000 / MHz"),
-        ("Index", "nm = the sensor's table"),
+        ("Index", "nm = the band centre of each"),
     ],
 )
 def test_other_scales_are_refused_with_the_way_to_nm(tmp_path, unit, way):

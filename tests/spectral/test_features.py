@@ -1,5 +1,7 @@
 """Absorption features by hand, against closed forms, and what counts as missing."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -143,7 +145,67 @@ def test_the_table_finds_real_minerals(data_home):
     calcite = found[library["mineral"] == "Calcite"]
     assert kaolinite["al_oh_2200__position"].median() == pytest.approx(2207, abs=4)
     assert calcite["co3_2340__position"].median() == pytest.approx(2337, abs=6)
-    assert kaolinite["al_oh_2200__depth"].median() > 3 * calcite["al_oh_2200__depth"].median()
+    assert calcite["al_oh_2200__depth"].isna().all()
+    assert kaolinite["al_oh_2200__depth"].notna().all()
+
+
+@pytest.mark.parametrize(
+    ("mineral", "feature", "least", "most"),
+    [
+        ("Kaolinite", "fe_oh_2250", 0.0, 0.1),  # the flank of 2208, at the window's edge
+        ("Muscovite", "co3_2340", 0.0, 0.0),  # 2345 is Mg-OH
+        ("Muscovite", "mg_oh_2340", 1.0, 1.0),
+        ("Calcite", "co3_2340", 1.0, 1.0),
+        ("Dolomite", "co3_2340", 1.0, 1.0),
+        ("Chlorite", "fe_oh_2250", 0.9, 1.0),
+        ("Epidote", "fe_oh_2250", 1.0, 1.0),
+        ("Jarosite", "fe_oh_2250", 1.0, 1.0),
+        ("Alunite", "al_oh_2170", 1.0, 1.0),
+        ("Alunite", "al_oh_2200", 0.0, 0.0),
+        ("Kaolinite", "oh_2385", 1.0, 1.0),
+        ("Quartz", "al_oh_2320", 0.0, 0.0),
+    ],
+)
+def test_the_table_finds_what_is_there_alone(data_home, mineral, feature, least, most):
+    library = np.load(data_home / "usgs_splib" / "pure_minerals_av95.npz")
+    nm, rows = library["wavelength_um"] * 1000, library["mineral"] == mineral
+    table = AbsorptionFeatures(nm, parameters=["depth"], on_missing="nan")
+    found = table.set_output(transform="pandas").fit_transform(library["reflectance"][rows])
+    assert least <= found[f"{feature}__depth"].notna().mean() <= most
+
+
+def test_noise_is_no_feature():
+    random = np.random.RandomState(0)
+    noise = 0.4 * (1 + 0.001 * random.randn(500, 21))
+    dip = 0.5 - 0.2 * np.exp(-(((NM - 2200) / 25) ** 2)) + 0.0004 * random.randn(500, 21)
+    finder = AbsorptionFeatures(NM, features=WINDOW, parameters=["depth"], on_missing="nan")
+    assert np.isnan(finder.fit_transform(noise)).all()
+    assert np.isfinite(finder.transform(dip)).all()
+    finder.set_params(min_depth=0.0)
+    assert np.isfinite(finder.transform(noise)).mean() > 0.99
+
+
+def test_a_hull_wider_than_where_the_minimum_may_lie():
+    two = 0.5 - 0.2 * np.exp(-(((NM - 2160) / 12) ** 2)) - 0.1 * np.exp(-(((NM - 2233) / 12) ** 2))
+    near = AbsorptionFeature("near", 2220, 2250, left=2110, right=2290, continuum="hull")
+    found = measured(NM, [two], [near])
+    assert found["position"] == pytest.approx(2233, abs=1)
+    assert found["depth"] == pytest.approx(0.2, abs=0.02)
+    # Its lowest band, 2230, lies outside of what is asked and its minimum does not.
+    beside = AbsorptionFeature("beside", 2231, 2250, left=2110, right=2290, continuum="hull")
+    assert measured(NM, [two], [beside]) == found
+    behind = AbsorptionFeature("behind", 2236, 2260, left=2110, right=2290, continuum="hull")
+    assert measured(NM, [two], [behind])["depth"] == 0
+
+
+def test_a_finder_of_version_0_1_0_goes_on_as_it_did():
+    finder = AbsorptionFeatures(NM, features=WINDOW, min_depth=0.0).fit(np.ones((1, 21)))
+    state = dict(finder.__getstate__())
+    del state["min_depth"]
+    old = AbsorptionFeatures.__new__(AbsorptionFeatures)
+    old.__setstate__(state)
+    X = 0.4 * (1 + 0.001 * np.random.RandomState(0).randn(50, 21))
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(old)).transform(X), finder.transform(X))
 
 
 @pytest.mark.parametrize(
@@ -169,6 +231,7 @@ def test_wrong_settings_are_refused(settings, words):
     [
         ({"low": 2200, "high": 2100}, "low must be below high"),
         ({"low": 2100, "high": 2200, "left": 2050}, "both shoulders"),
+        ({"low": 2100, "high": 2200, "continuum": "spline"}, "must be 'line' or 'hull'"),
         ({"low": 2100, "high": 2200, "left": 2300, "right": 2400}, "lies outside its shoulders"),
     ],
 )
