@@ -2,6 +2,7 @@
 
 A schedule yields the steps of each iteration. A step names the hidden layers
 that are scored and cut now; the network is retrained after every step.
+`SCHEDULES` is the table of those that have a name.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Every rule prunes strictly beyond its threshold, on the side that the criterion
 names, and keeps at least `min_units`. Where a count decides and scores are
-equal, the unit with the lower index goes first.
+equal, the unit with the lower index goes first. `THRESHOLDS` is the table of those that have a
+name.
 """
 
 from __future__ import annotations
