@@ -3,6 +3,7 @@
 A schedule yields the steps of each iteration. A step names the groups of units
 that are scored and cut now; the network is retrained after every step. Groups are
 counted from the input on: of a dense network they are its hidden layers.
+`SCHEDULES` is the table of those that have a name.
 """
 
 from __future__ import annotations

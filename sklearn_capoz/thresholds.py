@@ -6,6 +6,7 @@ equal, the unit with the lower index goes first.
 
 A rule never sees the side: `decide` turns scores into redundancies, of which high
 ones always go, and a subclass says in `prune` which.
+`THRESHOLDS` is the table of those that have a name.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Spectra to learn from: an embedded table, made spectra and scenes, and public data sets."""
+"""Spectra to learn from: an embedded table, made spectra and scenes, and public data sets.
+
+`CUPRITE_MINERALS` and `CUPRITE_WAVELENGTHS` (nm) are what made spectra have where nothing else is
+asked for.
+"""
 
 from ..formats._envi_library import read_envi_library
 from ._airborne import fetch_indian_pines, fetch_jasper_ridge

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from ..exceptions import UnsupportedNetworkError
-from ..formats._atomic import write_atomically
+from ..formats._atomic import check_target, write_atomically
 from ..networks import ACTIVATIONS, DenseNetwork
 from ._compiled import CompiledClassifier
 from ._pipeline import compile_pipeline
@@ -66,6 +66,7 @@ def to_c(estimator, path) -> None:
     >>> "iris_predict(const double x[IRIS_N_FEATURES])" in text
     True
     """
+    check_target(path)
     compiled = compile_pipeline(estimator)
     if not isinstance(compiled, CompiledClassifier):
         raise UnsupportedNetworkError(_what_can_be_written(estimator, compiled.steps[:-1]))

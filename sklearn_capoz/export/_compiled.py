@@ -100,7 +100,7 @@ class CompiledClassifier(NetworkPredictionMixin, ClassifierMixin, BaseEstimator)
         return self.network
 
     @property
-    def classes_(self) -> np.ndarray:
+    def classes_(self) -> np.ndarray:  # type: ignore[override]
         return np.asarray(self.classes)
 
     @property
@@ -126,7 +126,7 @@ class CompiledClassifier(NetworkPredictionMixin, ClassifierMixin, BaseEstimator)
         return value
 
     @property
-    def _predictor(self) -> Predictor:
+    def _predictor(self) -> Predictor:  # type: ignore[override]
         """Made when it is first asked for, and again for another network."""
         made = vars(self).get("_made")
         if made is None or made.network is not self.network:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import stat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..exceptions import DataFormatError
+from ..formats._atomic import check_regular_file
 from ._limits import MAX_FILE_BYTES, MAX_HEADER_BYTES, check_text
 
 __all__ = ["checksum", "pack", "read_whole_file", "unpack"]
@@ -70,15 +70,12 @@ def checksum(text: str, tensors: dict[str, np.ndarray]) -> str:
 
 
 def read_whole_file(path: Path) -> bytes:
-    """Return the content of a regular file; a pipe would be waited for without an end."""
-    status = path.stat()
-    if stat.S_ISDIR(status.st_mode):
-        raise IsADirectoryError(f"{path} is a folder; give the name of a file of save_model.")
-    if not stat.S_ISREG(status.st_mode):
-        raise DataFormatError("no model file, but a pipe or a device, which is not read.")
-    if status.st_size > MAX_FILE_BYTES:
+    """Return the content of a file that is small enough to be one of ours."""
+    check_regular_file(path)
+    size = path.stat().st_size
+    if size > MAX_FILE_BYTES:
         raise DataFormatError(
-            f"no model file: it has {status.st_size:,} bytes, one of save_model up to "
+            f"{path}: no model file: it has {size:,} bytes, one of save_model up to "
             f"{MAX_FILE_BYTES:,}."
         )
     return path.read_bytes()

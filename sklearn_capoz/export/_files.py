@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..exceptions import DataFormatError
-from ..formats._atomic import write_atomically
+from ..formats._atomic import check_target, write_atomically
 from ._container import pack, read_whole_file, unpack
 from ._model import build_model, describe_model
 
@@ -61,6 +61,7 @@ def save_model(estimator, path) -> None:
     >>> bool((model.predict(X) == mlp.predict(X)).all())
     True
     """
+    check_target(path)
     description, tensors = describe_model(estimator)
     try:
         content = pack(description, tensors)
@@ -108,7 +109,8 @@ def load_model(path):
     save_model : Write such a file.
     """
     path = Path(path)
+    content = read_whole_file(path)
     try:
-        return build_model(*unpack(read_whole_file(path)))
+        return build_model(*unpack(content))
     except DataFormatError as error:
         raise DataFormatError(f"{path}: {error}") from error

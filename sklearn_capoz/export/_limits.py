@@ -49,10 +49,9 @@ def check_text(text: str) -> None:
 def check_values(value: Any, where: str = "description", depth: int = 0) -> None:
     """Refuse what is too long or too deep, and numbers that are infinite or NaN."""
     _at_most(depth, MAX_DEPTH, where, "tables in one another")
-    is_table = isinstance(value, dict)
-    for key, inner in value.items() if is_table else enumerate(value):
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
         # Where it stands is put into words for what is refused alone: there may be many values.
-        if is_table:
+        if isinstance(key, str):
             _at_most(len(key), MAX_LETTERS, f"a name in {where}", "letters")
         if isinstance(inner, dict | list):
             check_values(inner, _place(where, key), depth + 1)

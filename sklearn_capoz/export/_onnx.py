@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..formats._atomic import write_atomically
+from ..formats._atomic import check_target, write_atomically
 from ._onnx_graph import Graph
 from ._parts import parts_of
 from ._steps import add_step_to_graph
@@ -63,6 +63,7 @@ def to_onnx(estimator, path, *, X_check=None) -> None:
         raise ImportError(
             "ONNX files need onnx and onnxruntime: pip install 'sklearn-capoz[export]'"
         ) from error
+    check_target(path)
     parts = parts_of(estimator)
     graph = Graph(parts.network.dtype)
     value = "X"

@@ -17,7 +17,6 @@ from ..spectral import (
     SpectralAbsorptionIndex,
     SpectrumStandardizer,
 )
-from ..spectral._feature_table import SWIR_FEATURES
 from ._limits import check_measurements
 from ._step import StepKind
 
@@ -42,13 +41,11 @@ class SpectralKind(StepKind):
         return parameters
 
     def build(self, description, arrays, where):
-        names, n_features = description["feature_names"], description["n_features_in"]
         if arrays:
             raise DataFormatError(f"{where}.arrays must be empty for {self.name}.")
-        check_measurements(description["parameters"], n_features, where)
+        check_measurements(description["parameters"], description["n_features_in"], where)
         step = self.transformer(**self.given(description["parameters"]))
-        nothing = np.ones((2, n_features))
-        return step.fit(nothing if names is None else pd.DataFrame(nothing, columns=names))
+        return step.fit(_flat_spectra(description))
 
     def given(self, parameters: dict) -> dict:
         """Return parameters as the constructor takes them, from what JSON holds."""
@@ -64,16 +61,20 @@ class AbsorptionFeaturesKind(SpectralKind):
     def __init__(self):
         super().__init__(AbsorptionFeatures)
 
+    def build(self, description, arrays, where):
+        step = super().build(description, arrays, where)
+        if "min_depth" not in description["parameters"] and step.features == "swir":
+            # In version 0.1.0 a minimum could lie anywhere in a window of the table.
+            windows = {feature.name: feature.ends for feature in step.features_}
+            step.set_params(features=windows).fit(_flat_spectra(description))
+        return step
+
     def given(self, parameters):
+        parameters = {"min_depth": 0.0} | parameters  # version 0.1.0 had no other
         features = parameters.get("features")
-        if "min_depth" not in parameters:  # of version 0.1.0, where any depth was one
-            parameters = parameters | {"min_depth": 0.0}
-            if features == "swir":  # whose windows were all that was asked of a minimum
-                windows = {name: nm[2:] for name, nm in SWIR_FEATURES.items()}
-                return parameters | {"features": windows}
-        if not isinstance(features, list):
-            return parameters
-        return parameters | {"features": [AbsorptionFeature(**entry) for entry in features]}
+        if isinstance(features, list):
+            parameters["features"] = [AbsorptionFeature(**entry) for entry in features]
+        return parameters
 
     def may_miss(self, step):
         return step.on_missing == "nan"
@@ -147,6 +148,12 @@ class SpectralAbsorptionIndexKind(SpectralKind):
             joined = np.kron((weights / weights.sum())[:, None], np.eye(len(step.bands_)))
             index = graph.add("MatMul", index, graph.constant(joined))
         return graph.add("Log", index) if step.log else index
+
+
+def _flat_spectra(description: dict) -> np.ndarray | pd.DataFrame:
+    """Two spectra of ones, with the names of the bands."""
+    ones, names = np.ones((2, description["n_features_in"])), description["feature_names"]
+    return ones if names is None else pd.DataFrame(ones, columns=names)
 
 
 def _continuum_and_centre(step) -> tuple[np.ndarray, np.ndarray]:

@@ -1,5 +1,7 @@
 """What a network is: dense ones as arrays, any other chain as a torch module.
 
+`ACTIVATIONS` is the table of activations of hidden units, by their names in MLPClassifier.
+
 What needs torch is imported when it is asked for: a model that only predicts
 does without.
 """

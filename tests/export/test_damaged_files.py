@@ -13,8 +13,10 @@ from safetensors.numpy import save
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_capoz.deploy import load_model, save_model
+from sklearn_capoz.deploy import CompiledClassifier, load_model, save_model
 from sklearn_capoz.exceptions import DataFormatError
+from sklearn_capoz.networks import DenseNetwork
+from sklearn_capoz.spectral import AbsorptionFeatures, BandSelector
 
 
 @pytest.mark.parametrize(
@@ -195,6 +197,7 @@ JSON = st.recursive(
     | st.integers(-(10**19), 10**19)
     | st.floats()
     | st.text(max_size=8)
+    | st.sampled_from([0, -1, 1e308, 1e-320, 10**400, 2**63, "a" * 2000, [[2000.0, 2400.0]] * 99])
     | st.sampled_from(["StandardScaler", "PCA", "ContinuumRemoval", "relu", "float64", "pandas"]),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner),
     max_leaves=8,
@@ -213,18 +216,42 @@ def load_or_refuse(path):
         model = load_model(path)
     except DataFormatError:
         return
+    classifier = model[-1] if hasattr(model, "steps") else model
+    for weight, bias in zip(classifier.network.weights, classifier.network.biases, strict=True):
+        assert np.isfinite(weight).all()
+        assert bias.shape == weight.shape[1:]
+        assert np.isfinite(bias).all()
     X = np.ones((2, model.n_features_in_))
     names = getattr(model, "feature_names_in_", None)
-    assert len(model.predict(X if names is None else pd.DataFrame(X, columns=names))) == 2
+    X = X if names is None else pd.DataFrame(X, columns=names)
+    if any(
+        getattr(step, "on_missing", None) == "nan"
+        for step in getattr(model, "named_steps", {}).values()
+    ):
+        with pytest.raises(ValueError, match="NaN"):  # a flat spectrum has no absorption
+            model.predict(X)
+    else:
+        assert len(model.predict(X)) == 2
+
+
+def spectral_model(name):
+    nm = np.arange(2000.0, 2400, 20)
+    steps = {
+        "features": AbsorptionFeatures(nm, features={"deep": (2100, 2300)}, on_missing="nan"),
+        "ranges": BandSelector([(2050, 2350)], wavelengths=nm),
+    }
+    n_outputs = steps[name].fit_transform(np.ones((1, len(nm)))).shape[1]
+    network = DenseNetwork((np.ones((n_outputs, 2)),), (np.zeros(2),), ())
+    return make_pipeline(steps[name], CompiledClassifier(network, ["a", "b"]))
 
 
 @pytest.fixture(scope="module")
 def fuzz_files(model_file, models, tmp_path_factory):
     folder = tmp_path_factory.mktemp("fuzz")
     found = []
-    for name in ("scaler", "linear steps", "absorption", "attenuated"):
+    for name in ("scaler", "linear steps", "absorption", "attenuated", "features", "ranges"):
         path = folder / f"{len(found)}.capoz"
-        save_model(models[name][0], path)
+        save_model(models[name][0] if name in models else spectral_model(name), path)
         found.append((path.read_bytes(), *model_file(path).read()))
     return folder / "fuzzed.capoz", found
 

@@ -24,7 +24,7 @@ from torch import nn
 from sklearn_capoz import spectral
 from sklearn_capoz.deploy import CompiledClassifier, compile_pipeline, load_model, save_model
 from sklearn_capoz.exceptions import UnsupportedNetworkError
-from sklearn_capoz.export._steps import KINDS
+from sklearn_capoz.spectral._feature_table import SWIR_FEATURES
 
 NAMES = (
     "mlp",
@@ -147,13 +147,27 @@ def test_wavelengths_from_column_names_come_back(path):
         )
 
 
-def test_absorption_features_of_version_0_1_0_measure_what_they_did():
-    given = KINDS["AbsorptionFeatures"].given
-    old = given({"features": "swir"})
-    assert old["min_depth"] == 0
-    assert old["features"]["co3_2340"] == (2220, 2400)
-    new = given({"features": "swir", "min_depth": 0.01})
-    assert new == {"features": "swir", "min_depth": 0.01}
+@pytest.mark.parametrize("features", ["swir", {"deep": (2100, 2300)}])
+def test_absorption_features_of_version_0_1_0_measure_what_they_did(path, model_file, features):
+    """Its files say nothing of a smallest depth; of its table those windows that are covered."""
+    nm = np.arange(2000.0, 2450, 10)
+    windows = {"deep": (2100, 2300)}
+    if features == "swir":
+        table = SWIR_FEATURES
+        windows = {name: ends[2:] for name, ends in table.items() if ends[2] >= 2000}
+    old = spectral.AbsorptionFeatures(nm, features=windows, min_depth=0.0)
+    X = np.random.RandomState(0).uniform(0.2, 0.8, (30, len(nm)))
+    network = compile_pipeline(
+        MLPClassifier((4,), tol=1, random_state=0).fit(old.fit_transform(X), np.arange(30) % 3)
+    )
+    save_model(make_pipeline(old, network), path)
+    description, tensors = model_file(path).read()
+    del description["steps"][0]["parameters"]["min_depth"]
+    description["steps"][0]["parameters"]["features"] = features
+    model_file(path).write(description, tensors)
+    loaded = load_model(path)[0]
+    np.testing.assert_array_equal(loaded.transform(X), old.transform(X))
+    np.testing.assert_array_equal(loaded.get_feature_names_out(), old.get_feature_names_out())
 
 
 @pytest.mark.parametrize(
