@@ -8,16 +8,18 @@ mineral. What a network should see of it:
 - `SpectralAbsorptionIndex` gives one index per band: shoulders over centre,
 - `AbsorptionFeatures` measures position, depth and shape of single absorptions,
 - `SpectrumStandardizer` takes brightness and contrast of each pixel out,
-- `SensorResampler` gives what a sensor would have measured, band by band.
+- `SensorResampler` gives what a sensor would have measured, band by band,
+- `SpectralMatcher` names spectra by the most similar record of a library.
 
-All are scikit-learn transformers for X of shape (n_samples, n_bands). Wavelengths are given once
-in nm or um, results are columns with names, and float32 stays float32.
+All but the matcher are scikit-learn transformers for X of shape (n_samples, n_bands). Wavelengths
+are given once in nm or um, results are columns with names, and float32 stays float32.
 """
 
 from ._bands import BandSelector
 from ._continuum import ContinuumRemoval
 from ._features import AbsorptionFeature, AbsorptionFeatures
 from ._index import SpectralAbsorptionIndex
+from ._matching import SpectralMatcher
 from ._resampler import SensorResampler
 from ._sensors import SENSORS, Sensor
 from ._standardize import SpectrumStandardizer
@@ -31,5 +33,6 @@ __all__ = [
     "Sensor",
     "SensorResampler",
     "SpectralAbsorptionIndex",
+    "SpectralMatcher",
     "SpectrumStandardizer",
 ]

@@ -212,7 +212,7 @@ def _sensor(sensor, fwhm) -> Sensor:
     if isinstance(sensor, Sensor):
         if fwhm is not None:
             raise ValueError(
-                f"{sensor.name} has widths of its own; pass fwhm= with band centres as sensor= only."
+                f"{sensor.name} has widths of its own; fwhm= goes with band centres as sensor=."
             )
         return sensor
     given = np.asarray(sensor, dtype=float)
