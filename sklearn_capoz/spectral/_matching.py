@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._base import SpectralTransformer, _working_dtype, fill_masked, run_blocks, shared_doc
 from ._feature_fit import find_features, fit_features
-from ._shapes import Shapes, best_of_class, to_unit
+from ._shapes import Shapes, best_class, best_of_class, to_unit
 
 __all__ = ["SpectralMatcher"]
 
@@ -223,8 +223,9 @@ class SpectralMatcher(ClassifierMixin, BaseEstimator):
         codes = np.empty(len(X), dtype=np.intp)
 
         def finish(rows, fits, _):
-            best = self._by_class(fits)
-            codes[rows] = np.where(np.isnan(best[0]), -1, best.argmax(axis=0))
+            best, mine = np.empty(fits.shape[1], fits.dtype), np.empty(fits.shape[1], np.int32)
+            best_class(fits, self._starts, best, mine)
+            codes[rows] = np.where(np.isnan(fits[0]), -1, mine)
 
         self._compare(X, finish)
         if (codes < 0).any():
@@ -399,13 +400,13 @@ class SpectralMatcher(ClassifierMixin, BaseEstimator):
 
     def _fit_shapes(self, X, spectra, records, fits) -> None:
         """Multiply unit rows with unit records; where bands are missing, with what is left."""
-        missing = np.isnan(spectra)
         gaps = to_unit(spectra, self.metric == "correlation")
+        missing = np.isnan(spectra[gaps])
         spectra[gaps] = 0
         _multiply(records, spectra, fits)
         if not gaps.any():
             return
-        patterns, which = np.unique(missing[gaps], axis=0, return_inverse=True)
+        patterns, which = np.unique(missing, axis=0, return_inverse=True)
         for k, pattern in enumerate(patterns):
             rows = np.flatnonzero(gaps)[which.ravel() == k]
             fits[:, rows] = self._fit_with_gaps(X[rows], pattern, records.dtype)

@@ -11,7 +11,10 @@ from ._base import SpectralTransformer
 from ._continuum import _range_bounds
 from ._wavelengths import check_ranges
 
-__all__ = ["Shapes", "best_of_class", "to_unit"]
+__all__ = ["Shapes", "best_class", "best_of_class", "to_unit"]
+
+#: Relative error of the mean of a flat spectrum, summed in float64.
+_ROUNDING = 1e-13
 
 
 class Shapes(SpectralTransformer):
@@ -86,20 +89,19 @@ def to_unit(X, centre):
     n, width = X.shape
     gaps = np.zeros(n, np.bool_)
     for i in range(n):
-        row = X[i]
-        low, high, total = row[0], row[0], 0.0
-        for value in row:
-            low, high, total = min(low, value), max(high, value), total + value
+        row, total = X[i], 0.0
+        for j in range(width):
+            total += row[j]
         if not abs(total) < np.inf:
             gaps[i] = True
             continue
         mean = total / width if centre else 0.0
         squares = 0.0
-        for value in row:
-            squares += (value - mean) ** 2
+        for j in range(width):
+            squares += (row[j] - mean) * (row[j] - mean)
         # Rounding gives a flat row a mean just beside its value: say zero, not noise.
-        shaped = squares > 0.0 and (low < high or not centre)
-        inverse = 1.0 / np.sqrt(squares) if shaped else 0.0
+        flat = squares <= width * (_ROUNDING * mean) ** 2
+        inverse = 0.0 if flat else 1.0 / np.sqrt(squares)
         for j in range(width):
             row[j] = (row[j] - mean) * inverse
     return gaps
@@ -118,3 +120,20 @@ def best_of_class(fits, starts, out):
             row = fits[record]
             for j in range(len(best)):
                 best[j] = max(best[j], row[j])
+
+
+@kernel(fastmath={"nnan", "nsz"})
+def best_class(fits, starts, best, codes):
+    """Write the highest fit of all records, and the class of the first that has it."""
+    best[:], codes[:] = -np.inf, 0
+    highest = np.empty_like(best)
+    for k in range(len(starts) - 1):
+        highest[:] = fits[starts[k]]
+        for record in range(starts[k] + 1, starts[k + 1]):
+            row = fits[record]
+            for j in range(len(best)):
+                highest[j] = max(highest[j], row[j])
+        for j in range(len(best)):
+            better = highest[j] > best[j]
+            codes[j] = k if better else codes[j]
+            best[j] = max(best[j], highest[j])
