@@ -159,9 +159,9 @@ def _check_library(X, wavelengths, fwhm) -> tuple[np.ndarray, np.ndarray, np.nda
     X = _check_reflectance(X, "X")
     given = np.asarray(wavelengths, dtype=float)
     nm = wavelengths_nm(None, X.shape[1], given)
-    if len(nm) < 3 or not (np.diff(nm) > 0).all():
+    if len(nm) < 2 or not (np.diff(nm) > 0).all():
         raise ValueError(
-            "wavelengths must be ascending, of at least three bands: sort the columns of X by "
+            "wavelengths must be ascending, of at least two bands: sort the columns of X by "
             "wavelength, and leave out doubles where spectrometers overlap."
         )
     if fwhm is None:

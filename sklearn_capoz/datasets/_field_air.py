@@ -1,7 +1,7 @@
 """The air between ground and sensor: what its gases absorb, and how much light is left to measure.
 
 Places and widths are those of the absorption bands in low-resolution solar spectra (Gao,
-Heidebrecht and Goetz 1993, :doi:`10.1016/0034-4257(93)90014-O`), rounded: they say where errors lie.
+Heidebrecht and Goetz 1993, :doi:`10.1016/0034-4257(93)90014-O`), rounded.
 """
 
 from __future__ import annotations
