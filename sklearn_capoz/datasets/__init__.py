@@ -7,6 +7,7 @@ asked for.
 from ..formats._envi_library import read_envi_library
 from ._airborne import fetch_indian_pines, fetch_jasper_ridge
 from ._cuprite import fetch_cuprite_labels, fetch_cuprite_pixels, fetch_usgs_splib
+from ._field import SHIFTS, FieldShift, make_field_spectra
 from ._mnist import fetch_mnist
 from ._scene import make_mineral_scene
 from ._synthetic import make_mineral_spectra
@@ -15,6 +16,8 @@ from ._usgs_minerals import CUPRITE_MINERALS, CUPRITE_WAVELENGTHS, load_usgs_min
 __all__ = [
     "CUPRITE_MINERALS",
     "CUPRITE_WAVELENGTHS",
+    "SHIFTS",
+    "FieldShift",
     "fetch_cuprite_labels",
     "fetch_cuprite_pixels",
     "fetch_indian_pines",
@@ -22,6 +25,7 @@ __all__ = [
     "fetch_mnist",
     "fetch_usgs_splib",
     "load_usgs_minerals",
+    "make_field_spectra",
     "make_mineral_scene",
     "make_mineral_spectra",
     "read_envi_library",

@@ -2,6 +2,7 @@
 
 from ._adapter import Adapter, Description, find_adapter, register_adapter
 from ._classifier import PrunedMLPClassifier
+from ._field import FieldTrainedClassifier
 from ._mlp_adapter import MLPClassifierAdapter
 from ._own_adapter import PrunedMLPAdapter
 from ._path import PruningPath, pruning_path
@@ -14,6 +15,7 @@ __all__ = [
     "CAPoZPruner",
     "CAPoZPrunerCV",
     "Description",
+    "FieldTrainedClassifier",
     "MLPClassifierAdapter",
     "PrunedMLPAdapter",
     "PrunedMLPClassifier",

@@ -7,23 +7,32 @@ mineral. What a network should see of it:
 - `ContinuumRemoval` divides every spectrum by its hull,
 - `SpectralAbsorptionIndex` gives one index per band: shoulders over centre,
 - `AbsorptionFeatures` measures position, depth and shape of single absorptions,
-- `SpectrumStandardizer` takes brightness and contrast of each pixel out.
+- `SpectrumStandardizer` takes brightness and contrast of each pixel out,
+- `SensorResampler` gives what a sensor would have measured, band by band,
+- `SpectralMatcher` names spectra by the most similar record of a library.
 
-All are scikit-learn transformers for X of shape (n_samples, n_bands). Wavelengths are given once
-in nm or um, results are columns with names, and float32 stays float32.
+All but the matcher are scikit-learn transformers for X of shape (n_samples, n_bands). Wavelengths
+are given once in nm or um, results are columns with names, and float32 stays float32.
 """
 
 from ._bands import BandSelector
 from ._continuum import ContinuumRemoval
 from ._features import AbsorptionFeature, AbsorptionFeatures
 from ._index import SpectralAbsorptionIndex
+from ._matching import SpectralMatcher
+from ._resampler import SensorResampler
+from ._sensors import SENSORS, Sensor
 from ._standardize import SpectrumStandardizer
 
 __all__ = [
+    "SENSORS",
     "AbsorptionFeature",
     "AbsorptionFeatures",
     "BandSelector",
     "ContinuumRemoval",
+    "Sensor",
+    "SensorResampler",
     "SpectralAbsorptionIndex",
+    "SpectralMatcher",
     "SpectrumStandardizer",
 ]

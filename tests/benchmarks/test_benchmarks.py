@@ -257,7 +257,7 @@ def test_the_list_names_every_benchmark():
 
 @pytest.fixture
 def library(data_home):
-    from benchmarks._field_shift import load_library
+    from benchmarks.laboratory_to_field import load_library
 
     return load_library(data_home)
 
@@ -285,11 +285,12 @@ def test_tetracorder_sees_neither_light_nor_slope(data_home, library):
 
 
 def test_a_field_without_shift_only_tilts(library):
-    from benchmarks._field_shift import Shift, to_field
+    from benchmarks.laboratory_to_field import to_field
+    from sklearn_capoz.datasets import FieldShift
     from sklearn_capoz.spectral import ContinuumRemoval
 
     seen = to_field(
-        library.reflectance, library, Shift(0, 0, 0, 0, 0, 0, 0), np.random.RandomState(0)
+        library.reflectance, library, FieldShift(tilt=0.3, bend=0.1), np.random.RandomState(0)
     )
     hull = ContinuumRemoval(library.wavelengths, ranges=[(2150, 2260)])
     expected, found = hull.fit_transform(library.reflectance), hull.fit_transform(seen)
