@@ -117,6 +117,10 @@ def test_a_name_gives_a_new_object_each_time(name):
     assert check_criterion(name) is not check_criterion(name)
 
 
+def test_names_of_norms_are_their_orders():
+    assert [check_criterion(name).order for name in ("l1", "l2")] == [1, 2]
+
+
 def test_parameters_are_tuned_by_set_params():
     contrast = Contrast().set_params(weight=2.0, tolerance=0.1)
     assert (contrast.weight, contrast.tolerance) == (2.0, 0.1)
