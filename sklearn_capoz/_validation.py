@@ -46,9 +46,10 @@ def check_part(part, parameter: str, registry: Mapping[str, Callable], base: typ
     if isinstance(part, base):
         part.check()  # type: ignore[attr-defined]
         return part
+    public = base.__module__.partition("._")[0]  # where users import it from
     message = (
         f"{parameter}={part!r} is not known; choose one of {sorted(registry)}, or pass an object "
-        f"of the class {base.__module__}.{base.__name__}."
+        f"of a subclass of {public}.{base.__name__}, made with its parameters."
     )
     raise (InvalidParameterError if isinstance(part, str) else TypeError)(message)
 

@@ -112,7 +112,7 @@ def test_names(name):
     ("given_schedule", "error", "message"),
     [
         ("once", InvalidParameterError, r"schedule='once' is not known; choose one of \['gradual'"),
-        (7, TypeError, "pass an object of the class sklearn_capoz.schedules.Schedule"),
+        (7, TypeError, "an object of a subclass of sklearn_capoz.schedules.Schedule, made"),
         (Gradual(1.0), InvalidParameterError, "'sparsity' parameter of Gradual must be"),
         (Widths(()), ValueError, r"Widths needs whole numbers of at least 1: .*; got \(\)"),
         (Widths((5, 0)), ValueError, r"Widths needs whole numbers of at least 1: .*; got \(5, 0\)"),
@@ -149,3 +149,9 @@ def test_a_schedule_of_the_users_own():
                 yield (Step((len(widths) - 1,)),)
 
     assert iterations(check_schedule(LastLayerOnly()), (4, 3), 1) == [(Step((1,)),)]
+
+
+def test_a_step_is_at_the_end_of_training_unless_said_otherwise():
+    assert (Step((0,)).units, Step((0,)).at) == (None, "end")
+    assert all(step.at == "end" for schedule in ALL for steps in iterations(schedule, (9,), 3)
+               for step in steps)  # fmt: skip

@@ -17,6 +17,7 @@ from sklearn_capoz.thresholds import (
     Fraction,
     MeanStd,
     Percentile,
+    ThresholdRule,
     check_threshold,
 )
 
@@ -256,7 +257,7 @@ def test_names_and_objects(rule):
     [
         ("mean", InvalidParameterError, r"threshold='mean' is not known; choose one of \['count'"),
         (0.5, TypeError, "threshold=0.5 is not known"),
-        (MeanStd, TypeError, "pass an object of the class sklearn_capoz.thresholds.ThresholdRule"),
+        (MeanStd, TypeError, "a subclass of sklearn_capoz.thresholds.ThresholdRule, made with"),
         (MeanStd(k=-1), InvalidParameterError, "'k' parameter of MeanStd must be .* Got -1"),
         (MeanStd(k=np.nan), InvalidParameterError, "'k' parameter of MeanStd"),
         (Percentile(p=101), InvalidParameterError, "'p' parameter of Percentile"),
@@ -272,3 +273,67 @@ def test_what_is_no_rule_is_refused(given_rule, error, message):
     if not isinstance(given_rule, type) and hasattr(given_rule, "decide"):
         with pytest.raises(error, match=message):
             given_rule.decide([0.1, 0.2])
+
+
+class BeyondTwo(ThresholdRule):
+    """A rule of the user's own: what is beyond 2 goes."""
+
+    def prune(self, redundancy):
+        return redundancy > 2, 2
+
+
+def test_a_rule_of_the_users_own():
+    rule = check_threshold(BeyondTwo())
+    decision = rule.decide([1, 2, 3, 4])
+    assert decision.keep.tolist() == [True, True, False, False]
+    assert decision.threshold == 2.0
+    assert isinstance(decision.threshold, float)
+    # Low scores are redundant: the rule sees them times -1, and its threshold comes back.
+    decision = rule.decide([-1, -2, -3, -4], prune_high=False)
+    assert decision.keep.tolist() == [True, True, False, False]
+    assert decision.threshold == -2.0
+    # No rule can empty a layer.
+    assert rule.decide([5, 4, 6], min_units=2).keep.tolist() == [True, True, False]
+
+
+def test_a_rule_is_never_told_the_side():
+    """What `prune` sees are redundancies; the values of a fixed rule change their sign instead."""
+    seen = []
+
+    class Recorder(FixedValue):
+        def prune(self, redundancy):
+            seen.append((self.value, redundancy.tolist()))
+            return super().prune(redundancy)
+
+    rule = Recorder(0.25)
+    assert rule.decide([0.1, 0.5]).keep.tolist() == [True, False]
+    assert rule.decide([0.1, 0.5], prune_high=False) == (pytest.approx([False, True]), 0.25)
+    assert seen == [(0.25, [0.1, 0.5]), (-0.25, [-0.1, -0.5])]
+    assert rule.value == 0.25
+    other = MeanStd()
+    assert other.mirrored() is other
+
+
+@pytest.mark.parametrize(
+    "given",
+    [np.array([3, 2]), np.array([0.0, 1, 1, 0]), [1, 0, 1, 0], np.ones((4, 1), dtype=bool), True],
+)
+def test_a_rule_that_gives_no_mask_is_an_error(given):
+    class Indices(ThresholdRule):
+        def prune(self, redundancy):
+            return given, 0.0
+
+    message = r"^Indices.prune must give a boolean array of shape \(4,\), True for units that go"
+    with pytest.raises(ValueError, match=message):
+        Indices().decide([1, 2, 3, 4])
+
+
+def test_a_rule_does_not_change_the_mask_that_it_was_given():
+    mask = np.ones(3, dtype=bool)
+
+    class Stored(ThresholdRule):
+        def prune(self, redundancy):
+            return mask, 0.0
+
+    assert Stored().decide([1, 2, 3]).keep.tolist() == [True, False, False]
+    assert mask.all()

@@ -5,9 +5,20 @@ import warnings
 
 import joblib
 import pytest
+from sklearn.datasets import make_classification
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from sklearn_capoz import _warn
+from sklearn_capoz import CAPoZPruner, PrunedMLPClassifier, _warn
 from sklearn_capoz._warn import warn
+from sklearn_capoz.criteria import APoZ
+from sklearn_capoz.exceptions import (
+    PruningStalledWarning,
+    SmallDataWarning,
+    SmoothActivationWarning,
+)
+from sklearn_capoz.thresholds import FixedValue
 
 
 class Own(UserWarning):
@@ -85,3 +96,48 @@ def test_where_no_frame_is_the_users_the_outermost_is_named(monkeypatch):
     with pytest.warns(UserWarning, match="careful") as caught:
         warn("careful")
     assert caught[0].filename == outermost.f_code.co_filename
+
+
+class Interrupted(APoZ):
+    """Ctrl-C while a pruned network is scored."""
+
+    def score(self, layer):
+        if layer.n_units < 6:
+            raise KeyboardInterrupt
+        return super().score(layer)
+
+
+X, Y = make_classification(120, 5, n_informative=4, n_redundant=0, random_state=0)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "n_samples", "category"),
+    [
+        ({"threshold": FixedValue(9.0)}, 120, PruningStalledWarning),
+        ({"criterion": Interrupted()}, 120, UserWarning),
+        ({"activation": "tanh"}, 120, SmoothActivationWarning),
+        ({}, 30, SmallDataWarning),
+    ],
+)
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda model: model,
+        lambda model: make_pipeline(StandardScaler(), model),
+        lambda model: CAPoZPruner(model, criterion=model.criterion, threshold=model.threshold),
+        lambda model: GridSearchCV(model, {"min_units": [2]}, cv=2, refit=False),
+    ],
+)
+def test_the_librarys_warnings_point_at_the_users_fit(around, parameters, n_samples, category):
+    """From a bare fit, a Pipeline, a pruner around another and a search."""
+    model = PrunedMLPClassifier(
+        **{"hidden_layer_sizes": (6,), "threshold": "fraction", "n_iterations": 2, "max_iter": 2,
+           "retrain_max_iter": 1, "random_state": 0, **parameters}
+    )  # fmt: skip
+    names = {"model": around(model), "X": X[:n_samples], "y": Y[:n_samples]}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        run_as("/home/user/work.py", "\nmodel.fit(X, y)\n", **names)
+    assert category in {w.category for w in caught}
+    ours = [w for w in caught if w.category is category]
+    assert {(w.filename, w.lineno) for w in ours} == {("/home/user/work.py", 2)}

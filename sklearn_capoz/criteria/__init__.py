@@ -1,15 +1,16 @@
-"""Pruning criteria: one hidden layer -> one score per unit.
+"""Pruning criteria: one group of units -> one score per unit.
 
 A criterion sees a `Layer`, a read-only view that one forward pass over the
 scoring samples fills, and returns a score per unit in its published units.
-`prune_high` says which side is redundant. To add one, write a subclass of
-`Criterion` in a file of this folder and enter its name in `CRITERIA`.
+`prune_high` says which side is redundant, `needs` what is to be computed of the
+samples. To add one, write a subclass of `Criterion` in a file of this folder and
+enter its name in `CRITERIA`.
 """
 
 from collections.abc import Callable
 
 from .._validation import check_part
-from ._base import Criterion, Layer
+from ._base import NEEDS, Criterion, Layer
 from ._controls import Random, Reversed
 from ._redundancy import Correlation, Reconstruction
 from ._responses import Gradient, MeanActivation, Taylor
@@ -64,8 +65,15 @@ def check_criterion(criterion) -> Criterion:
     Raises
     ------
     ValueError
-        For a name that is not in `CRITERIA`, or parameters outside their range.
+        For a name that is not in `CRITERIA`, parameters outside their range, or needs that
+        nothing could fill.
     TypeError
         For an object that is no `Criterion`.
     """
-    return check_part(criterion, "criterion", CRITERIA, Criterion)
+    criterion = check_part(criterion, "criterion", CRITERIA, Criterion)
+    if not NEEDS.issuperset(criterion.needs):
+        raise ValueError(
+            f"{type(criterion).__name__}.needs must be a frozenset of {sorted(NEEDS)}, or empty "
+            f"where the weights are enough; got {criterion.needs!r}."
+        )
+    return criterion

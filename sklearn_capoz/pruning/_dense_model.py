@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +16,7 @@ from ..training._optimizer import OptimizerState
 from ..training._samples import PruningData, Samples
 from ._changes import Change, find_group
 from ._compensation import fold
-from ._model import ModelSize
+from ._model import ModelSize, copy_generator
 
 __all__ = ["DenseModel"]
 
@@ -137,7 +136,9 @@ class DenseModel:
         for i, (model, part) in enumerate(zip(models, data, strict=True)):
             if model.settings.max_iter > 0:
                 equals = calls.setdefault((model.settings, model.device), {})
-                equals.setdefault((id(part), model._fingerprint()), []).append(i)
+                # One alone has no equal, and the fingerprint takes as long as some epochs.
+                key = (id(part), model._fingerprint()) if len(models) > 1 else ()
+                equals.setdefault(key, []).append(i)
         for (settings, device), equals in calls.items():
             members = list(equals.values())
             tasks = [models[first]._task(data[first]) for first, *_ in members]
@@ -176,7 +177,7 @@ class DenseModel:
             sample_weight_val=None if watched is None else watched.weight,
             teacher=self.teacher,
             optimizer=self.optimizer,
-            random_state=deepcopy(self.random_state),
+            random_state=copy_generator(self.random_state),
         )
 
     def _trained(self, task: TrainingTask, result: TrainingResult) -> DenseModel:

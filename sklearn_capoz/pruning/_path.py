@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from copy import deepcopy
 from dataclasses import replace
 from time import perf_counter
 
@@ -15,7 +14,7 @@ from ..exceptions import NoCorrectSampleError, PruningStalledWarning
 from ..schedules import Step
 from ..thresholds import Count, Decision
 from ._changes import Remove
-from ._model import PrunableModel, accuracy
+from ._model import PrunableModel, accuracy, copy_generator
 from ._plan import PruningJob, PruningPlan
 from ._records import IterationRecord
 
@@ -43,7 +42,7 @@ class Path:
 
     def __init__(self, job: PruningJob):
         self.job = job
-        self.random_state = deepcopy(job.random_state)
+        self.random_state = copy_generator(job.random_state)
         self.iterations = job.plan.iterations(job.model.widths)
         self.records = [_dense_record(job)]
         self._report()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -24,7 +23,7 @@ from ..training._skorch_loop import train_with_skorch
 from ..training._skorch_net import copy_net, rebuild_optimizer
 from ._changes import Change, find_group
 from ._compensation import fold
-from ._model import ModelSize
+from ._model import ModelSize, copy_generator
 
 __all__ = ["SkorchModel", "SkorchPredictor"]
 
@@ -171,7 +170,7 @@ class SkorchModel:
 
     def retrained(self, data: PruningData) -> tuple[SkorchModel, int]:
         """Train a copy of the net; return it with the number of epochs it took."""
-        net, random_state = copy_net(self.net), deepcopy(self.random_state)
+        net, random_state = copy_net(self.net), copy_generator(self.random_state)
         before = len(net.history_) if hasattr(net, "history_") else 0
         watched = data.score if self.settings.early_stopping else None
         train_with_skorch(

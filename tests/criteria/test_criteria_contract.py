@@ -117,6 +117,10 @@ def test_a_name_gives_a_new_object_each_time(name):
     assert check_criterion(name) is not check_criterion(name)
 
 
+def test_names_of_norms_are_their_orders():
+    assert [check_criterion(name).order for name in ("l1", "l2")] == [1, 2]
+
+
 def test_parameters_are_tuned_by_set_params():
     contrast = Contrast().set_params(weight=2.0, tolerance=0.1)
     assert (contrast.weight, contrast.tolerance) == (2.0, 0.1)
@@ -126,7 +130,7 @@ def test_parameters_are_tuned_by_set_params():
     ("given", "error", "message"),
     [
         ("apozz", InvalidParameterError, r"criterion='apozz' is not known; choose one of \['apoz"),
-        (CAPoZ, TypeError, "pass an object of the class sklearn_capoz.criteria._base.Criterion"),
+        (CAPoZ, TypeError, "an object of a subclass of sklearn_capoz.criteria.Criterion, made"),
         (None, TypeError, "criterion=None is not known"),
         (CAPoZ(tolerance=-1), InvalidParameterError, "'tolerance' parameter of CAPoZ must be"),
         (Contrast(weight=-1), InvalidParameterError, "'weight' parameter of Contrast must be"),

@@ -52,6 +52,19 @@ def test_contrast_without_a_mistake_is_c_apoz(layer):
     np.testing.assert_array_equal(Contrast().score(layer), CAPoZ().score(layer))
 
 
+@given(
+    arrays(np.float64, (9, 4), elements=st.sampled_from([0.0, 0.5, 1.0])),
+    arrays(bool, 9).filter(np.any),
+    st.floats(0, 3),
+)
+def test_contrast_never_rises_above_c_apoz(make_layer, activations, correct, weight):
+    """It stays there for a unit that is active on every wrong sample, and falls for others."""
+    layer = make_layer(activations, correct=correct)
+    contrast, plain = Contrast(weight).score(layer), CAPoZ().score(layer)
+    silent_on_wrong = (activations[~correct] == 0).mean(axis=0) if not correct.all() else 0
+    np.testing.assert_allclose(plain - contrast, weight * silent_on_wrong, atol=1e-12)
+
+
 def test_a_class_without_a_right_sample_has_no_say(layer):
     layer = replace(layer, correct=np.array([True, True, False, False]))
     np.testing.assert_allclose(ClassCAPoZ().score(layer), [1, 1 / 2, 1 / 2])

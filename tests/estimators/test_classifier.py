@@ -21,6 +21,7 @@ from sklearn_capoz.criteria import CAPoZ, Criterion
 from sklearn_capoz.estimators import _first_training
 from sklearn_capoz.estimators._split import spawn_random_states
 from sklearn_capoz.exceptions import NoCorrectSampleError, PruningStalledWarning, SmallDataWarning
+from sklearn_capoz.pruning import accuracy
 from sklearn_capoz.pruning._dense_model import DenseModel
 from sklearn_capoz.schedules import Widths
 from sklearn_capoz.thresholds import Count, FixedValue
@@ -304,6 +305,27 @@ def test_the_best_restart_is_pruned(monkeypatch):
     # The first of several is the only one of one.
     once = classifier(n_iterations=0, max_iter=3, learning_rate_init=1e-3).fit(X, Y)
     np.testing.assert_array_equal(once.network_.weights[0], seen[0][1].weights[0])
+
+
+def test_restarts_are_compared_on_the_scoring_samples_not_on_those_to_choose_on(monkeypatch):
+    train, trainings = DenseModel.train_together.__func__, []
+
+    def spy(cls, models, data):
+        trainings.append((train(cls, models, data), data[0]))
+        return trainings[-1][0]
+
+    def best(trained, samples):
+        return int(np.argmax([accuracy(model, samples) for model, _ in trained]))
+
+    monkeypatch.setattr(DenseModel, "train_together", classmethod(spy))
+    choices = []
+    for seed in range(6):
+        model = classifier(n_restarts=4, n_iterations=0, max_iter=3, random_state=seed).fit(X, Y)
+        trained, data = trainings.pop()
+        by_score, by_select = best(trained, data.score), best(trained, data.select)
+        assert model.network_ is trained[by_score][0].network
+        choices.append((by_score, by_select))
+    assert any(by_score != by_select for by_score, by_select in choices)  # or nothing is tested
 
 
 class Counting(Callback):

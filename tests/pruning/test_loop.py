@@ -1,5 +1,6 @@
 """The pruning loop: its records, its arithmetic and its ends."""
 
+import pickle
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -14,13 +15,20 @@ from sklearn_capoz.pruning import (
     PruningPlan,
     Remove,
     accuracy,
-    choose_iteration,
     history_table,
     prune_together,
 )
 from sklearn_capoz.pruning._dense_model import DenseModel
-from sklearn_capoz.schedules import Gradual, Iterative, MultiPass, OneShot, Widths
-from sklearn_capoz.thresholds import Count, FixedValue, Fraction, MeanStd
+from sklearn_capoz.schedules import (
+    Gradual,
+    Iterative,
+    MultiPass,
+    OneShot,
+    Schedule,
+    Step,
+    Widths,
+)
+from sklearn_capoz.thresholds import Count, FixedValue, Fraction, MeanStd, ThresholdRule
 from sklearn_capoz.training import TrainingSettings, initial_network
 from sklearn_capoz.training._samples import PruningData, Samples
 
@@ -120,6 +128,56 @@ def test_support_tells_which_units_of_the_dense_network_remain(criterion, compen
             assert not (later.support[layer] & ~earlier.support[layer]).any()
             gone = earlier.support[layer].sum() - later.support[layer].sum()
             assert later.n_pruned[layer] == gone > 0
+
+
+class OftenAsked(Fraction):
+    """Counts how often it decides."""
+
+    def __init__(self, fraction=0.25):
+        super().__init__(fraction)
+        self.calls = []
+
+    def prune(self, redundancy):
+        self.calls.append(redundancy.size)
+        return super().prune(redundancy)
+
+
+@pytest.mark.parametrize("schedule", [MultiPass(), Iterative()])
+def test_a_rule_decides_once_per_group_and_step(schedule):
+    """And once more for the table's last row, which no step follows."""
+    rule = OftenAsked()
+    records = walk((8, 5), threshold=rule, schedule=schedule, n_iterations=2)
+    assert [r.model.widths for r in records] == [(8, 5), (6, 4), (5, 3)]
+    assert rule.calls == [n for r in records for n in r.model.widths]
+
+
+class Fickle(ThresholdRule):
+    """A rule with another threshold each time that it is asked."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def prune(self, redundancy):
+        self.asked += 1
+        return redundancy > np.sort(redundancy)[-2], float(self.asked)
+
+
+def test_the_threshold_in_the_table_is_that_of_the_cut():
+    records = walk((8,), threshold=Fickle(), criterion=WeightNorm(), n_iterations=2)
+    assert [r.thresholds for r in records] == [(-1.0,), (-2.0,), (-3.0,)]
+    assert [r.n_pruned for r in records] == [(0,), (1,), (1,)]
+
+
+def test_a_group_that_is_cut_twice_in_an_iteration_shows_the_scores_of_its_whole_network():
+    class Twice(Schedule):
+        def iterations(self, widths, n_iterations):
+            for _ in range(n_iterations):
+                yield Step((0,)), Step((0,))
+
+    records = walk((8,), schedule=Twice(), n_iterations=1)
+    assert [r.model.widths for r in records] == [(8,), (4,)]
+    assert [r.importances[0].size for r in records] == [8, 4]
+    assert records[1].n_pruned == (4,)
 
 
 def test_scores_and_thresholds_are_those_that_decided():
@@ -249,6 +307,35 @@ def test_together_is_as_one_by_one():
         assert_same_records(prune_together([make()])[0], records)
 
 
+def test_the_given_job_is_as_it_was_and_gives_the_same_again():
+    """Its generators too: criteria draw from one, retraining from the other."""
+    job = make_job((8,), max_iter=3, criterion=Random(), n_iterations=3)
+    before = [weights.copy() for weights in job.model.network.weights]
+    states = [pickle.dumps(r.get_state()) for r in (job.random_state, job.model.random_state)]
+    first, again = prune_together([job, job])
+    assert_same_records(first, again)
+    for weights, old in zip(job.model.network.weights, before, strict=True):
+        np.testing.assert_array_equal(weights, old)
+    assert [
+        pickle.dumps(r.get_state()) for r in (job.random_state, job.model.random_state)
+    ] == states
+    trained = [record.model.random_state for record in first]
+    assert len({pickle.dumps(r.get_state()) for r in trained}) == 4  # each went on drawing
+
+
+def test_models_of_several_kinds_are_each_trained_by_their_own(monkeypatch):
+    kinds = []
+
+    def spy(cls, models, data):
+        kinds.append((cls, {type(model) for model in models}))
+        return train(cls, models, data)
+
+    train = DenseModel.train_together.__func__
+    monkeypatch.setattr(DenseModel, "train_together", classmethod(spy))
+    prune_together([wrong_below(0, n_iterations=1), make_job(n_iterations=1)])
+    assert kinds == [(WrongModel, {WrongModel}), (DenseModel, {DenseModel})]
+
+
 def test_progress_is_told_of_every_iteration():
     seen = []
     walk((8,), progress=lambda record: seen.append((record.iteration, record.model.widths)))
@@ -289,6 +376,52 @@ def test_an_interrupt_of_retraining_keeps_the_iterations_that_are_done(monkeypat
         records = walk((8,), max_iter=2, n_iterations=6)
     monkeypatch.undo()
     assert_same_records(records, walk((8,), max_iter=2, n_iterations=1))
+
+
+def test_an_interrupt_within_an_iteration_leaves_no_trace_of_it():
+    """Layer by layer: the first is cut and retrained, the second is being scored."""
+    job = make_job((8, 5), max_iter=2, criterion=Interrupting(4), schedule=Iterative())
+    with pytest.warns(UserWarning, match="Pruning was interrupted"):
+        [records] = prune_together([job])
+    assert_same_records(records, walk((8, 5), max_iter=2, schedule=Iterative(), n_iterations=1))
+
+
+class InterruptedTwice(Interrupting):
+    """Two calls in a row are interrupted: the second may take the last scores only."""
+
+    def score(self, layer):
+        self.calls += 1
+        if self.calls in {self.call, self.call + 1}:
+            raise KeyboardInterrupt
+        return CAPoZ().score(layer)
+
+
+def test_a_second_interrupt_keeps_the_iterations_too():
+    with pytest.warns(UserWarning, match="Pruning was interrupted"):
+        records = walk((8,), max_iter=2, criterion=InterruptedTwice(3), n_iterations=6)
+    assert [r.model.widths for r in records] == [(8,), (6,), (4,)]
+    assert [r.importances[0].size for r in records] == [8, 6, 0]
+    assert np.isnan(records[-1].thresholds[0])
+
+
+def test_an_interrupt_of_the_very_last_scores_keeps_all_iterations():
+    with pytest.warns(UserWarning, match="Pruning was interrupted"):
+        records = walk((8,), max_iter=2, criterion=Interrupting(3), n_iterations=2)
+    assert_same_records(records, walk((8,), max_iter=2, n_iterations=2))
+
+
+def test_an_error_of_a_later_iteration_leaves_the_given_network_whole():
+    class Failing(Interrupting):
+        def score(self, layer):
+            self.calls += 1
+            return CAPoZ().score(layer) / (self.calls != self.call)
+
+    job = make_job((8,), max_iter=2, criterion=Failing(3))
+    before = job.model.logits(job.data.score.X)
+    with np.errstate(all="ignore"), pytest.raises(ValueError, match="scores that are not finite"):
+        prune_together([job])
+    np.testing.assert_array_equal(job.model.logits(job.data.score.X), before)
+    assert job.model.widths == (8,)
 
 
 def test_an_interrupt_goes_on_to_who_has_no_use_for_half_a_path():
@@ -383,37 +516,7 @@ def test_a_memory_changes_nothing_and_spares_retraining(tmp_path, monkeypatch, c
         raise AssertionError("retrained in spite of the memory")
 
     monkeypatch.setattr(DenseModel, "train_together", classmethod(never))
-    again = walk((9,), max_iter=3, criterion=criterion, memory=memory)
+    again = walk((9,), max_iter=3, criterion=criterion, memory=memory)  # scores draw anew
     assert_same_records(again, plain)
     shorter = walk((9,), max_iter=3, criterion=criterion, memory=memory, n_iterations=2)
     assert_same_records(shorter, plain[:3])
-
-
-@dataclass
-class Reached:
-    """As much of a record as the choice looks at."""
-
-    accuracy_after: float
-
-
-@pytest.mark.parametrize(
-    ("reached", "keep", "tolerance", "chosen"),
-    [
-        ([0.9, 0.95, 0.94, 0.7], "last", 0.0, 3),
-        ([0.9, 0.95, 0.94, 0.7], "last", 0.5, 3),
-        ([0.9, 0.95, 0.94, 0.7], "best", 0.0, 1),
-        ([0.9, 0.95, 0.94, 0.7], "best", 0.5, 1),
-        ([0.9, 0.95, 0.95, 0.7], "best", 0.0, 2),
-        ([0.9, 0.95, 0.94, 0.7], "smallest", 0.0, 1),
-        ([0.9, 0.95, 0.94, 0.7], "smallest", 0.01, 2),
-        ([0.9, 0.95, 0.94, 0.7], "smallest", 0.009, 1),
-        ([0.9, 0.95, 0.80, 0.93], "smallest", 0.02, 3),
-        ([0.9, 0.95, 0.94, 0.7], "smallest", 1.0, 3),
-        ([0.9], "best", 0.0, 0),
-        # 0.95 - 0.01 is 0.9399999999999999 or so: the tolerance is taken at its word.
-        ([0.95, 0.95 - 0.05, 0.1], "smallest", 0.05, 1),
-        ([0.3, 0.3 - 0.1, 0.1], "smallest", 0.1, 1),
-    ],
-)
-def test_which_iteration_is_kept(reached, keep, tolerance, chosen):
-    assert choose_iteration([Reached(a) for a in reached], keep, tolerance) == chosen
