@@ -7,13 +7,14 @@ import sklearn
 from sklearn.datasets import make_classification
 from sklearn.feature_selection import SelectKBest
 from sklearn.metrics import accuracy_score, make_scorer
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import has_fit_parameter
 
 from sklearn_capoz import CAPoZPruner, PrunedMLPClassifier
+from sklearn_capoz.estimators import _split
 from sklearn_capoz.thresholds import Count
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -115,3 +116,35 @@ def test_what_is_not_asked_for_is_refused(estimator):
         Pipeline([("scale", StandardScaler()), ("prune", estimator)]).fit(
             X[TRAIN], Y[TRAIN], X_val=X[VAL], y_val=Y[VAL]
         )
+
+
+def test_groups_go_through_a_search(estimator, monkeypatch):
+    """With routing the estimator is handed those of the fold's training samples."""
+    seen, split = [], _split._split_groups
+    monkeypatch.setattr(
+        _split, "_split_groups", lambda *given: seen.append(given[1]) or split(*given)
+    )
+    estimator.set_fit_request(groups=True)
+    rocks = np.arange(240) // 6
+    pipeline = Pipeline([("scale", StandardScaler()), ("prune", estimator)])
+    GridSearchCV(pipeline, {"prune__n_iterations": [1]}, cv=GroupKFold(2), refit=False).fit(
+        X, NAMES, groups=rocks
+    )
+    assert [set(groups) & set(other) for groups, other in (seen, seen[::-1])] == [set(), set()]
+    assert sum(map(len, seen)) == 240
+
+
+@pytest.mark.parametrize("rows", [slice(160, None), np.flatnonzero(Y[160:] == 0) + 160])
+def test_validation_data_of_the_same_kind_do_not_warn(estimator, rows, recwarn):
+    scaled = StandardScaler().fit_transform(X)
+    estimator.set_params(criterion="apoz").fit(scaled[TRAIN], Y[TRAIN], scaled[rows], Y[rows])
+    assert not [w for w in recwarn if "X_val lies elsewhere" in str(w.message)]
+
+
+@pytest.mark.parametrize("change", [lambda X: X + 1000, lambda X: X / 50, lambda X: 20 * X])
+def test_validation_data_from_elsewhere_warn(estimator, change):
+    scaled = StandardScaler().fit_transform(X)
+    estimator.set_params(criterion="apoz")  # which asks for no sample that is labelled right
+    with pytest.warns(UserWarning, match="X_val lies elsewhere than X") as caught:
+        estimator.fit(scaled[TRAIN], Y[TRAIN], change(scaled[VAL]), Y[VAL])
+    assert {w.filename for w in caught if "elsewhere" in str(w.message)} == {__file__}

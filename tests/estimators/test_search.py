@@ -7,14 +7,17 @@ import pytest
 from joblib import Memory
 from sklearn.base import clone
 from sklearn.datasets import make_classification
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedKFold
 from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_capoz import CAPoZPruner, CAPoZPrunerCV, PrunedMLPClassifier, pruning_path
 from sklearn_capoz.criteria import CAPoZ, Criterion
+from sklearn_capoz.estimators import _split
 from sklearn_capoz.estimators._fitting import job_of
 from sklearn_capoz.estimators._search_results import choose_candidate
 from sklearn_capoz.exceptions import (
@@ -387,6 +390,130 @@ def test_columns_in_another_order_are_refused_before_the_folds(data, monkeypatch
     monkeypatch.setattr(DenseModel, "train_together", None)
     with pytest.raises(ValueError, match="feature names should match"):
         CAPoZPrunerCV(frozen, refit=False).fit(X[X.columns[::-1]], y)
+
+
+def test_a_pipeline_is_fitted_in_each_fold(data, classifier):
+    """The scores are those of a grid search over the Pipeline, whose scaler sees no test fold."""
+    X, y = 100 + 30 * data[0], data[1]
+    pipeline = make_pipeline(StandardScaler(), classifier)
+    search = CAPoZPrunerCV(pipeline, thresholds=[Count(2)], max_iterations=2, cv=CV).fit(X, y)
+    last = "prunedmlpclassifier__"
+    grid = GridSearchCV(
+        pipeline.set_params(**{f"{last}threshold": Count(2)}),
+        {f"{last}n_iterations": [0, 1, 2]},
+        cv=CV,
+    ).fit(X, y)
+    for name in ("split0_test_score", "split1_test_score", "mean_test_score"):
+        np.testing.assert_array_equal(search.cv_results_[name], grid.cv_results_[name])
+    assert isinstance(search.best_estimator_, Pipeline)
+    np.testing.assert_array_equal(search.predict(X), grid.predict(X))
+    assert search.score(X, y) == grid.score(X, y)
+    assert (search.n_features_in_, search.classes_.tolist()) == (12, [0, 1, 2])
+
+
+@pytest.mark.parametrize("keep", ["best", "smallest"])
+def test_several_scorers(data, classifier, keep):
+    names = ["accuracy", "neg_log_loss"]
+    shared = {"scoring": names, "refit": "neg_log_loss", "cv": CV}
+    search = CAPoZPrunerCV(
+        classifier, thresholds=[Count(2)], max_iterations=2, keep=keep, **shared
+    ).fit(*data)
+    grid = GridSearchCV(
+        classifier.set_params(threshold=Count(2)), {"n_iterations": [0, 1, 2]}, **shared
+    ).fit(*data)
+    for name in names:
+        for column in (f"mean_test_{name}", f"std_test_{name}", f"rank_test_{name}"):
+            np.testing.assert_allclose(
+                search.cv_results_[column], grid.cv_results_[column], rtol=1e-6
+            )
+    assert search.best_params_["n_iterations"] == grid.best_params_["n_iterations"]
+    assert search.scorer_.keys() == grid.scorer_.keys()
+    assert search.score(*data) == pytest.approx(grid.score(*data))
+    for refit in (True, "balanced_accuracy"):
+        with pytest.raises(ValueError, match="With several scorers refit must be one of"):
+            CAPoZPrunerCV(classifier, scoring=names, refit=refit).fit(*data)
+    table = CAPoZPrunerCV(classifier, scoring=names, refit=False, cv=CV).fit(*data)
+    assert not hasattr(table, "best_index_")
+
+
+class OnlyOnMany(Criterion):
+    """Fails for the dense network of one fold, whose scoring samples are fewer."""
+
+    def score(self, layer):
+        if len(layer.y) < 13:
+            raise FloatingPointError("too few")
+        return np.arange(layer.incoming.shape[0], dtype=float)
+
+
+def test_what_fails_in_a_fold_has_the_error_score(data, classifier):
+    cv = [(np.arange(0, 180), np.arange(180, 240)), (np.arange(100), np.arange(100, 240))]
+    search = CAPoZPrunerCV(
+        classifier, criteria=[OnlyOnMany(), "l1"], thresholds=[Count(2)], max_iterations=1, cv=cv
+    )
+    with (
+        pytest.warns(FitFailedWarning, match=r"(?s)in 1 of 2 folds.*Fold 1 \(split1_test.*too few"),
+        pytest.warns(UserWarning, match="test score of 2 of 4 candidates is not finite"),
+    ):
+        search.fit(*data)
+    results = search.cv_results_
+    assert np.isnan(results["split1_test_score"]).tolist() == [True, True, False, False]
+    assert np.isfinite(results["split0_test_score"]).all()
+    assert results["rank_test_score"].tolist()[:2] == [3, 3]
+    assert search.best_params_["criterion"] == "l1"
+    with pytest.warns(FitFailedWarning):
+        search.set_params(error_score=0.25).fit(*data)
+    assert search.cv_results_["split1_test_score"][:2].tolist() == [0.25, 0.25]
+    with pytest.raises(FloatingPointError, match="too few"):
+        search.set_params(error_score="raise").fit(*data)
+
+
+def test_scores_that_are_not_finite_rank_last(data, classifier):
+    def scoring(estimator, X, y):
+        return {12: 0.5, 10: np.nan, 8: np.inf}[estimator.network_.widths[0]]
+
+    search = CAPoZPrunerCV(
+        classifier, thresholds=[Count(2)], max_iterations=2, cv=CV, scoring=scoring
+    )
+    with pytest.warns(UserWarning, match="not finite; they rank last"):
+        search.fit(*data)
+    assert search.cv_results_["rank_test_score"].tolist() == [1, 2, 2]
+    assert search.best_params_["n_iterations"] == 0
+    search.set_params(scoring=lambda estimator, X, y: np.nan)
+    with (
+        pytest.warns(UserWarning, match="3 of 3 candidates"),
+        pytest.raises(ValueError, match="No candidate has a finite mean score"),
+    ):
+        search.fit(*data)
+
+
+def test_the_score_takes_weights(data, classifier):
+    search = CAPoZPrunerCV(classifier, max_iterations=1, cv=CV).fit(*data)
+    right = search.predict(data[0]) == data[1]
+    weight = np.random.RandomState(0).uniform(0, 3, len(right))
+    score = search.score(*data, sample_weight=weight)
+    assert score == pytest.approx(np.average(right, weights=weight))
+    assert score != search.score(*data)
+
+
+def test_groups_reach_the_inner_split(data, classifier, monkeypatch):
+    """In every fold and in the refit, no group is trained on and validated on."""
+    groups, seen = np.arange(240) // 8, []
+    inner = _split._split_groups
+
+    def spy(samples, groups, fraction, random_state):
+        found = inner(samples, groups, fraction, random_state)
+        rows = {tuple(row): group for row, group in zip(samples.X, groups, strict=True)}
+        seen.append([{rows[tuple(row)] for row in part.X}
+                     for part in (found.train, found.score, found.select)])  # fmt: skip
+        return found
+
+    monkeypatch.setattr(_split, "_split_groups", spy)
+    CAPoZPrunerCV(classifier, max_iterations=1, cv=GroupKFold(3)).fit(*data, groups=groups)
+    assert len(seen) >= 4
+    for train, score, select in seen:
+        assert not train & (score | select)
+        assert not score & select
+        assert len(score | select) > 2
 
 
 @parametrize_with_checks(
