@@ -208,7 +208,7 @@ def predict_scene(
         if path is None:
             found = _to_memory(MemoryStore(*place), team, scene, began, legend, verbose)
         else:
-            request = _request(estimator, classify, scene)
+            request = _request(estimator, classify, began[0])
             with WorkFolder(path, *place, request, resume=resume) as work:
                 found = _to_files(work, path, team, scene, began, legend, verbose)
     return SceneMap(legend.names, legend.colors, **found)
@@ -266,7 +266,12 @@ def _named(bands: np.ndarray, scene: Source) -> str:
 
 
 def _to_memory(
-    store: MemoryStore, team: Workers, scene: Source, began: str, legend: Legend, verbose: bool
+    store: MemoryStore,
+    team: Workers,
+    scene: Source,
+    began: tuple[str, ...],
+    legend: Legend,
+    verbose: bool,
 ) -> Mapping[str, Any]:
     run_blocks(store, team, verbose)
     _check_unchanged(scene, began)
@@ -283,7 +288,7 @@ def _to_files(
     path: Path,
     team: Workers,
     scene: Source,
-    began: str,
+    began: tuple[str, ...],
     legend: Legend,
     verbose: bool,
 ) -> Mapping[str, Any]:
@@ -302,7 +307,7 @@ def _to_files(
     return {"counts": counts, "files": written}
 
 
-def _check_unchanged(scene: Source, began: str) -> None:
+def _check_unchanged(scene: Source, began: tuple[str, ...]) -> None:
     """See that all blocks are of one scene, and not some of what took its place meanwhile."""
     try:
         unchanged = scene.state() == began
@@ -334,12 +339,12 @@ def _legend(classes, *, rejects: bool) -> Legend:
     return Legend(tuple(names), ((0, 0, 0), *colors))
 
 
-def _request(estimator, classify: PixelClassifier, source: Source) -> dict[str, str]:
+def _request(estimator, classify: PixelClassifier, identity: str) -> dict[str, str]:
     """Fingerprint what must be the same for a run to be continued."""
     match = classify.match
     return {
         "model": joblib.hash([estimator, classify.features]),
-        "scene": source.identity(),
+        "scene": identity,
         "bands": joblib.hash([match.bands, match.lower, match.upper, match.weight]),
         "layers": ", ".join(layer.name for layer in classify.layers),
         "scale": repr(classify.scale) if classify.gain is None else "of each band",

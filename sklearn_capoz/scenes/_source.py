@@ -130,9 +130,9 @@ class Source:
         """Say what must be the same for an interrupted run to go on: files by name, size, time."""
         return " ".join(f"{p.name} {s.st_size} {s.st_mtime_ns}" for p, s in self._status())
 
-    def state(self) -> str:
-        """Say what must be the same from the first block to the last, on one machine."""
-        return self.identity() + "".join(f" {s.st_dev}/{s.st_ino}" for _, s in self._status())
+    def state(self) -> tuple[str, ...]:
+        """Say what must be the same from the first block to the last: identity, and where it is."""
+        return (self.identity(), *(f"{s.st_dev} {s.st_ino}" for _, s in self._status()))
 
     def _status(self):
         return [(path, path.stat()) for path in self.files]
@@ -208,17 +208,16 @@ def radiometry(name, scale=None, gain=None, offset=None) -> dict[str, Any]:
         if not np.isfinite(values).all() or (kind != "offset" and (values == 0).any()):
             raise DataFormatError(f"{name}: a {kind} must be a finite number other than 0.")
     factor = 1 / said["scale"] if "scale" in said else None
-    by: np.ndarray | None = said.get("gain", np.ones(1))
-    plus = said.get("offset", np.zeros(1))
-    if np.all(by == 1) and (plus == 0).all():
+    by, plus = said.get("gain", np.ones(1)), said.get("offset", np.zeros(1))
+    if (by == 1).all() and (plus == 0).all():
+        if factor is None:
+            return {}
         by = factor
     elif factor is not None and not (np.allclose(by, factor) and (plus == 0).all()):
         raise DataFormatError(
             f"{name} states a scale factor, and gains or offsets that say something else: give "
             "as scale the stored number that stands for reflectance 1."
         )
-    if by is None:
-        return {}
     if (plus == 0).all() and (by == by.flat[0]).all():
         return {"scale": float(said["scale"].flat[0] if factor is not None else 1 / by.flat[0])}
     by, plus = np.broadcast_arrays(by, plus)
