@@ -114,7 +114,7 @@ def make_field_spectra(
     check_consistent_length(X, y, groups)
     if not isinstance(n_samples, (int, np.integer)) or n_samples < 1:
         raise ValueError(f"n_samples must be a whole number >= 1, got {n_samples!r}.")
-    rng = check_random_state(random_state)
+    n_samples, rng = int(n_samples), check_random_state(random_state)
     if background is None:
         ends = rng.uniform(0.05, 0.6, (_N_GREY, 2))
         ground = ends[:, :1] + (ends[:, 1:] - ends[:, :1]) * (nm - nm[0]) / (nm[-1] - nm[0])

@@ -88,12 +88,11 @@ class FieldShift:
                 )
 
 
-_FIELD = {"tilt": 0.3, "bend": 0.1}
-
 #: Nobody knows how far the field is: three guesses, from a clear day over bare ground to a bad one.
 SHIFTS = {
     "mild": FieldShift(
-        **_FIELD,
+        tilt=0.3,
+        bend=0.1,
         mixing=0.2,
         intimate=0.5,
         dilution=0.4,
@@ -108,7 +107,8 @@ SHIFTS = {
         noise=0.004,
     ),
     "middle": FieldShift(
-        **_FIELD,
+        tilt=0.3,
+        bend=0.1,
         mixing=0.35,
         intimate=0.5,
         dilution=0.6,
@@ -123,7 +123,8 @@ SHIFTS = {
         noise=0.008,
     ),
     "strong": FieldShift(
-        **_FIELD,
+        tilt=0.3,
+        bend=0.1,
         mixing=0.5,
         intimate=0.5,
         dilution=0.8,

@@ -1,5 +1,6 @@
-"""From a fitted model to the map of a whole scene, block by block."""
+"""From a fitted model to the map of a whole scene, block by block, and to how right that map is."""
 
+from ._assessment import Assessment, assess
 from ._predict import SceneMap, predict_scene
 
-__all__ = ["SceneMap", "predict_scene"]
+__all__ = ["Assessment", "SceneMap", "assess", "predict_scene"]

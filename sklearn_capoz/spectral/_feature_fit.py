@@ -59,12 +59,15 @@ def find_features(reflectance: np.ndarray, quotient: np.ndarray, nm, bounds) -> 
     whole = [np.array(column, np.intp) for column in columns[:5]]
     shape = np.array(shapes).reshape(len(found), len(nm))
     return RecordFeatures(
-        *whole[:3],
-        *(ends.reshape(len(found), 2) for ends in whole[3:]),
-        np.array(columns[5], float),
-        np.array(columns[6], float),
-        shape,
-        (shape**2).sum(axis=1),
+        record=whole[0],
+        first=whole[1],
+        last=whole[2],
+        left=whole[3].reshape(len(found), 2),
+        right=whole[4].reshape(len(found), 2),
+        weight=np.array(columns[5], float),
+        depth=np.array(columns[6], float),
+        shape=shape,
+        square=(shape**2).sum(axis=1),
     )
 
 
