@@ -1,6 +1,34 @@
-"""How the hot loops are compiled: without the GIL, and kept on disk where that can be."""
+"""How the hot loops are compiled: without the GIL, and kept on disk where that can be.
 
-from numba import njit
+Numba compiles a function together with all that it calls, and again with each of its callers: a
+chain of four kernels is optimised four times. A `slot` ends that: it calls a kernel at an address
+that is known only when the program runs, so that each kernel is compiled once, and one that a
+network does not need, another solver's for example, is not compiled at all.
+"""
+
+from __future__ import annotations
+
+import pickle
+import platform
+from contextlib import suppress
+from hashlib import sha256
+
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.errors import TypingError
+from numba.extending import intrinsic, register_jitable
+
+__all__ = [
+    "address_of",
+    "compile_quickly",
+    "flush_denormals",
+    "kernel",
+    "part",
+    "restore_denormals",
+    "slot",
+]
 
 
 def kernel(function=None, *, fastmath=False, inline=False):
@@ -13,7 +41,190 @@ def kernel(function=None, *, fastmath=False, inline=False):
         return lambda function: kernel(function, fastmath=fastmath, inline=inline)
     # The error model of numpy leaves out the test for division by zero, which blocks vector code.
     options = {"nogil": True, "error_model": "numpy", "fastmath": fastmath, "forceinline": inline}
-    try:
-        return njit(cache=True, **options)(function)
-    except RuntimeError:  # neither the package nor the home folder can be written
-        return njit(**options)(function)
+    compiled = njit(**options)(function)
+    with suppress(RuntimeError, OSError):  # neither the package nor the home folder can be written
+        compiled._cache = _Cache(function)
+    return compiled
+
+
+def part(function):
+    """Let a function be a part of kernels, with no machine code of its own.
+
+    A kernel that is not optimised (`compile_quickly`) calls parts and slots: were it to call
+    other kernels, a pointer to them would stay in its code, and numba would not keep it on disk.
+    """
+    return register_jitable(error_model="numpy")(function)
+
+
+class _Cache(FunctionCache):
+    """Numba's cache, which a damaged file or a full disk leaves empty rather than broken."""
+
+    def __init__(self, function):
+        super().__init__(function)
+        file = self._cache_file
+        base = self._impl.filename_base
+        self._cache_file = _CheckedFiles(self._cache_path, base, file._source_stamp)
+
+    def load_overload(self, sig, target_context):
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # whatever a strange file makes numba raise: compiling is always right
+            return None
+
+    def save_overload(self, sig, data):
+        with suppress(OSError):  # full, read-only, or gone: the next process compiles again
+            super().save_overload(sig, data)
+
+
+class _CheckedFiles(IndexDataCacheFile):
+    """An index and its files of machine code, each behind its checksum.
+
+    Numba runs what it finds there. A file that was cut off or changed counts as absent, and is
+    replaced by the next that is saved.
+    """
+
+    def _load_index(self):
+        try:
+            version, stamp, overloads = self._load(self._index_path)
+        except (OSError, ValueError):
+            return {}
+        return overloads if (version, stamp) == (self._version, self._source_stamp) else {}
+
+    def _save_index(self, overloads):
+        self._save(self._index_path, (self._version, self._source_stamp, overloads))
+
+    def _load_data(self, name):
+        return self._load(self._data_path(name))
+
+    def _save_data(self, name, data):
+        self._save(self._data_path(name), data)
+
+    def _load(self, path):
+        with open(path, "rb") as file:
+            checksum, data = file.read(32), file.read()
+        if sha256(data).digest() != checksum:
+            raise OSError(f"{path} is damaged")
+        return pickle.loads(data)
+
+    def _save(self, path, content):
+        data = self._dump(content)
+        with self._open_for_write(path) as file:
+            file.write(sha256(data).digest() + data)
+
+
+def address_of(function, arguments: tuple) -> int:
+    """Compile a kernel for some types of arguments, and return where its machine code is."""
+    function.compile(arguments)
+    result = function.overloads[arguments]
+    return result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
+
+
+def slot(arguments_for):
+    """Make a function `call(address, arguments)` for kernels that return nothing.
+
+    `arguments_for` gives the types of their arguments, for the dtype of the first one's numbers.
+    A caller that holds others is refused when it is compiled, and cannot crash when it runs.
+    """
+
+    @intrinsic
+    def call(typing_context, address, arguments):
+        given = tuple(arguments)
+        expected = arguments_for(given[0].dtype)
+        if len(given) != len(expected) or any(
+            typing_context.can_convert(one, other) is None
+            for one, other in zip(given, expected, strict=True)
+        ):
+            raise TypingError(f"A kernel for {expected} is called with {given}.")
+
+        def emit(context, builder, signature, args):
+            function_type = context.call_conv.get_function_type(types.none, expected)
+            target = builder.inttoptr(args[0], function_type.as_pointer())
+            values = [
+                context.cast(builder, value, one, other)
+                for value, one, other in zip(
+                    cgutils.unpack_tuple(builder, args[1]), given, expected, strict=True
+                )
+            ]
+            status, _ = context.call_conv.call_function(
+                builder, target, types.none, expected, values
+            )
+            with cgutils.if_unlikely(builder, status.is_error):
+                context.call_conv.return_status_propagate(builder, status)
+            return context.get_dummy_value()
+
+        return types.none(types.intp, arguments), emit
+
+    return call
+
+
+@intrinsic
+def compile_quickly(typing_context):
+    """Leave the caller as it is written: for one that spends its time in what it calls.
+
+    Optimising it would take longer than all the loops together.
+    """
+
+    def emit(context, builder, signature, args):
+        builder.function.attributes.add("optnone")
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.none(), emit
+
+
+@intrinsic
+def flush_denormals(typing_context):
+    """Let this thread take numbers below the smallest normal one for zero; return what was so.
+
+    A processor needs a hundred times as long for them, and nothing here could tell one from zero.
+    It is a property of the thread, which `restore_denormals` gives back.
+    """
+
+    def emit(context, builder, signature, args):
+        state = _float_state(builder)
+        # x86: flush to zero (bit 15) and denormals are zero (bit 6); ARM: flush to zero (bit 24).
+        flush = 0x8040 if _MACHINE in _X86 else 1 << 24
+        _set_float_state(builder, builder.or_(state, ir.Constant(state.type, flush)))
+        return state
+
+    return types.int64(), emit
+
+
+@intrinsic
+def restore_denormals(typing_context, state):
+    """Undo `flush_denormals`, which returned `state`."""
+
+    def emit(context, builder, signature, args):
+        _set_float_state(builder, args[0])
+        return context.get_dummy_value()
+
+    return types.none(types.int64), emit
+
+
+_MACHINE = platform.machine().lower()
+_X86, _ARM = {"x86_64", "amd64"}, {"aarch64", "arm64"}
+_I64, _I32, _POINTER = ir.IntType(64), ir.IntType(32), ir.IntType(8).as_pointer()
+
+
+def _float_state(builder):
+    """Read the register that says how a thread computes; on other machines there is none to set."""
+    if _MACHINE in _X86:
+        place = cgutils.alloca_once(builder, _I32)
+        _call_llvm(builder, "llvm.x86.sse.stmxcsr", ir.VoidType(), builder.bitcast(place, _POINTER))
+        return builder.zext(builder.load(place), _I64)
+    if _MACHINE in _ARM:
+        return _call_llvm(builder, "llvm.aarch64.get.fpcr", _I64)
+    return ir.Constant(_I64, 0)
+
+
+def _set_float_state(builder, state):
+    if _MACHINE in _X86:
+        place = cgutils.alloca_once_value(builder, builder.trunc(state, _I32))
+        _call_llvm(builder, "llvm.x86.sse.ldmxcsr", ir.VoidType(), builder.bitcast(place, _POINTER))
+    elif _MACHINE in _ARM:
+        _call_llvm(builder, "llvm.aarch64.set.fpcr", ir.VoidType(), state)
+
+
+def _call_llvm(builder, name, result, *args):
+    kind = ir.FunctionType(result, [arg.type for arg in args])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)

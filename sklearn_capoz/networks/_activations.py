@@ -1,8 +1,8 @@
 """The activations of hidden units: one row each, and all that any part of the package asks of it.
 
 Arrays, compiled loops, torch, ONNX and C each write an activation their own way. What all of
-them need stands here, so that a new activation is one more row, and one more line where the
-compiled loops apply it.
+them need stands here, so that a new activation is one more row, and two loops in
+`training._kernels`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ class Activation:
     ----------
     name : str
         As in MLPClassifier.
-    code : int
-        What the compiled loops of training know it by.
     apply : callable
         Replace the values of an ndarray by their activations.
     derivative : callable
@@ -49,7 +47,6 @@ class Activation:
     """
 
     name: str
-    code: int
     apply: Callable[[np.ndarray], object]
     derivative: Callable[[Any], Any]
     torch_module: str
@@ -67,7 +64,6 @@ ACTIVATIONS = {
     for activation in (
         Activation(
             "relu",
-            code=1,
             apply=lambda z: np.maximum(z, 0, out=z),
             derivative=lambda a: a > 0,
             torch_module="ReLU",
@@ -79,7 +75,6 @@ ACTIVATIONS = {
         ),
         Activation(
             "tanh",
-            code=2,
             apply=lambda z: np.tanh(z, out=z),
             derivative=lambda a: 1 - a * a,
             torch_module="Tanh",
@@ -89,7 +84,6 @@ ACTIVATIONS = {
         ),
         Activation(
             "logistic",
-            code=3,
             apply=lambda z: expit(z, out=z),
             derivative=lambda a: a * (1 - a),
             torch_module="Sigmoid",
@@ -100,7 +94,6 @@ ACTIVATIONS = {
         ),
         Activation(
             "identity",
-            code=0,
             apply=lambda z: z,
             derivative=lambda a: 1,
             torch_module="Identity",

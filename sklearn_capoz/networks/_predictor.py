@@ -35,8 +35,10 @@ class Predictor:
     caller is itself not the main thread: whoever made that thread already works side by side.
     BLAS has no part in it, and no global setting is touched.
 
-    X is any array (n_samples, n_features) of float32 or float64. It need not have been searched
-    for NaN and infinity, which raise scikit-learn's ValueError here at no cost.
+    X is any array (n_samples, n_features) of real numbers; another shape is a ValueError, since
+    compiled code would read beyond it. It need not have been searched for NaN and infinity, which
+    raise scikit-learn's ValueError here at no cost; where `sklearn.config_context` says that all
+    is finite, they spoil their own row and no other.
 
     Parameters
     ----------
@@ -50,6 +52,7 @@ class Predictor:
 
     def labels(self, X: np.ndarray, classes: np.ndarray) -> np.ndarray:
         """Most likely one of the `classes` for each row of X; the first on ties."""
+        self._check(X)
         if len(X) <= _FEW_ROWS:
             # As below: a logistic network that has seen one class may still name a second.
             return classes.take(self.network.labels(self._plain_logits(X)), mode="clip")
@@ -64,6 +67,7 @@ class Predictor:
 
     def probabilities(self, X: np.ndarray) -> np.ndarray:
         """Class probabilities (n_samples, n_classes) of the rows of X."""
+        self._check(X)
         n_classes = 2 if self.network.output == "logistic" else self.network.weights[-1].shape[1]
         probabilities = np.empty((len(X), n_classes), dtype=self.network.dtype)
         if len(X) <= _FEW_ROWS:
@@ -73,6 +77,13 @@ class Predictor:
                 X, lambda chunk, rows: self._softmax(self._logits(chunk), rows), probabilities
             )
         return probabilities
+
+    def _check(self, X: np.ndarray) -> None:
+        if X.ndim != 2 or X.shape[1] != self.network.n_features or X.dtype.kind not in "fiub":
+            raise ValueError(
+                f"X must be real numbers of shape (n_samples, {self.network.n_features}), got "
+                f"{X.dtype} of shape {X.shape}."
+            )
 
     def _for_each_chunk(self, X: np.ndarray, write: Callable, output: np.ndarray) -> None:
         """Call write(rows of X, rows of output) until all rows are done."""
@@ -128,9 +139,14 @@ class Predictor:
     def _logits(self, chunk: np.ndarray) -> np.ndarray:
         # A read-only array would make numba compile the kernel a second time.
         chunk = np.require(chunk, dtype=self.network.dtype, requirements=["C", "W"])
+        from ._predictor_kernels import flush, forward, restore
+
         if self._is_smooth:  # numpy's tanh and exp are the faster ones
-            return self._plain_logits(chunk)
-        from ._predictor_kernels import forward
+            state = flush()  # as the kernel does; a thread's own setting, numpy's loops included
+            try:
+                return self._plain_logits(chunk)
+            finally:
+                restore(state)
 
         if self._packed is None:
             self._packed = self._pack()

@@ -6,6 +6,9 @@ the sums in registers, and neither a hidden layer nor a thread pool is left behi
 result depends on that row alone: not on its place, the block or the thread.
 """
 
+# mypy: disable-error-code="call-arg, var-annotated"
+# (numba gives intrinsics their typing context)
+
 from __future__ import annotations
 
 import llvmlite.binding as llvm
@@ -15,9 +18,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .._compile import kernel
+from .._compile import flush_denormals, kernel, restore_denormals
 
-__all__ = ["ROWS", "argmax", "forward", "pack"]
+__all__ = ["ROWS", "argmax", "flush", "forward", "pack", "restore"]
 
 #: Rows of a tile: twelve sums, a weight vector and an input fill the 16 registers of AVX2,
 #: and twelve sums in flight hide the latency of the multiply-add.
@@ -116,21 +119,42 @@ def _tile(typing_context, x, x_stride, w, b, out, out_stride, n_in, relu):
 
 
 @kernel
+def _zeros(size, like):
+    """Make a vector of zeros; numpy's function takes longer to compile than all the rest."""
+    values = np.empty(size, like.dtype)
+    for i in range(size):
+        values[i] = 0
+    return values
+
+
+@kernel
 def forward(X, parameters, layers, block, logits):
     """Write the logits of X (C-contiguous, the parameters' dtype), `block` rows at a time.
 
-    Returns False, and leaves the rest undone, at the first block that is not finite.
+    Returns whether all rows are finite. The logits of one that is not are NaN; those of the
+    others are what they are without it.
     """
     n_samples, n_features = X.shape
     lanes = _VECTOR_BYTES // X.itemsize
-    scratch = np.empty((2, block * lanes * layers[:, _N_VECTORS].max()), X.dtype)
-    flat = X.ravel()
+    last = layers[len(layers) - 1]
+    end = last[_BIASES] + last[_N_VECTORS] * lanes
+    if n_features != layers[0, _N_IN] or end > parameters.size or block % ROWS or block < ROWS:
+        raise ValueError("X does not have the columns that the network is made for")
+    if logits.shape[0] != n_samples or logits.shape[1] != last[_N_OUT]:
+        raise ValueError("logits do not have the shape of the network's output")
+    widest = 0
+    for i in range(len(layers)):
+        widest = max(widest, layers[i, _N_VECTORS])
+    scratch = np.empty((2, block * lanes * widest), X.dtype)
+    flat = X.reshape(X.size)
+    state, finite = flush_denormals(), True
     for start in range(0, n_samples, block):
         n_rows = min(block, n_samples - start)
         source = flat[start * n_features : (start + n_rows) * n_features]
         if n_rows % ROWS:  # the last tile reads whole rows, so give it some
-            whole = np.zeros((n_rows // ROWS + 1) * ROWS * n_features, X.dtype)
-            whole[: source.size] = source
+            whole = _zeros((n_rows // ROWS + 1) * ROWS * n_features, X)
+            for k in range(source.size):
+                whole[k] = source[k]
             source = whole
         stride = n_features
         for i in range(len(layers)):
@@ -141,7 +165,7 @@ def forward(X, parameters, layers, block, logits):
                 weights = parameters[layer[_WEIGHTS] + v * layer[_N_IN] * lanes :]
                 biases = parameters[layer[_BIASES] + v * lanes :]
                 for r in range(0, n_rows, ROWS):
-                    _tile(  # type: ignore[call-arg]  # numba adds the typing context
+                    _tile(
                         source[r * stride :],
                         stride,
                         weights,
@@ -154,17 +178,31 @@ def forward(X, parameters, layers, block, logits):
             source, stride = target, width
             if i == 0:
                 for r in range(n_rows):
-                    if source[r * width + layer[_N_OUT]] != 0:  # the spare unit: see `pack`
-                        return False
+                    # The spare unit, see `pack`: zero, or NaN.
+                    finite = finite and source[r * width + layer[_N_OUT]] == 0
         for r in range(n_rows):
             for j in range(logits.shape[1]):
                 logits[start + r, j] = source[r * stride + j]
-    return True
+    restore_denormals(state)
+    return finite
+
+
+@kernel
+def flush():
+    """Take denormal numbers for zero in this thread, until `restore` is given what this returns."""
+    return flush_denormals()
+
+
+@kernel
+def restore(state):
+    restore_denormals(state)
 
 
 @kernel
 def argmax(logits, labels):
     """Column of the first largest logit of each row, without a branch that could go wrong."""
+    if logits.shape[0] != labels.size or logits.shape[1] == 0:
+        raise ValueError("labels must be one for each row of logits")
     for r in range(len(logits)):
         best, label = logits[r, 0], 0
         for j in range(1, logits.shape[1]):

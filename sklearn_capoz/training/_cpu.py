@@ -7,11 +7,9 @@ from threading import Event
 
 import numpy as np
 
-from ..networks._activations import ACTIVATIONS
 from ..networks._dense import DenseNetwork
 from ._kernels import (
     SMALL_LAYER,
-    SOLVER_CODES,
     Architecture,
     Batches,
     Rule,
@@ -57,7 +55,7 @@ def train_one(trainee: Trainee, report: Callable[[int], object], cancelled: Even
         trainee.n_steps += n_epochs * steps_per_epoch
         scores = None
         if validation is not None:
-            scores = evaluate(trainee.parameters, architecture, validation, trainee.no_dropout.T)
+            scores = evaluate(trainee.parameters, architecture, validation)
         for loss in losses:
             if trainee.record(float(loss), scores):
                 trainee.best = (trainee.parameters.copy(), trainee.moments.copy(), trainee.n_steps)
@@ -77,10 +75,7 @@ def _epochs_at_once(trainee: Trainee) -> int:
 
 def _architecture(network: DenseNetwork) -> Architecture:
     widths = [network.n_features, *(bias.size for bias in network.biases)]
-    codes = [ACTIVATIONS[name].code for name in network.activations]
-    return Architecture(
-        np.array(widths, np.int64), np.array(codes, np.int64), network.output == "softmax"
-    )
+    return Architecture(np.array(widths, np.intp), network.activations, network.output == "softmax")
 
 
 def _batches(rows: Rows, size: int, architecture: Architecture) -> Batches:
@@ -107,7 +102,7 @@ def _chunk_rows(widths: np.ndarray, batch_rows: int) -> int:
 
 def _rule(settings: TrainingSettings) -> Rule:
     return Rule(
-        SOLVER_CODES[settings.solver],
+        settings.solver,
         float(settings.alpha),
         float(settings.momentum),
         bool(settings.nesterovs_momentum),

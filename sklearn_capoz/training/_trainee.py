@@ -79,6 +79,8 @@ class Trainee:
 
     def record(self, loss: float, validation: tuple[float, float] | None) -> bool:
         """Take note of an epoch; return whether the network is to be kept as the best."""
+        if not np.isfinite(loss) and not self.settings.early_stopping:
+            raise self._divergence(f"The training loss is {loss} in epoch {len(self.losses) + 1}")
         self.losses.append(loss)
         accuracy = None
         if validation is not None:
@@ -98,21 +100,39 @@ class Trainee:
     def result(self) -> TrainingResult:
         if self.settings.early_stopping:
             self.parameters, self.moments, self.n_steps = self.best
-        if not np.isfinite(self.parameters).all():
-            raise ValueError(
-                "Training ended in weights that are not finite. Standardise X, or lower "
-                f"learning_rate_init (it was {self.settings.learning_rate_init})."
-            )
-        network = self.task.network
+        network = unflatten(self.parameters, self.task.network)
+        if not _has_finite_outputs(network, self.rows.X):
+            raise self._divergence("Training ended in outputs that are not finite")
         moments = tuple(unflatten(moment, network) for moment in self.moments)
         return TrainingResult(
-            unflatten(self.parameters, network),
+            network,
             OptimizerState(moments, self.n_steps),
             tuple(self.losses),
             tuple(self.validation_losses),
             tuple(self.validation_accuracies),
             len(self.losses),
             self.rule.should_stop,
+        )
+
+    def _divergence(self, what: str) -> ValueError:
+        """Return the error, which names the cause."""
+        if not np.isfinite(self.rows.X).all():
+            return ValueError(f"{what}, as X holds NaN or infinity. Leave those rows out.")
+        return ValueError(
+            f"{what}: not finite, so nothing was learnt. Standardise X, or lower "
+            f"learning_rate_init (it was {self.settings.learning_rate_init})."
+        )
+
+
+def _has_finite_outputs(network: DenseNetwork, X: np.ndarray) -> bool:
+    """Whether the network names a class for every row it has learnt from.
+
+    Weights may be finite, 1e157 for example, and their products not.
+    """
+    with np.errstate(all="ignore"):
+        return all(
+            np.isfinite(network.forward(X[start : start + 1024])[-1]).all()
+            for start in range(0, len(X), 1024)
         )
 
 
@@ -148,13 +168,17 @@ def _rows(
 ) -> Rows:
     """Bring rows into the network's dtype and drop those that weigh nothing."""
     dtype = network.dtype
-    X = np.ascontiguousarray(X, dtype=dtype)
-    y = np.asarray(y).astype(np.int64)
+    X = _without_denormals(np.ascontiguousarray(X, dtype=dtype))
+    y = np.asarray(y)
     weight = np.ones(len(y), dtype) if sample_weight is None else np.array(sample_weight, dtype)
+    _check_rows(network, X, y, weight)
+    y = y.astype(np.intp)
     soft = np.empty((0, network.biases[-1].size), dtype)
     soft_entropy = np.empty(0, dtype)
     if settings is not None and settings.distillation > 0:
         soft, soft_entropy = _soften(np.asarray(teacher), settings.temperature, network)
+        if len(soft) != len(y):
+            raise ValueError(f"The teacher's logits have {len(soft)} rows, X has {len(y)}.")
     used = weight != 0
     if not used.all():
         if not used.any():
@@ -162,6 +186,38 @@ def _rows(
         X, y, weight = X[used], y[used], weight[used]
         soft, soft_entropy = (a[used] if len(a) else a for a in (soft, soft_entropy))
     return Rows(X, y, weight, soft, soft_entropy)
+
+
+def _check_rows(network: DenseNetwork, X: np.ndarray, y: np.ndarray, weight: np.ndarray) -> None:
+    """Refuse rows that do not fit the network: compiled loops would read beyond them."""
+    if X.ndim != 2 or X.shape[1] != network.n_features:
+        raise ValueError(
+            f"X must have {network.n_features} columns for this network, got shape {X.shape}."
+        )
+    for name, array in (("y", y), ("sample_weight", weight)):
+        if array.shape != X.shape[:1]:
+            raise ValueError(
+                f"{name} must have one value for each of the {len(X)} rows of X, got shape "
+                f"{array.shape}."
+            )
+    n_classes = 2 if network.output == "logistic" else network.biases[-1].size
+    if len(y) and not (y.min() >= 0 and y.max() < n_classes and (y == y.astype(np.intp)).all()):
+        raise ValueError(
+            f"y must hold the index of a class, 0 to {n_classes - 1}, for each row; it reaches "
+            f"from {y.min()} to {y.max()}."
+        )
+    if not (np.isfinite(weight).all() and (weight >= 0).all()):
+        raise ValueError("sample_weight must be finite and not negative.")
+
+
+def _without_denormals(X: np.ndarray) -> np.ndarray:
+    """Set values below the smallest normal number to zero, which no layer could tell them from.
+
+    A processor takes a hundred times as long for each product with one. The compiled loops flush
+    what arises in them; here it is done for the threads of BLAS and for other devices too.
+    """
+    denormal = (np.abs(X) < np.finfo(X.dtype).tiny) & (X != 0)
+    return np.where(denormal, X.dtype.type(0), X) if denormal.any() else X
 
 
 def _soften(

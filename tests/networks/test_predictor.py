@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn import config_context
 
 from sklearn_capoz.networks import ACTIVATIONS, DenseNetwork, _predictor
 from sklearn_capoz.networks._predictor import Predictor
@@ -232,3 +233,84 @@ def test_labels_are_the_classes_themselves(n):
             labels = predictor.labels(X, classes_)
             assert labels.dtype == classes_.dtype
             np.testing.assert_array_equal(labels, classes_[codes])
+
+
+@pytest.mark.parametrize("n", [3, 300])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda X: X[:, :5],
+        lambda X: np.hstack([X, X]),
+        lambda X: X[0],
+        lambda X: X[None],
+        lambda X: X.astype(complex),
+        lambda X: X.astype(str),
+        lambda X: X.astype(object),
+    ],
+    ids=["narrow", "wide", "a row", "three axes", "complex", "text", "objects"],
+)
+def test_nothing_is_read_beyond_x(n, change):
+    """Compiled code would read what lies behind the array, and call it a sample."""
+    predictor, X = Predictor(make_network((6, 9, 4))), change(samples(n, 6))
+    for method in (partial(codes_of, predictor), predictor.probabilities):
+        with pytest.raises(ValueError, match=r"X must be real numbers of shape \(n_samples, 6\)"):
+            method(X)
+
+
+@pytest.mark.parametrize("change", ["columns", "rows of logits", "columns of logits", "block"])
+def test_the_kernel_checks_shapes_itself(change):
+    from sklearn_capoz.networks._predictor_kernels import argmax, forward
+
+    parameters, layers, block = Predictor(make_network((6, 9, 4)))._pack()
+    X, logits = samples(200, 6), np.empty((200, 4), np.float32)
+    if change == "columns":
+        X = samples(200, 5)
+    elif change == "rows of logits":
+        logits = logits[:150].copy()
+    elif change == "columns of logits":
+        logits = np.empty((200, 5), np.float32)
+    else:
+        block += 1
+    with pytest.raises(ValueError, match="network"):
+        forward(X, parameters, layers, block, logits)
+    with pytest.raises(ValueError, match="one for each row"):
+        argmax(np.empty((200, 4), np.float32), np.empty(199, np.intp))
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("n", [100, 400, 40_000])
+def test_where_x_is_said_to_be_finite_nan_spoils_its_own_row(activation, n):
+    predictor, X = Predictor(make_network((6, 9, 4), activation=activation)), samples(n, 6)
+    labels, probabilities = codes_of(predictor, X), predictor.probabilities(X)
+    for value in (np.nan, np.inf):
+        X[n // 2, 3] = value
+        others = np.arange(n) != n // 2
+        with config_context(assume_finite=True), np.errstate(invalid="ignore"):
+            np.testing.assert_array_equal(codes_of(predictor, X)[others], labels[others])
+            found = predictor.probabilities(X)
+        np.testing.assert_array_equal(found[others], probabilities[others])
+
+
+@pytest.mark.parametrize("n", [3, 3000])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_denormal_inputs_are_zero(n, activation):
+    predictor = Predictor(make_network((6, 9, 4), activation=activation))
+    X = samples(n, 6) * np.float32(1e-40)
+    np.testing.assert_allclose(
+        predictor.probabilities(X), predictor.probabilities(np.zeros_like(X)), rtol=1e-6
+    )
+    assert np.float32(1e-40) * np.float32(0.5) != 0  # the thread is as it was
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [1, 128, 129, 1000])
+def test_a_logistic_tie_goes_to_the_lower_class(n, dtype):
+    """A logit of exactly zero is a probability of one half for both."""
+    zero = DenseNetwork((np.zeros((2, 1), dtype),), (np.zeros(1, dtype),), (), "logistic")
+    X = np.ones((n, 2), dtype)
+    assert not zero.labels(zero.forward(X)[-1]).any()
+    assert not codes_of(Predictor(zero), X).any()
+    np.testing.assert_array_equal(Predictor(zero).probabilities(X), 0.5)
+    least = np.finfo(dtype).tiny
+    above = DenseNetwork((np.zeros((2, 1), dtype),), (np.array([least]),), (), "logistic")
+    assert codes_of(Predictor(above), X).all()

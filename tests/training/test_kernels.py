@@ -9,18 +9,25 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from sklearn_capoz.training._kernels import (
-    SMALL_LAYER,
+    Architecture,
+    Batches,
+    Rule,
     _combine,
+    _combine_by_blas,
     _correlate,
+    _correlate_by_blas,
     _exp,
+    _right,
     _sum_rows,
     _take,
+    evaluate,
+    train_epochs,
 )
 
 NOT_ABOVE_0 = st.floats(-700, 0)
 
 
-def check_products(n_in, n_out, n_rows, dtype):
+def check_products(n_in, n_out, n_rows, dtype, combine=_combine, correlate=_correlate):
     """Forward, backward and gradient of a layer against numpy's products in float64."""
     random = np.random.default_rng(n_in * n_out * n_rows)
     weights = random.standard_normal((n_in, n_out)).astype(dtype)
@@ -28,9 +35,10 @@ def check_products(n_in, n_out, n_rows, dtype):
     deltas = random.standard_normal((n_out, n_rows)).astype(dtype)
     forward, backward = np.full_like(deltas, np.nan), np.full_like(inputs, np.nan)
     gradient = np.full_like(weights, np.nan)
-    _combine(weights.T, inputs, forward)
-    _combine(weights, deltas, backward)
-    _correlate(inputs, deltas, gradient)
+    flat = weights.ravel()
+    combine(flat, 1, n_out, inputs, forward)
+    combine(flat, n_out, 1, deltas, backward)
+    correlate(inputs, deltas, gradient)
     W, X, D = (array.astype(np.float64) for array in (weights, inputs, deltas))
     rounding = 8 * np.finfo(dtype).eps
     for product, expected, size in (
@@ -53,9 +61,8 @@ def test_products_of_small_layers(n_in, n_out, n_rows, dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("n_in", [SMALL_LAYER // 64, SMALL_LAYER // 64 + 1])
-def test_products_on_both_sides_of_blas(n_in, dtype):
-    check_products(n_in, 64, 33, dtype)
+def test_products_by_blas(dtype):
+    check_products(129, 64, 33, dtype, _combine_by_blas, _correlate_by_blas)
 
 
 @given(n_rows=st.integers(0, 30), n_columns=st.integers(1, 5))
@@ -95,3 +102,71 @@ def test_divergence_is_not_hidden():
     x = np.array([-1.0, np.nan, -2.0])
     _exp(x, np.empty(3))
     assert np.isnan(x).tolist() == [False, True, False]
+
+
+def call(**changes):
+    """Run an epoch on arrays that fit, but for the changes."""
+    batches = Batches(
+        X=np.ones((8, 3)),
+        y=np.zeros(8, int),
+        weight=np.ones(8),
+        soft=np.empty((0, 2)),
+        soft_entropy=np.empty(0),
+        size=4,
+        chunk=4,
+    )
+    architecture = Architecture(np.array([3, 5, 2]), ("relu",), True)
+    size = 3 * 5 + 5 * 2 + 5 + 2
+    arguments = {
+        "parameters": np.zeros(size),
+        "moments": np.zeros((2, size)),
+        "n_steps": 0,
+        "architecture": architecture,
+        "orders": np.arange(8)[None],
+        "keep": np.empty((5, 0), bool),
+        "rule": Rule("adam", 0.0, 0.9, True, 0.9, 0.999, 1e-8, 0.0, 0.0, 1.0),
+        "rates": np.ones(1),
+    }
+    own = {name: changes.pop(name) for name in list(changes) if name in Batches._fields}
+    arguments["batches"] = batches._replace(**own)
+    return train_epochs(**(arguments | changes)), arguments
+
+
+def test_arrays_that_fit():
+    losses, arguments = call()
+    np.testing.assert_allclose(losses, np.log(2), rtol=1)
+    loss, accuracy = evaluate(
+        np.zeros_like(arguments["parameters"]), arguments["architecture"], arguments["batches"]
+    )
+    assert (loss, accuracy) == (pytest.approx(np.log(2)), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"X": np.ones((8, 2))}, ValueError, "X must have the shape"),
+        ({"X": np.ones((7, 3))}, ValueError, "y must have the shape"),
+        ({"X": np.ones((8, 3), np.float32)}, ValueError, "X is float32"),
+        ({"y": np.zeros(7, int)}, ValueError, "y must have the shape"),
+        ({"weight": np.ones(7)}, ValueError, "weight must have the shape"),
+        ({"y": np.full(8, 2)}, IndexError, "y must lie between 0 and 1"),
+        ({"y": np.full(8, -1)}, IndexError, "y must lie between 0 and 1"),
+        ({"orders": np.full((1, 8), 8)}, IndexError, "orders must lie between 0 and 7"),
+        ({"orders": np.full((1, 8), -1)}, IndexError, "orders must lie between 0 and 7"),
+        ({"orders": np.zeros((2, 8), int)}, ValueError, "orders must have the shape"),
+        ({"parameters": np.zeros(31)}, ValueError, "parameters must have the shape"),
+        ({"moments": np.zeros((1, 32))}, ValueError, "moments must have the shape"),
+        ({"keep": np.ones((4, 8), bool)}, ValueError, "keep must have the shape"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(changes, error, message):
+    with pytest.raises(error, match=message):
+        call(**changes)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_ties_are_right_for_the_lower_class(dtype):
+    y, weight = np.array([0, 1]), np.array([1.0, 10.0], dtype)
+    assert _right(np.zeros((1, 2), dtype), y, weight, False) == 1
+    assert _right(np.full((1, 2), np.finfo(dtype).tiny), y, weight, False) == 10
+    assert _right(np.zeros((2, 2), dtype), y, weight, True) == 1
