@@ -5,11 +5,13 @@ from __future__ import annotations
 import torch
 from sklearn.base import clone
 from skorch import NeuralNetClassifier
+from skorch.callbacks import InputShapeSetter
 
 from ..exceptions import UnsupportedNetworkError
 from ..networks._predictor import Predictor
 from ..pruning._skorch_model import SkorchModel, SkorchPredictor
 from ..training import TrainingSettings
+from ..training._skorch_data import check_rows
 from ..training._skorch_net import check_device, copy_net
 from ._adapter import Adapter, Description, is_skorch_net
 from ._convert_net import check_output, network_of_net
@@ -29,6 +31,9 @@ class SkorchAdapter(Adapter):
             torch.manual_seed(random_state.randint(2**31))
             net.check_data(X, y)
             net.initialize()
+            for _, callback in net.callbacks_:
+                if isinstance(callback, InputShapeSetter):  # which else would act in training only
+                    callback.on_train_begin(net, X=X, y=y)
             dtype = getattr(torch, X.dtype.name)
             net.module_.to(dtype)
             net.criterion_.to(dtype)
@@ -39,6 +44,7 @@ class SkorchAdapter(Adapter):
                 f"The module gives {n_outputs} outputs, y holds {len(classes)} classes; give the "
                 "module one output per class."
             )
+        check_rows(net, X, y)
         model = self.model(net, random_state)  # raises for what cannot be pruned
         trained, _ = model.retrained(data)
         # What comes next draws from where this training has stopped.

@@ -16,7 +16,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import (
     BatchSampler,
     DataLoader,
-    Dataset,
     RandomSampler,
     Sampler,
     SequentialSampler,
@@ -26,23 +25,61 @@ from torch.utils.data import (
 from ..exceptions import UnsupportedNetworkError
 from ._side_loss import SideLoss
 
-__all__ = ["EngineOrder", "SideLoader", "net_dataset"]
+__all__ = ["EngineOrder", "SideLoader", "beside", "check_rows"]
 
 
-def net_dataset(
-    net: NeuralNetClassifier, X: np.ndarray, y: np.ndarray, side: dict[str, np.ndarray]
-) -> Dataset:
-    """Make the dataset that the net itself would, with what else belongs to the rows.
+def beside(rows: Any, side: dict[str, np.ndarray]) -> Any:
+    """Put beside the rows of a dataset what else belongs to them.
 
     Parameters
     ----------
-    net : NeuralNetClassifier
-    X, y : ndarray
+    rows : Dataset
+        The net's own.
     side : dict of str to ndarray
-        Sample weights and teacher's logits, of as many rows.
+        Sample weights and teacher's logits, of as many rows; the dataset itself if there are none.
     """
-    rows = net.get_dataset(X, y)
     return _SideDataset(rows, side) if side else rows
+
+
+def check_rows(net: NeuralNetClassifier, X: np.ndarray, y: np.ndarray) -> None:
+    """Raise unless a net's dataset hands rows on as they are, and to predictions as well.
+
+    A pruned network is scored, compiled and exported as it takes X itself; what a dataset or the
+    collate_fn of `iterator_valid` do to the numbers would be left out. That of `iterator_train`
+    may do what it likes: it is used as it is.
+
+    Raises
+    ------
+    UnsupportedNetworkError
+        Naming which of the two does not, and where the work belongs instead.
+    """
+    name = type(net).__name__
+    rows = net.get_dataset(X, y)
+    if len(rows) != len(y):
+        raise UnsupportedNetworkError(
+            f"The dataset of {name} has {len(rows)} rows where it was given {len(y)}: pruning "
+            "splits the samples itself. Give it a class that takes X and y, not one that holds "
+            "data of its own."
+        )
+    first = [rows[i] for i in range(min(2, len(y)))]
+    collate = net.get_params_for("iterator_valid").get("collate_fn") or default_collate
+    for what, seen in (
+        ("dataset", lambda: default_collate(first)),
+        ("collate_fn", lambda: collate(first)),
+    ):
+        try:
+            batch = seen()
+            is_same = np.array_equal(np.asarray(batch[0]), X[: len(first)]) and np.array_equal(
+                np.asarray(batch[1]), y[: len(first)]
+            )
+        except (TypeError, ValueError, LookupError):
+            is_same = False
+        if not is_same:
+            raise UnsupportedNetworkError(
+                f"The {what} of {name} changes its rows, which predictions of the pruned network "
+                "would miss; put that work into a transformer before the net, in a Pipeline, or in "
+                "the module."
+            )
 
 
 class _SideDataset(SkorchDataset):

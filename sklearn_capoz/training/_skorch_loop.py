@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from functools import partial
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from skorch.helper import predefined_split
 from ..exceptions import UnsupportedNetworkError
 from ._side_loss import SideLoss, side_criterion
 from ._skorch_anew import begun_anew
-from ._skorch_data import EngineOrder, SideLoader, net_dataset
+from ._skorch_data import EngineOrder, SideLoader, beside
 from ._stopping import StoppingRule
 from ._task import TrainingSettings
 
@@ -98,14 +99,14 @@ def train_with_skorch(
             net.initialize()
         criterion = side_criterion(net, settings) if side or side_val else None
         with (
-            _borrowed(net, criterion, sampler),
+            _borrowed(net, criterion, sampler, X, side),
             _rules(net, settings) as rules,
             begun_anew(net, settings),
             interrupts() as interrupted,
         ):
             if X_val is not None:
-                net.train_split = predefined_split(net_dataset(net, X_val, y_val, side_val))
-            net.partial_fit(net_dataset(net, X, y, side), y)
+                net.train_split = predefined_split(beside(net.get_dataset(X_val, y_val), side_val))
+            net.partial_fit(X, y)
             # skorch takes it as the end of this training, but the user wants all to end.
             if interrupted:
                 raise KeyboardInterrupt
@@ -121,7 +122,11 @@ def _two_columns(teacher: np.ndarray) -> np.ndarray:
 
 @contextmanager
 def _borrowed(
-    net: NeuralNetClassifier, criterion: SideLoss | None, sampler: EngineOrder | None
+    net: NeuralNetClassifier,
+    criterion: SideLoss | None,
+    sampler: EngineOrder | None,
+    X: np.ndarray,
+    side: dict[str, np.ndarray],
 ) -> Iterator[None]:
     """Let a net train on `_SideDataset`s; it has its own parts back in the end."""
     own = {
@@ -131,12 +136,20 @@ def _borrowed(
     try:
         if criterion is not None:
             net.criterion_ = criterion
+        if side:  # callbacks see X itself
+            net.get_dataset = partial(_dataset_beside, net, X, side)
         net.iterator_train = SideLoader(net, net.iterator_train, criterion, sampler, True)
         net.iterator_valid = SideLoader(net, net.iterator_valid, criterion)
         yield
     finally:
+        vars(net).pop("get_dataset", None)
         for name, value in own.items():
             setattr(net, name, value)
+
+
+def _dataset_beside(net: NeuralNetClassifier, X: np.ndarray, side: dict, given, y=None):
+    """Make the net's own dataset of what is given; the training samples' has side data."""
+    return beside(type(net).get_dataset(net, given, y), side if given is X else {})
 
 
 class _EngineRules(Callback):
@@ -164,9 +177,9 @@ class _EngineRules(Callback):
             share = self.settings.learning_rate_at(self.n_epochs) / self.settings.learning_rate_init
             for group, rate in zip(net.optimizer_.param_groups, self.rates, strict=True):
                 group["lr"] = share * rate
+        self.n_epochs += 1  # here, as other callbacks may end the training before this one's turn
 
     def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
-        self.n_epochs += 1
         epoch = net.history[-1]
         early_stopping = self.settings.early_stopping
         if early_stopping and "valid_acc" not in epoch:
