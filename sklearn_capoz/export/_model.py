@@ -24,7 +24,7 @@ from ._description import (
     describe_history,
 )
 from ._parts import parts_of
-from ._steps import BAD_INPUT, build_step, describe_step, kind_of
+from ._steps import BAD_INPUT, build_step, describe_step, known_kind_of
 
 __all__ = ["build_model", "describe_model"]
 
@@ -146,7 +146,7 @@ def _build_pipeline(steps, wavelengths, history) -> Pipeline:
     """Join the steps, after their shapes have been compared and ones have gone through them."""
     for (name, step), (next_name, next_step) in pairwise(steps):
         # Compared first: a step may hold no array that bounds its number of features.
-        n_outputs = kind_of(step).n_outputs(step)
+        n_outputs = known_kind_of(step).n_outputs(step)
         if n_outputs != next_step.n_features_in_:
             raise DataFormatError(
                 f"the step {name!r} gives {n_outputs} features, {next_name!r} takes "
@@ -160,7 +160,9 @@ def _build_pipeline(steps, wavelengths, history) -> Pipeline:
     except BAD_INPUT as error:
         raise DataFormatError(f"the steps do not fit together: {str(error)[:500]}") from error
     values = np.asarray(X, dtype=np.float64)
-    if not (np.isnan(values).any() and any(kind_of(step).may_miss(step) for _, step in steps[:-1])):
+    if not (
+        np.isnan(values).any() and any(known_kind_of(step).may_miss(step) for _, step in steps[:-1])
+    ):
         _check_answer(classifier, values, getattr(classifier, "feature_names_in_", None))
     if wavelengths is not None:
         pipeline.wavelengths_ = np.asarray(wavelengths, dtype=np.float64)

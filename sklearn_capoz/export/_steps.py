@@ -30,6 +30,7 @@ __all__ = [
     "build_step",
     "describe_step",
     "kind_of",
+    "known_kind_of",
 ]
 
 #: Name of the class -> its kind.
@@ -55,6 +56,11 @@ def kind_of(step: Any) -> StepKind | None:
     """Return the kind of a step; None for a subclass of one that is known, as for a stranger."""
     kind = KINDS.get(type(step).__name__)
     return kind if kind is not None and kind.transformer is type(step) else None
+
+
+def known_kind_of(step: Any) -> StepKind:
+    """Return the kind of a step that `build_step` made."""
+    return KINDS[type(step).__name__]
 
 
 def describe_step(name: str, step: Any) -> tuple[dict, dict[str, np.ndarray]]:
