@@ -1,12 +1,13 @@
 """Everything before, as scikit-learn estimators; and how they reach into those of others."""
 
-from ._adapter import Adapter, Description, find_adapter, register_adapter
+from ._adapter import Adapter, Description
 from ._classifier import PrunedMLPClassifier
 from ._field import FieldTrainedClassifier
 from ._mlp_adapter import MLPClassifierAdapter
 from ._own_adapter import PrunedMLPAdapter
 from ._path import PruningPath, pruning_path
 from ._pruner import CAPoZPruner
+from ._register import find_adapter, register_adapter
 from ._search import CAPoZPrunerCV
 from ._sensitivity import sensitivity_curve
 

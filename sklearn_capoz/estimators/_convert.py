@@ -7,8 +7,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..exceptions import UnsupportedNetworkError
 from ..networks._dense import DenseNetwork
-from ._adapter import find_adapter, is_skorch_net
+from ._adapter import is_skorch_net
 from ._kept import KeptNetworkMixin
+from ._register import find_adapter
 
 __all__ = ["as_dense_network", "is_skorch_net"]
 

@@ -26,7 +26,7 @@ from ..schedules import check_schedule
 from ..thresholds import check_threshold
 from ..training import TrainingSettings
 from ..training._samples import Samples
-from ._adapter import Inner
+from ._register import Inner
 from ._split import Split
 
 __all__ = [

@@ -15,7 +15,8 @@ from ..exceptions import UnsupportedNetworkError
 from ..networks import DenseNetwork
 from ..pruning._dense_model import DenseModel
 from ..training import OptimizerState, TrainingSettings, initial_network
-from ._adapter import Adapter, Description, register_adapter
+from ._adapter import Adapter, Description
+from ._register import register_adapter
 from ._split import with_random_state
 
 __all__ = ["MLPClassifierAdapter"]

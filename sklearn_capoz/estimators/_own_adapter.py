@@ -9,11 +9,12 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from ._adapter import Adapter, Description, register_adapter
+from ._adapter import Adapter, Description
 from ._class_weight import weigh_classes
 from ._classifier import PrunedMLPClassifier
 from ._first_training import first_training, kept_network, training_settings
 from ._fitting import learn
+from ._register import register_adapter
 from ._split import with_random_state
 
 __all__ = ["PrunedMLPAdapter"]

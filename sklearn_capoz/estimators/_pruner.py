@@ -10,9 +10,9 @@ from sklearn.utils.validation import check_memory
 from .._sklearn import HasMethods
 from .._validation import PRUNING_CONSTRAINTS
 from ..networks import DenseNetwork
-from ._adapter import check_columns, find_adapter, find_inner
 from ._fitting import Dense, Plan, choose, learn, learnt_of_the_path, make_plan, prune, train
 from ._kept import KeptNetworkMixin, read_only
+from ._register import check_columns, find_adapter, find_inner
 from ._split import Split, split
 
 __all__ = ["CAPoZPruner"]

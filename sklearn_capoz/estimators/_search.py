@@ -24,11 +24,11 @@ from .._sklearn import Interval, InvalidParameterError, StrOptions, check_sample
 from ..criteria import check_criterion
 from ..pruning import prune_together
 from ..thresholds import check_threshold
-from ._adapter import check_columns
 from ._fitting import Dense, job_of, learn
 
 # PruningPath and pruning_path: where files of version 0.1.0 look for them.
 from ._path import PruningPath, as_pruner, pruning_path
+from ._register import check_columns
 from ._search_folds import make_fold
 from ._search_results import choose_candidate, tabulate
 from ._search_scoring import Scoring, make_scoring

@@ -16,8 +16,8 @@ from ..criteria._base import unit_scores
 from ..pruning import Remove, accuracy
 from ..pruning._compensation import check_compensation
 from ..training._samples import Samples, make_samples, split_samples
-from ._adapter import check_columns, find_adapter
 from ._pruner import CAPoZPruner
+from ._register import check_columns, find_adapter
 
 __all__ = ["sensitivity_curve"]
 
