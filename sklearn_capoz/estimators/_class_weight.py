@@ -52,7 +52,7 @@ def _check(class_weight: Mapping, classes: np.ndarray) -> None:
             raise ValueError(
                 f"class_weight names {label!r}, which is not among the labels in y: {known[:10]}."
             )
-        if not isinstance(weight, Real) or not np.isfinite(weight) or weight < 0:
+        if not isinstance(weight, Real) or not np.isfinite(float(weight)) or weight < 0:
             raise ValueError(
                 f"class_weight[{label!r}] must be a finite number of at least 0, got {weight!r}."
             )

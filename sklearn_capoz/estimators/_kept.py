@@ -36,7 +36,7 @@ class KeptNetworkMixin(NetworkPredictionMixin):
 
     def __getstate__(self):
         # The compiled form would double a file; `__setstate__` makes it again.
-        state = super().__getstate__()
+        state: dict = super().__getstate__()  # type: ignore[assignment]
         return {name: value for name, value in state.items() if name != "_predictor"}
 
 

@@ -56,7 +56,7 @@ def split(
     classes : ndarray or None, default=None
         Labels of a network that is trained already; by default those in y.
     """
-    split_random, *random_states = spawn_random_states(
+    split_random, training_random, scoring_random = spawn_random_states(
         check_random_state(estimator.random_state), 3
     )
     shell = shell_of(estimator)  # validate_data leaves its findings on what it is called with
@@ -86,7 +86,7 @@ def split(
     names = ("n_features_in_", "feature_names_in_")
     columns = {name: vars(shell)[name] for name in names if name in vars(shell)}
     sets_aside = not has_validation and data.score is not data.train
-    return Split(data, classes, columns, *random_states, sets_aside)
+    return Split(data, classes, columns, training_random, scoring_random, sets_aside)
 
 
 def shell_of(estimator):
