@@ -153,7 +153,7 @@ class _NoRowAlone(BatchSampler):
         return iter(batches)
 
     def __len__(self) -> int:
-        n_rows, n_batches = len(self.sampler), super().__len__()
+        n_rows, n_batches = len(self.sampler), super().__len__()  # type: ignore[arg-type]
         return n_batches - (self.batch_size == 2 and n_rows % 2 == 1 and n_batches > 1)
 
 
