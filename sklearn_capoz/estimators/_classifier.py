@@ -168,8 +168,7 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
 
     An interrupt (Ctrl-C) during pruning does not raise: as
     :class:`sklearn.neural_network.MLPClassifier` does, `fit` warns and keeps what it has,
-    here the iterations that are done. One during the first training raises KeyboardInterrupt;
-    with `callbacks` skorch takes it as the end of the training at hand, and pruning goes on.
+    here the iterations that are done. One during the first training raises KeyboardInterrupt.
 
     References
     ----------

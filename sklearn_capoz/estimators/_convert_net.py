@@ -22,7 +22,7 @@ _HARMLESS = {"flatten", "view", "reshape", "float", "double", "to", "contiguous"
 def network_of_net(net: NeuralNetClassifier) -> DenseNetwork:
     """Return the network of a fitted net, with the same outputs."""
     module = deepcopy(net.module_).cpu().eval()
-    chain = trace_chain(module)
+    chain = trace_chain(module, getattr(net, "n_features_in_", None))
     _check_input(chain)
     check_output(net, chain)
     with torch.no_grad():

@@ -99,9 +99,8 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
     An interrupt (Ctrl-C) during pruning does not raise: as MLPClassifier does,
     `fit` warns and keeps what it has, here the iterations that are done. In
     the first training it does what it does in the estimator's own: MLPClassifier
-    warns and stops there, and pruning goes on with the weights so far. A skorch
-    net takes it as the end of the training at hand, first or later, and pruning
-    goes on.
+    warns and stops there, and pruning goes on with the weights so far; of a
+    skorch net KeyboardInterrupt is raised.
 
     Examples
     --------

@@ -116,7 +116,7 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     the folds too; this search weighs training alone.
 
     A search that is interrupted (Ctrl-C) or fails sets nothing: what an earlier one
-    has found stays. Training that scikit-learn or skorch does itself ends early instead,
+    has found stays. Training that scikit-learn does itself ends early instead,
     as in GridSearchCV, and the search goes on with the network at hand.
 
     Examples

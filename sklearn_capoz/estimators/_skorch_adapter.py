@@ -8,6 +8,7 @@ from skorch import NeuralNetClassifier
 from skorch.callbacks import InputShapeSetter
 
 from ..exceptions import UnsupportedNetworkError
+from ..networks._chain import trace_chain
 from ..networks._predictor import Predictor
 from ..pruning._skorch_model import SkorchModel, SkorchPredictor
 from ..training import TrainingSettings
@@ -45,6 +46,7 @@ class SkorchAdapter(Adapter):
                 "module one output per class."
             )
         check_rows(net, X, y)
+        net.n_features_in_ = X.shape[1]  # its first Linear need not take the columns as they are
         model = self.model(net, random_state)  # raises for what cannot be pruned
         trained, _ = model.retrained(data)
         # What comes next draws from where this training has stopped.
@@ -80,8 +82,8 @@ class SkorchAdapter(Adapter):
     def model(self, fitted, random_state):
         # The net stops by its own callbacks, or after max_epochs.
         settings = TrainingSettings(max_iter=fitted.max_epochs, n_iter_no_change=10**9)
-        model = SkorchModel(fitted, settings, random_state)
-        chain = model.chain  # raises for what cannot be pruned
+        chain = trace_chain(fitted.module_, getattr(fitted, "n_features_in_", None))
+        model = SkorchModel(fitted, settings, random_state, chain=chain)
         # With NLLLoss skorch takes the logarithm of what the module gives, which must be
         # probabilities; what other criteria and a get_loss of the user's own mean is theirs.
         is_plain = type(fitted).get_loss is NeuralNetClassifier.get_loss

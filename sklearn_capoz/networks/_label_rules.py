@@ -99,8 +99,8 @@ def tensors_in(tree: Any) -> Iterator[torch.Tensor]:
 
 def channel_labels(tracer: LabelTracer, call: Call, labels: torch.Tensor, axis: int) -> np.ndarray:
     """Read whose numbers lie along an axis, the same at every position and in every sample."""
-    rows = labels.movedim(axis, -1)
-    rows = rows.reshape(-1, rows.shape[-1]).cpu().numpy()
+    last = labels.movedim(axis, -1)
+    rows = last.reshape(-1, last.shape[-1]).cpu().numpy()
     found = rows % SAMPLE
     if (found != found[0]).any():
         tracer.refuse(call.name, "units lie along more than the axis that it has weights for")
@@ -307,7 +307,7 @@ def _layer_norm(tracer: LabelTracer, call: Call):
     return labels
 
 
-def _layer(tracer: LabelTracer, call: Call, kinds: tuple) -> tuple[str, nn.Module]:
+def _layer(tracer: LabelTracer, call: Call, kinds: tuple) -> tuple[str, Any]:
     """Return the module that runs, if the weight is its own parameter."""
     name, layer = tracer.running
     weight = call.kwargs.get("weight", call.args[1] if len(call.args) > 1 else None)

@@ -14,7 +14,7 @@ for the whole process while they trace, which breaks networks that run in other 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 import torch
@@ -64,7 +64,7 @@ class Reading:
     """What a module found along one of its axes: the label of each entry, 0 for no unit's."""
 
     module: str
-    axis: str
+    axis: Literal["out", "in"]
     labels: np.ndarray
 
 
@@ -106,8 +106,9 @@ class LabelTracer(TorchFunctionMode):
         with torch.no_grad(), self:
             output = self.module(samples)
         for tensor in tensors_in(output):
-            if self.labels(tensor) is not None:
-                self.pin(self.labels(tensor), "they are the network's outputs", harmless=True)
+            labels = self.labels(tensor)
+            if labels is not None:
+                self.pin(labels, "they are the network's outputs", harmless=True)
         return output
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
@@ -128,7 +129,7 @@ class LabelTracer(TorchFunctionMode):
         if name in RULES:
             labels = RULES[name](self, call)
         else:
-            if any(self.labels(t).any() for t in given):
+            if any(self._known[id(t)][1].any() for t in given):
                 self.refuse(name, "it is not known what that does to them")
             labels = [torch.zeros_like(t, dtype=torch.int64) for t in tensors_in(value)]
         self._note(call, given, labels)
@@ -152,7 +153,7 @@ class LabelTracer(TorchFunctionMode):
         self.readings.append(Reading(module, "out", self.made[module]))
         return self.made[module]
 
-    def read(self, axis: str, labels: np.ndarray) -> None:
+    def read(self, axis: Literal["out", "in"], labels: np.ndarray) -> None:
         """Note whose units the running module has along one of its axes."""
         for earlier in self.readings:
             if (earlier.module, earlier.axis) == (self.running[0], axis):

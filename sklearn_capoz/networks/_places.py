@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -23,7 +24,7 @@ class Place:
     """
 
     module: str
-    axis: str
+    axis: Literal["out", "in"]
     positions: np.ndarray
 
 

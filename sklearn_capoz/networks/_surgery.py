@@ -69,7 +69,14 @@ def cut_module(
 
 
 def mask_module(module: nn.Module, places: Sequence[Place], keep: np.ndarray) -> nn.Module:
-    """Copy a module in which nobody listens to some units any more: as large, and without them."""
+    """Copy a module in which nobody listens to some units any more: as large, and without them.
+
+    Parameters
+    ----------
+    module : Module
+    places : sequence of Place
+    keep : ndarray of shape (n_units,), bool
+    """
     module = copy.deepcopy(module)
     for place in places:
         if place.axis == "in":
@@ -86,6 +93,13 @@ def check_cuts(
     samples: torch.Tensor,
 ) -> None:
     """Cut every group on trial, before any training, and compare with the masked module.
+
+    Parameters
+    ----------
+    module : Module
+    groups : sequence of UnitGroup
+    places : mapping of str to sequence of Place
+    samples : Tensor of shape (2, ...)
 
     Raises
     ------
@@ -120,13 +134,13 @@ def _cannot_go(module: nn.Module, group: UnitGroup, what: str) -> UnsupportedNet
     )
 
 
-def axis_length(layer: nn.Module, axis: str) -> int:
+def axis_length(layer, axis: str) -> int:
     """Count a layer's outputs or inputs."""
     if isinstance(layer, nn.Linear):
         return layer.out_features if axis == "out" else layer.in_features
     if axis == "out" and hasattr(layer, "num_features"):
         return layer.num_features
-    return layer.out_channels if axis == "out" else layer.in_channels  # type: ignore[return-value]
+    return layer.out_channels if axis == "out" else layer.in_channels
 
 
 def _tell_size(layer, axis: str, size: int) -> None:

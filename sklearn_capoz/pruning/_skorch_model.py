@@ -18,9 +18,10 @@ from ..networks._groups import UnitGroup
 from ..networks._recording import Recorder
 from ..networks._surgery import cut_module
 from ..training._engine import TrainingSettings
+from ..training._optimizer_surgery import rebuild_optimizer
 from ..training._samples import PruningData, Samples
 from ..training._skorch_loop import train_with_skorch
-from ..training._skorch_net import copy_net, rebuild_optimizer
+from ..training._skorch_net import copy_net
 from ._changes import Change, find_group
 from ._compensation import fold
 from ._model import ModelSize, copy_generator

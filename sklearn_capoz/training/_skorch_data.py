@@ -54,6 +54,8 @@ def check_rows(net: NeuralNetClassifier, X: np.ndarray, y: np.ndarray) -> None:
         Naming which of the two does not, and where the work belongs instead.
     """
     name = type(net).__name__
+    # torch warns of read-only memory, which a table's columns can be
+    X, y = (array if array.flags.writeable else array.copy() for array in (X, y))
     rows = net.get_dataset(X, y)
     if len(rows) != len(y):
         raise UnsupportedNetworkError(
@@ -153,7 +155,7 @@ class _NoRowAlone(BatchSampler):
         return iter(batches)
 
     def __len__(self) -> int:
-        n_rows, n_batches = len(self.sampler), super().__len__()
+        n_rows, n_batches = len(self.sampler), super().__len__()  # type: ignore[arg-type]
         return n_batches - (self.batch_size == 2 and n_rows % 2 == 1 and n_batches > 1)
 
 

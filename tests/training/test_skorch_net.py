@@ -14,11 +14,11 @@ from torch import nn
 from sklearn_capoz.networks._module import MLPModule, network_from_module
 from sklearn_capoz.training._engine import TrainingSettings, TrainingTask, initial_network, train
 from sklearn_capoz.training._optimizer import flatten
+from sklearn_capoz.training._optimizer_surgery import rebuild_optimizer
 from sklearn_capoz.training._skorch_net import (
     MLPNet,
     check_device,
     net_from_training,
-    rebuild_optimizer,
 )
 
 

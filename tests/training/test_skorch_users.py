@@ -38,7 +38,7 @@ class Net(nn.Module):
 def make_net(**parameters):
     quick = {"criterion": nn.CrossEntropyLoss, "max_epochs": 4, "lr": 0.1, "batch_size": 32,
              "train_split": None, "verbose": 0, "iterator_train__shuffle": True}  # fmt: skip
-    return NeuralNetClassifier(Net, **(quick | parameters))
+    return NeuralNetClassifier(**({"module": Net} | quick | parameters))
 
 
 def pruned(net, **parameters):
@@ -251,3 +251,20 @@ def test_a_callback_that_ends_a_training_ends_that_one_alone():
     model = pruned(make_net(callbacks=[stop]))
     assert model.history_["n_units"].tolist() == [10, 8, 6]
     assert model.history_["n_epochs"].tolist() == [3, 3, 3]
+
+
+class WithLogarithms(Net):
+    """Its first Linear takes twice the columns of X."""
+
+    def __init__(self):
+        super().__init__(input_dim=16)
+
+    def forward(self, inputs):
+        return super().forward(torch.cat([inputs, (inputs.abs() + 1).log()], dim=1))
+
+
+def test_what_comes_before_the_first_linear_is_followed():
+    model = pruned(make_net(module=WithLogarithms))
+    assert model.history_["n_units"].tolist() == [10, 8, 6]
+    assert model.n_features_in_ == 8
+    np.testing.assert_allclose(model.estimator_.predict_proba(X), model.predict_proba(X), atol=1e-6)
