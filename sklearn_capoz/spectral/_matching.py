@@ -14,6 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .._fitting import all_or_nothing
 from ._base import (
     _BLOCK_BYTES,
     SpectralTransformer,
@@ -175,6 +176,7 @@ class SpectralMatcher(ClassifierMixin, BaseEstimator):
         self.scale = scale
         self.n_jobs = n_jobs
 
+    @all_or_nothing
     def fit(self, X, y):
         """Keep the records of a library.
 
