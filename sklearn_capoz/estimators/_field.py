@@ -15,6 +15,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
+from .._fitting import all_or_nothing
 from .._sklearn import HasMethods, Interval, StrOptions
 from ..datasets import SHIFTS, FieldShift, make_field_spectra
 from ..spectral import ContinuumRemoval, SpectralMatcher, SpectrumStandardizer
@@ -152,6 +153,7 @@ class FieldTrainedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         self.cv = cv
         self.random_state = random_state
 
+    @all_or_nothing
     def fit(self, X, y, *, groups=None):
         """Train on made field spectra of a library.
 

@@ -14,7 +14,15 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._base import SpectralTransformer, _working_dtype, fill_masked, run_blocks, shared_doc
+from .._fitting import all_or_nothing
+from ._base import (
+    _BLOCK_BYTES,
+    SpectralTransformer,
+    _working_dtype,
+    fill_masked,
+    run_blocks,
+    shared_doc,
+)
 from ._feature_fit import find_features, fit_features
 from ._shapes import Shapes, best_class, best_of_class, to_unit
 
@@ -168,6 +176,7 @@ class SpectralMatcher(ClassifierMixin, BaseEstimator):
         self.scale = scale
         self.n_jobs = n_jobs
 
+    @all_or_nothing
     def fit(self, X, y):
         """Keep the records of a library.
 
@@ -396,7 +405,7 @@ class SpectralMatcher(ClassifierMixin, BaseEstimator):
                 self._fit_shapes(X[rows], spectra, records, own.fits)
             finish(rows, own.fits, own.depths)
 
-        run_blocks(work, len(X), len(records) * dtype.itemsize, self.n_jobs)
+        run_blocks(work, len(X), _bytes_per_row(len(records) * dtype.itemsize), self.n_jobs)
 
     def _fit_shapes(self, X, spectra, records, fits) -> None:
         """Multiply unit rows with unit records; where bands are missing, with what is left."""
@@ -448,6 +457,12 @@ class SpectralMatcher(ClassifierMixin, BaseEstimator):
         # scikit-learn's checks bring two columns, which have an angle and nothing else.
         tags.classifier_tags.poor_score = self.metric != "sam" or self.continuum is not None
         return tags
+
+
+def _bytes_per_row(n_bytes: int) -> int:
+    """Round up so that a block is a power of two, of whole `_COLUMNS`: its fits need no padding."""
+    rows = max(_COLUMNS, 2 ** int(np.log2(max(1, _BLOCK_BYTES // n_bytes))))
+    return _BLOCK_BYTES // rows
 
 
 def _multiply(records, spectra, fits) -> None:

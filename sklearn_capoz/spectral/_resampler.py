@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 from scipy.special import ndtr
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from .._fitting import all_or_nothing
 from ._base import SpectralTransformer, shared_doc
 from ._sensors import SENSORS, Sensor, fwhm_of_spacing
 from ._wavelengths import wavelengths_nm
@@ -142,6 +143,7 @@ class SensorResampler(SpectralTransformer):
         self.scale = scale
         self.n_jobs = n_jobs
 
+    @all_or_nothing
     def fit(self, X, y=None):
         """Weigh the bands; nothing is learnt from the spectra.
 

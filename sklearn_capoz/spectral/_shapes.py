@@ -68,7 +68,9 @@ class Shapes(SpectralTransformer):
 
     def _transform_block(self, reflectance, out):
         if self.continuum is None:
-            out[:] = np.where(np.isfinite(reflectance), reflectance, np.nan)
+            out[:] = reflectance
+            if not np.isfinite(out.sum()):
+                out[~np.isfinite(out)] = np.nan
         else:
             self.remove(reflectance, out)
 

@@ -311,3 +311,12 @@ def test_laboratory_model(data_home, library, monkeypatch):
     assert (predicted == library.minerals[library.seven]).mean() > 0.9
     again = laboratory_to_field.fit_laboratory_model(data_home, 0)
     np.testing.assert_array_equal(again.predict_proba(pure), model.predict_proba(pure))
+
+
+def test_matching_is_timed_beside_its_product(data_home, monkeypatch):
+    from benchmarks import match_speed
+
+    monkeypatch.setattr(match_speed, "N_REPEATS", 1)
+    seconds = match_speed.measure(data_home, 512, 1)
+    assert len(seconds) == 4
+    assert all(0 < value < 60 for value in seconds.values())

@@ -145,6 +145,8 @@ def test_a_failed_fit_leaves_the_old_model():
     old = fitted.predict_proba(X)
     with pytest.raises(ValueError, match="in percent"):
         fitted.fit(100 * X, Y)
+    with pytest.raises(ValueError, match="one value for each of the 3 bands"):
+        fitted.fit(X[:, :3], Y)
     np.testing.assert_array_equal(fitted.predict_proba(X), old)
 
 

@@ -225,3 +225,13 @@ def test_impossible_libraries_are_named():
         SpectralMatcher(wavelengths=NM).fit(LIBRARY, NAMES).kneighbors(PIXELS, n_neighbors=31)
     with pytest.raises(ValueError, match="A single band has no shape"):
         SpectralMatcher(wavelengths=NM, bad_bands=np.arange(1, 50)).fit(LIBRARY, NAMES)
+
+
+def test_a_failed_fit_leaves_the_old_library():
+    matcher = SpectralMatcher(wavelengths=NM).fit(LIBRARY, NAMES)
+    expected = matcher.similarity(PIXELS[:5])
+    with pytest.raises(ValueError, match="one value for each of the 3 bands"):
+        matcher.fit(LIBRARY[:, :3], NAMES)
+    np.testing.assert_array_equal(matcher.similarity(PIXELS[:5]), expected)
+    with pytest.raises(ValueError, match="X has 3 features"):
+        matcher.predict(PIXELS[:, :3])

@@ -221,3 +221,10 @@ def test_the_usgs_convolves_to_aviris_in_the_same_way(data_home):
 
 def _plain(names):
     return [" ".join(name.replace("_", " ").split()) for name in names]
+
+
+def test_a_failed_fit_leaves_the_old_bands():
+    resampler = SensorResampler([2100, 2200], fwhm=10, wavelengths=NM).fit(np.ones((1, len(NM))))
+    with pytest.raises(ValueError, match="one value for each of the 3 bands"):
+        resampler.fit(np.ones((1, 3)))
+    np.testing.assert_allclose(resampler.transform(np.ones((1, len(NM)))), 1)

@@ -17,6 +17,7 @@ from sklearn_capoz.spectral import (
     AbsorptionFeatures,
     BandSelector,
     ContinuumRemoval,
+    SensorResampler,
     SpectralAbsorptionIndex,
     SpectrumStandardizer,
 )
@@ -31,6 +32,7 @@ TRANSFORMERS = [
     SpectralAbsorptionIndex(NM, attenuation=50.0, bands="diagnostic"),
     AbsorptionFeatures(NM),
     BandSelector([(2000, 2400)], wavelengths=NM),
+    SensorResampler(NM[2:-2:2], fwhm=20.0, wavelengths=NM),
     SpectrumStandardizer(),
 ]
 each = pytest.mark.parametrize("transformer", TRANSFORMERS, ids=lambda one: type(one).__name__)
