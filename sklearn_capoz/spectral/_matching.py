@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import warnings
 from numbers import Real
 
 import numpy as np
@@ -15,24 +13,11 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._fitting import all_or_nothing
-from ._base import (
-    _BLOCK_BYTES,
-    SpectralTransformer,
-    _working_dtype,
-    fill_masked,
-    run_blocks,
-    shared_doc,
-)
-from ._feature_fit import find_features, fit_features
-from ._shapes import Shapes, best_class, best_of_class, to_unit
+from ._base import SpectralTransformer, _working_dtype, fill_masked, shared_doc
+from ._library import Library, whole_records
+from ._shapes import Shapes, best_class, best_of_class
 
 __all__ = ["SpectralMatcher"]
-
-#: Fewer bands have no shape to compare.
-_LEAST_BANDS = {"correlation": 3, "sam": 2, "features": 4}
-
-#: Spectra that BLAS works on at a time, at least.
-_COLUMNS = 16
 
 
 def _fits_features(matcher) -> bool:
@@ -201,17 +186,11 @@ class SpectralMatcher(ClassifierMixin, BaseEstimator):
         shapes = self._shapes().fit(X)
         reflectance = shapes._axis.gather(checked, _working_dtype(checked.dtype))
         self.classes_, codes = np.unique(y, return_inverse=True)
-        whole = _whole_records(reflectance, shapes.wavelengths_, self.classes_, codes)
+        whole = whole_records(reflectance, shapes.wavelengths_, self.classes_, codes)
         # Records of a class lie together, in the order in which they came.
         self._order = whole[np.argsort(codes[whole], kind="stable")]
         self._starts = np.searchsorted(codes[self._order], np.arange(len(self.classes_) + 1))
-        self._bands, self._library = shapes, checked[self._order]
-        self._records = shapes.block(self._library, reflectance.dtype)
-        if self.metric == "features":
-            self._features = self._find_features()
-        else:
-            no_continuum = to_unit(self._records, self.metric == "correlation")
-            self._records[no_continuum] = 0
+        self._library = Library(self.metric, shapes, checked[self._order], reflectance.dtype)
         index = getattr(X, "index", None)
         self.record_names_ = np.arange(len(y)) if index is None else np.asarray(index)
         return self
@@ -236,7 +215,7 @@ class SpectralMatcher(ClassifierMixin, BaseEstimator):
             best_class(fits, self._starts, best, mine)
             codes[rows] = np.where(np.isnan(fits[0]), -1, mine)
 
-        self._compare(X, finish)
+        self._library.compare(X, finish, self.n_jobs)
         if (codes < 0).any():
             bad = np.flatnonzero(codes < 0)
             raise ValueError(
@@ -259,12 +238,12 @@ class SpectralMatcher(ClassifierMixin, BaseEstimator):
             1 at most; NaN where a spectrum has no finite band.
         """
         X = self._check(X)
-        out = np.empty((len(X), len(self.classes_)), dtype=self._dtype(X))
+        out = np.empty((len(X), len(self.classes_)), dtype=self._library.dtype(X))
 
         def finish(rows, fits, _):
             out[rows] = self._by_class(fits).T
 
-        self._compare(X, finish)
+        self._library.compare(X, finish, self.n_jobs)
         return out
 
     def decision_function(self, X):
@@ -321,7 +300,7 @@ class SpectralMatcher(ClassifierMixin, BaseEstimator):
                 f"n_neighbors must be from 1 to {len(self._order)}, the number of records, got "
                 f"{n_neighbors}."
             )
-        similar = np.empty((len(X), n_neighbors), dtype=self._dtype(X))
+        similar = np.empty((len(X), n_neighbors), dtype=self._library.dtype(X))
         records = np.empty(similar.shape, dtype=np.intp)
 
         def finish(rows, fits, _):
@@ -329,7 +308,7 @@ class SpectralMatcher(ClassifierMixin, BaseEstimator):
             similar[rows] = np.take_along_axis(fits, best, axis=0).T
             records[rows] = self._order[best.T]
 
-        self._compare(X, finish)
+        self._library.compare(X, finish, self.n_jobs)
         return similar, records
 
     @available_if(_fits_features)
@@ -347,12 +326,12 @@ class SpectralMatcher(ClassifierMixin, BaseEstimator):
             Part of the light that the absorptions take; the record's own depth where pure.
         """
         X = self._check(X)
-        out = np.empty(len(X), dtype=self._dtype(X))
+        out = np.empty(len(X), dtype=self._library.dtype(X))
 
         def finish(rows, fits, depths):
             out[rows] = np.take_along_axis(depths, fits.argmax(axis=0)[None], axis=0)[0]
 
-        self._compare(X, finish)
+        self._library.compare(X, finish, self.n_jobs)
         return out
 
     def _shapes(self) -> Shapes:
@@ -366,12 +345,6 @@ class SpectralMatcher(ClassifierMixin, BaseEstimator):
             scale=self.scale,
         )
 
-    def _find_features(self):
-        records, shapes = self._records.astype(float), self._bands
-        quotient = np.empty_like(records)
-        shapes.remove(records, quotient)
-        return find_features(records, quotient, shapes.wavelengths_, shapes.bounds_)
-
     def _check(self, X):
         check_is_fitted(self)
         X = validate_data(
@@ -383,67 +356,6 @@ class SpectralMatcher(ClassifierMixin, BaseEstimator):
                 "number that stands for a reflectance of 1, such as scale=10000."
             )
         return X
-
-    def _dtype(self, X) -> np.dtype:
-        return np.result_type(_working_dtype(X.dtype), self._records.dtype)
-
-    def _compare(self, X, finish) -> None:
-        """Call `finish(rows, fits, depths)` for blocks of rows, fits of shape (n_records, rows)."""
-        dtype, own = self._dtype(X), threading.local()
-        records = self._records.astype(dtype, copy=False)
-
-        def work(rows):
-            spectra = self._bands.block(X[rows], dtype)
-            shape = len(records), len(spectra)
-            # A buffer for every thread: new memory for each block would be cleared by the system.
-            if getattr(own, "fits", np.empty(0)).shape != shape:
-                own.fits, own.depths = np.empty(shape, dtype), None
-            if self.metric == "features":
-                own.depths = np.empty(shape, dtype) if own.depths is None else own.depths
-                self._fit_features(spectra, own.fits, own.depths)
-            else:
-                self._fit_shapes(X[rows], spectra, records, own.fits)
-            finish(rows, own.fits, own.depths)
-
-        run_blocks(work, len(X), _bytes_per_row(len(records) * dtype.itemsize), self.n_jobs)
-
-    def _fit_shapes(self, X, spectra, records, fits) -> None:
-        """Multiply unit rows with unit records; where bands are missing, with what is left."""
-        gaps = to_unit(spectra, self.metric == "correlation")
-        missing = np.isnan(spectra[gaps])
-        spectra[gaps] = 0
-        _multiply(records, spectra, fits)
-        if not gaps.any():
-            return
-        patterns, which = np.unique(missing, axis=0, return_inverse=True)
-        for k, pattern in enumerate(patterns):
-            rows = np.flatnonzero(gaps)[which.ravel() == k]
-            fits[:, rows] = self._fit_with_gaps(X[rows], pattern, records.dtype)
-
-    def _fit_with_gaps(self, X, pattern, dtype):
-        """Similarity of spectra that lack the same bands, records treated alike."""
-        least = min(_LEAST_BANDS[self.metric], len(pattern))
-        if (~pattern).sum() < least:
-            measured = np.isfinite(self._bands._axis.gather(X, dtype)).any(axis=1)
-            return np.where(measured, 0, np.nan)
-        axis = self._bands._axis
-        lacking = np.repeat(pattern, np.diff(np.append(axis.groups, len(axis.columns))))
-        library = self._library.astype(dtype)
-        library[:, axis.columns[lacking]] = np.nan
-        both = [self._bands.block(one, dtype)[:, ~pattern] for one in (library, X)]
-        for one in both:
-            one[to_unit(one, self.metric == "correlation")] = 0
-        return both[0] @ both[1].T
-
-    def _fit_features(self, spectra, fits, depths) -> None:
-        nm, finite = self._bands.wavelengths_, np.isfinite(spectra)
-        measured = finite.sum(axis=1)
-        for i in np.flatnonzero((measured > 0) & (measured < len(nm))):
-            spectra[i] = np.interp(nm, nm[finite[i]], spectra[i, finite[i]])
-        fit_features(np.ascontiguousarray(spectra.T), nm, self._features, fits, depths)
-        few = measured < min(_LEAST_BANDS["features"], len(nm))
-        fits[:, few], depths[:, few] = 0, 0
-        fits[:, measured == 0], depths[:, measured == 0] = np.nan, np.nan
 
     def _by_class(self, fits):
         best = np.empty((len(self.classes_), fits.shape[1]), dtype=fits.dtype)
@@ -457,51 +369,3 @@ class SpectralMatcher(ClassifierMixin, BaseEstimator):
         # scikit-learn's checks bring two columns, which have an angle and nothing else.
         tags.classifier_tags.poor_score = self.metric != "sam" or self.continuum is not None
         return tags
-
-
-def _bytes_per_row(n_bytes: int) -> int:
-    """Round up so that a block is a power of two, of whole `_COLUMNS`: its fits need no padding."""
-    rows = max(_COLUMNS, 2 ** int(np.log2(max(1, _BLOCK_BYTES // n_bytes))))
-    return _BLOCK_BYTES // rows
-
-
-def _multiply(records, spectra, fits) -> None:
-    """Write ``records @ spectra.T``; a spectrum gets the same digits in whatever company.
-
-    For a few columns BLAS adds in another order, which would break ties between records otherwise.
-    """
-    n = len(spectra)
-    if n % _COLUMNS == 0:
-        np.matmul(records, spectra.T, out=fits)
-        return
-    padded = np.zeros((n + -n % _COLUMNS, spectra.shape[1]), dtype=spectra.dtype)
-    padded[:n] = spectra
-    fits[:] = (records @ padded.T)[:, :n]
-
-
-def _whole_records(reflectance, nm, classes, codes) -> np.ndarray:
-    """Return the records that have every band, and say which are left out."""
-    if len(nm) < 2:
-        raise ValueError(
-            f"A single band has no shape to match, and X has n_features = {len(nm)} that are used."
-        )
-    lacking = ~np.isfinite(reflectance)
-    whole = np.flatnonzero(~lacking.any(axis=1))
-    if len(whole) == len(reflectance):
-        return whole
-    bands = nm[lacking.any(axis=0)]
-    problem = (
-        f"{len(reflectance) - len(whole)} of {len(reflectance)} library records have no value in "
-        f"some bands between {bands[0]:g} and {bands[-1]:g} nm"
-    )
-    lost = np.delete(classes, np.unique(codes[whole]))
-    if len(lost):
-        raise ValueError(
-            f"{problem}, and without them {', '.join(map(str, lost[:5]))} has no record left. "
-            "Compare other bands, by ranges= or bad_bands=, or leave the class out."
-        )
-    warnings.warn(
-        f"{problem} and are left out. Compare other bands, by ranges= or bad_bands=, to keep them.",
-        stacklevel=3,
-    )
-    return whole

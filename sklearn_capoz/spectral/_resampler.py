@@ -227,7 +227,7 @@ def _sensor(sensor, fwhm) -> Sensor:
     warnings.warn(
         "The sensor gives no fwhm: the distance between its bands is taken instead. Pass fwhm= "
         "where it is known.",
-        stacklevel=3,
+        stacklevel=4,
     )
     return Sensor("the sensor", nm, fwhm_of_spacing(nm))
 
