@@ -33,7 +33,8 @@ class Description:
     classes : ndarray of shape (n_classes,) or None, default=None
         Of a trained one: the labels, in the order of its codes. None says that it is not trained.
     n_features : int or None, default=None
-        Of a trained one: the features that it expects.
+        Of a trained one: the features that it expects. Where it cannot tell, a wrong number of
+        columns is left to the estimator's own error.
     n_epochs : int, default=0
         Of a trained one: the epochs that training took.
     """
