@@ -72,6 +72,16 @@ def _is_of_the_same_class(handles: Callable, adapter: Adapter) -> bool:
 def find_adapter(estimator) -> Adapter:
     """Return the adapter of an estimator's kind.
 
+    Parameters
+    ----------
+    estimator : estimator
+        Trained or not, and out of its FrozenEstimator.
+
+    Returns
+    -------
+    adapter : Adapter
+        Of those that handle it, the one registered last.
+
     Raises
     ------
     UnsupportedNetworkError
