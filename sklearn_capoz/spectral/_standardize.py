@@ -141,7 +141,7 @@ def _into_range(peak):
 
     It is 1 but for spectra that are tiny or huge, and multiplying by it is exact.
     """
-    if not 0.0 < peak or 1e-100 < peak < 1e100:
+    if not peak > 0.0 or 1e-100 < peak < 1e100:
         return 1.0
     # Far enough for every float64, and itself a normal number at both ends.
     power = 1000 if peak < 1e-200 or peak > 1e200 else 500
