@@ -1,8 +1,10 @@
 """Sphinx settings: `sphinx-build -W -b html docs docs/_build`."""
 
+import importlib
 import os
 import re
 import warnings
+from pathlib import Path
 
 import sklearn_capoz
 
@@ -38,6 +40,15 @@ autosummary_generate = True
 autosummary_imported_members = True
 autosummary_ignore_module_all = False
 numpydoc_show_class_members = False
+
+# A class that several packages name has a page in each, and Sphinx indexes where it is made as
+# well, which no two pages may claim: let that be the first package that names it.
+REFERENCE = Path(__file__).with_name("api.rst").read_text()
+for name in reversed(re.findall(r"^   (sklearn_capoz\S*)$", REFERENCE, re.M)):
+    package = importlib.import_module(name)
+    for thing in (getattr(package, public) for public in package.__all__):
+        if isinstance(thing, type) and thing.__module__.startswith("sklearn_capoz"):
+            thing.__module__ = name
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",

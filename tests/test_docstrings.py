@@ -88,37 +88,20 @@ def test_one_line_says_what_it_is(name):
     assert not rest or not rest[0].strip()
 
 
-#: Public since the packages of networks, training and pruning are: their parameters are still to be
-#: described. Who describes one takes it from the list.
-OWED = {
-    f"sklearn_capoz.{name}"
-    for name in (
-        "networks.network_from_module",
-        "networks.trace_chain",
-        *("training.MLPNet", "training.MLPNet.predict", "training.MLPNet.predict_proba"),
-        *("pruning.ModelSize", "pruning.PrunableModel", "pruning.PruningPlan"),
-        *("pruning.accuracy", "pruning.history_table", "pruning.prune_together"),
-        *("estimators.find_adapter", "estimators.Adapter.fit"),
-        *("estimators.MLPClassifierAdapter.fit", "estimators.PrunedMLPAdapter.fit"),
-    )
-}
+#: A protocol is described by its methods: nobody calls it.
+CALLED = [
+    name
+    for name, thing in OBJECTS.items()
+    if not is_error(thing) and not getattr(thing, "_is_protocol", False)
+]
 
 
-def with_owed(names):
-    """Mark the names whose docstrings are still to be written."""
-    mark = pytest.mark.xfail(reason="parameters are not described yet", strict=False)
-    return [pytest.param(name, marks=[mark] if name in OWED else []) for name in names]
-
-
-CALLED = [name for name, thing in OBJECTS.items() if not is_error(thing)]
-
-
-@pytest.mark.parametrize("name", with_owed(CALLED))
+@pytest.mark.parametrize("name", CALLED)
 def test_the_parameters_are_those_of_the_signature(name):
     assert_documented(OBJECTS[name])
 
 
-@pytest.mark.parametrize("name", with_owed(METHODS))
+@pytest.mark.parametrize("name", METHODS)
 def test_the_parameters_of_methods_are_those_of_the_signature(name):
     method = METHODS[name]
     if method.__doc__ and documented(method.__doc__):
@@ -141,7 +124,7 @@ def test_the_parameters_that_are_checked_are_those_of_the_signature(name):
         assert "check" in vars(estimator)
 
 
-@pytest.mark.parametrize("name", with_owed(ESTIMATORS))
+@pytest.mark.parametrize("name", ESTIMATORS)
 def test_every_default_of_an_estimator_is_stated(name):
     told, taken = documented(ESTIMATORS[name].__doc__), parameters(ESTIMATORS[name])
     for parameter, given in taken.items():

@@ -1,7 +1,10 @@
 """Warnings name the user's line, whatever lies between it and the line that warns."""
 
+import os
+import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import joblib
 import pytest
@@ -96,6 +99,39 @@ def test_where_no_frame_is_the_users_the_outermost_is_named(monkeypatch):
     with pytest.warns(UserWarning, match="careful") as caught:
         warn("careful")
     assert caught[0].filename == outermost.f_code.co_filename
+
+
+SCRIPT = """
+import warnings
+
+from sklearn_capoz.thresholds import FixedValue
+from sklearn_capoz import PrunedMLPClassifier
+
+if __name__ == "__main__":
+    X, y = [[0.0], [1.0]] * 30, [0, 1] * 30
+    model = PrunedMLPClassifier(
+        (2,), threshold=FixedValue(9.0), n_iterations=1, max_iter=1, retrain_max_iter=1
+    )
+    model.fit(X, y)  # the line that is named
+"""
+
+
+@pytest.mark.parametrize("how", [["-m", "work"], ["work.py"], ["-c", SCRIPT]])
+def test_a_program_is_warned_however_it_is_run(tmp_path, how):
+    """Under `python -m` it is `__main__`, whose loader knows it by another name."""
+    (tmp_path / "work.py").write_text(SCRIPT)
+    package = str(Path(_warn.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, *how],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": package, "PYTHONWARNINGS": "always"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    line = 1 + SCRIPT.splitlines().index("    model.fit(X, y)  # the line that is named")
+    [told] = [text for text in done.stderr.splitlines() if "PruningStalledWarning" in text]
+    assert f"{'<string>' if how[0] == '-c' else 'work.py'}:{line}: PruningStalledWarning" in told
 
 
 class Interrupted(APoZ):

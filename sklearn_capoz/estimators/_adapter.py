@@ -33,7 +33,8 @@ class Description:
     classes : ndarray of shape (n_classes,) or None, default=None
         Of a trained one: the labels, in the order of its codes. None says that it is not trained.
     n_features : int or None, default=None
-        Of a trained one: the features that it expects.
+        Of a trained one: the features that it expects. Where it cannot tell, a wrong number of
+        columns is left to the estimator's own error.
     n_epochs : int, default=0
         Of a trained one: the epochs that training took.
     """
@@ -68,7 +69,23 @@ class Adapter(ABC):
     def fit(
         self, estimator, data: PruningData, classes: np.ndarray, random_state: np.random.RandomState
     ):
-        """Train a clone on `data.train`, whose labels are `classes[data.train.y]`; return it."""
+        """Train a clone on `data.train`, whose labels are `classes[data.train.y]`; return it.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Stays as it was.
+        data : PruningData
+            `train` is trained on; `score` may end the training early, `select` must not be seen.
+        classes : ndarray of shape (n_classes,)
+            The labels, in the order of the codes in `data`.
+        random_state : RandomState
+            Where the estimator has no seed of its own.
+
+        Returns
+        -------
+        fitted : estimator
+        """
 
     @abstractmethod
     def model(self, fitted, random_state: np.random.RandomState | None) -> PrunableModel:

@@ -31,6 +31,7 @@ from ._split import Split
 
 __all__ = [
     "Dense",
+    "InnerPlan",
     "Plan",
     "choose",
     "job_of",
@@ -62,6 +63,13 @@ class Plan:
     is_arrays: bool
     inner: Inner | None = None
     memory: Memory | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class InnerPlan(Plan):
+    """What CAPoZPruner plans: there is always an estimator that it trains."""
+
+    inner: Inner
 
 
 @dataclass(frozen=True, eq=False)

@@ -47,6 +47,28 @@ class MLPClassifierAdapter(Adapter):
         )
 
     def fit(self, estimator, data, classes, random_state):
+        """Let scikit-learn train a clone; one that validates sets its own samples aside.
+
+        Parameters
+        ----------
+        estimator : MLPClassifier
+            Stays as it was.
+        data : PruningData
+            `train` alone is looked at.
+        classes : ndarray of shape (n_classes,)
+            The labels, in the order of the codes in `data`.
+        random_state : RandomState
+            Where the estimator has no seed of its own.
+
+        Returns
+        -------
+        fitted : MLPClassifier
+
+        Raises
+        ------
+        ValueError
+            If samples are weighted and this scikit-learn's MLPClassifier takes no weights.
+        """
         fitted = with_random_state(clone(estimator), random_state)
         weight = {}
         if not np.all(data.train.weight == 1):

@@ -39,6 +39,23 @@ class PrunedMLPAdapter(Adapter):
         )
 
     def fit(self, estimator, data, classes, random_state):
+        """Run the first training of a clone, after a check of all its parameters.
+
+        Parameters
+        ----------
+        estimator : PrunedMLPClassifier
+            Stays as it was.
+        data : PruningData
+            `train` is trained on; `score` may end the training early, `select` must not be seen.
+        classes : ndarray of shape (n_classes,)
+            The labels, in the order of the codes in `data`.
+        random_state : RandomState
+            Where the estimator has no seed of its own.
+
+        Returns
+        -------
+        fitted : PrunedMLPClassifier
+        """
         fitted = with_random_state(clone(estimator), random_state)
         fitted._plan()  # its parameters, those of its pruning included, must be right
         generator = check_random_state(fitted.random_state)

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_memory
 from .._sklearn import HasMethods
 from .._validation import PRUNING_CONSTRAINTS
 from ..networks import DenseNetwork
-from ._fitting import Dense, Plan, choose, learn, learnt_of_the_path, make_plan, prune, train
+from ._fitting import Dense, InnerPlan, choose, learn, learnt_of_the_path, make_plan, prune, train
 from ._kept import KeptNetworkMixin, read_only
 from ._register import check_columns, find_adapter, find_inner
 from ._split import Split, split
@@ -198,15 +198,15 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         kept = self._kept
         return read_only(find_adapter(kept).network(kept))
 
-    def _plan(self) -> Plan:
+    def _plan(self) -> InnerPlan:
         self._validate_params()
         memory = None if self.memory is None else check_memory(self.memory)
         inner = find_inner(self.estimator)
         pruning = make_plan(self, inner.description.widths)
-        return Plan(pruning, inner.description.is_arrays, inner, memory)
+        return InnerPlan(pruning, inner.description.is_arrays, inner, memory)
 
     def _split(
-        self, plan: Plan, X, y, X_val=None, y_val=None, sample_weight=None, groups=None
+        self, plan: InnerPlan, X, y, X_val=None, y_val=None, sample_weight=None, groups=None
     ) -> Split:
         adapter, estimator = plan.inner.adapter, plan.inner.estimator
         known, n_features = plan.inner.description.classes, plan.inner.description.n_features
@@ -215,7 +215,7 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
             check_columns(estimator, X, n_features)
         return replace(found, data=adapter.weigh(estimator, found.data, found.classes))
 
-    def _train(self, plan: Plan, samples: Split, network_only: bool = False) -> Dense:
+    def _train(self, plan: InnerPlan, samples: Split, network_only: bool = False) -> Dense:
         """Train the dense network, or take the one that came.
 
         With `network_only` the estimator around it may be None, where that lets the
@@ -239,7 +239,7 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         return train(self, samples, first_training)
 
     def _keep(
-        self, plan: Plan, samples: Split, dense: Dense, records, iteration: int | None = None
+        self, plan: InnerPlan, samples: Split, dense: Dense, records, iteration: int | None = None
     ):
         """Set what is learnt; with the network of one iteration, or as `keep` says."""
         if iteration is None:

@@ -72,6 +72,16 @@ def _is_of_the_same_class(handles: Callable, adapter: Adapter) -> bool:
 def find_adapter(estimator) -> Adapter:
     """Return the adapter of an estimator's kind.
 
+    Parameters
+    ----------
+    estimator : estimator
+        Trained or not, and out of its FrozenEstimator.
+
+    Returns
+    -------
+    adapter : Adapter
+        Of those that handle it, the one registered last.
+
     Raises
     ------
     UnsupportedNetworkError
@@ -113,7 +123,7 @@ def find_inner(estimator) -> Inner:
     return Inner(adapter, inner, description, is_frozen)
 
 
-def check_columns(estimator, X, n_features: int, name: str = "X") -> None:
+def check_columns(estimator, X, n_features: int | None, name: str = "X") -> None:
     """Raise scikit-learn's error where X has other columns than a trained estimator expects.
 
     Parameters
@@ -122,15 +132,15 @@ def check_columns(estimator, X, n_features: int, name: str = "X") -> None:
         One that remembers names of features is asked for them too.
     X : array-like of shape (n_samples, n_columns)
         As the user gave it: a checked array has no names.
-    n_features : int
-        What the estimator expects.
+    n_features : int or None
+        What the estimator expects; None where its adapter cannot tell, and any number passes.
     name : str, default="X"
         Of X.
     """
     if hasattr(estimator, "feature_names_in_") and get_feature_names(X) is not None:
         validate_data(estimator, X, reset=False, skip_check_array=True)
     n_columns = np.shape(X)[1]
-    if n_columns != n_features:
+    if n_features is not None and n_columns != n_features:
         raise ValueError(
             f"{name} has {n_columns} features, but {type(estimator).__name__} is expecting "
             f"{n_features} features as input."

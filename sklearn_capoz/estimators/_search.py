@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import product
 from numbers import Integral, Real
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
@@ -37,6 +38,8 @@ from ._split import shell_of
 
 __all__ = ["CAPoZPrunerCV", "PruningPath", "pruning_path"]
 
+#: X, which before the steps of a Pipeline may be anything that they take; y, weights and groups.
+_Samples = tuple[Any, np.ndarray, np.ndarray | None, np.ndarray | None]
 
 #: What an earlier fit may have learnt and a new one, without a refit, does not.
 _FORGOTTEN = {
@@ -233,7 +236,7 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             pruner.set_params(random_state=check_random_state(None).randint(2**31 - 1))
         return (steps if steps is None or len(steps) else None), pruner
 
-    def _check(self, X, y, groups, sample_weight, steps, plan) -> tuple[tuple, dict]:
+    def _check(self, X, y, groups, sample_weight, steps, plan) -> tuple[_Samples, dict]:
         """Check X, y, weights and groups; return them and what is learnt of X."""
         shell = shell_of(self)
         if steps is None:

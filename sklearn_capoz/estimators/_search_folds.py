@@ -17,9 +17,10 @@ from ..networks import DenseNetwork
 from ..networks._predictor import Predictor
 from ..pruning import prune_together
 from ..pruning._dense_model import DenseModel
-from ._fitting import Dense, job_of
+from ._fitting import Dense, Plan, job_of
 from ._prediction import NetworkPredictionMixin
 from ._search_scoring import Scoring
+from ._split import Split
 
 __all__ = ["Fold", "make_fold", "score_paths", "train_fold"]
 
@@ -143,9 +144,9 @@ def score_paths(
 class _Walk:
     """The paths that lead away from one dense network."""
 
-    pruner: object
-    plan: object
-    samples: object
+    pruner: BaseEstimator
+    plan: Plan
+    samples: Split
     dense: Dense
     scoring: Scoring
 

@@ -114,7 +114,9 @@ def sensitivity_curve(
     return pd.DataFrame(rows, columns=["layer", "n_pruned", "accuracy"])
 
 
-def _samples(X, y, estimator, n_features: int, classes: np.ndarray, *, suffix: str = "") -> Samples:
+def _samples(
+    X, y, estimator, n_features: int | None, classes: np.ndarray, *, suffix: str = ""
+) -> Samples:
     checked, y = check_X_y(X, y, dtype=(np.float64, np.float32))
     check_columns(estimator, X, n_features, f"X{suffix}")
     return make_samples(checked, encode_labels(y, classes, f"y{suffix}"))

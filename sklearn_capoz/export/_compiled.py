@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -26,7 +27,8 @@ class CompiledClassifier(NetworkPredictionMixin, ClassifierMixin, BaseEstimator)
     Parameters
     ----------
     network : DenseNetwork
-        Weights, biases and activations, all float32 or all float64.
+        Weights, biases and activations, all float32 or all float64. Arrays that can be written to
+        are copied to some that cannot: what compiled code has packed would not follow them.
     classes : array-like of shape (n_classes,)
         Labels in the order of the network's outputs.
     feature_names : array-like of str of shape (n_features,), default=None
@@ -91,7 +93,8 @@ class CompiledClassifier(NetworkPredictionMixin, ClassifierMixin, BaseEstimator)
         """
         changed = super(CompiledClassifier, copy(self)).set_params(**params)
         changed._check_parts()
-        return super().set_params(**params)
+        vars(self).update(vars(changed))
+        return self
 
     # What scikit-learn calls learnt is read from the parameters, so that it never differs.
 
@@ -135,7 +138,10 @@ class CompiledClassifier(NetworkPredictionMixin, ClassifierMixin, BaseEstimator)
         return made
 
     def _check_parts(self) -> None:
-        """Raise where compiled code would read beyond an array, or a label would be missing."""
+        """Raise where compiled code would read beyond an array, or a label would be missing.
+
+        What fits is the classifier's own from then on.
+        """
         network = self.network
         if not isinstance(network, DenseNetwork):
             raise ValueError(
@@ -159,6 +165,7 @@ class CompiledClassifier(NetworkPredictionMixin, ClassifierMixin, BaseEstimator)
                     f"{network.n_features} features to {n_classes} classes, found "
                     f"{np.shape(value)}."
                 )
+        self.network = _unchangeable(network)
 
     def __repr__(self, N_CHAR_MAX=700):
         # The table of the pruning run and thousands of wavelengths would fill the screen.
@@ -169,6 +176,21 @@ class CompiledClassifier(NetworkPredictionMixin, ClassifierMixin, BaseEstimator)
 
     def __sklearn_is_fitted__(self):
         return True
+
+
+def _unchangeable(network: DenseNetwork) -> DenseNetwork:
+    """Return the network itself if nobody can write to its arrays through it, or a copy."""
+    parts = network.weights, network.biases
+    if not any(array.flags.writeable for arrays in parts for array in arrays):
+        return network
+
+    def own(array: np.ndarray) -> np.ndarray:
+        array = array.copy()
+        array.flags.writeable = False
+        return array
+
+    weights, biases = (tuple(map(own, arrays)) for arrays in parts)
+    return replace(network, weights=weights, biases=biases)
 
 
 def _check_layers(network: DenseNetwork) -> None:

@@ -38,6 +38,11 @@ class SpectralKind(StepKind):
         if not has_names and parameters.get("wavelengths", "") is None:
             # They came from column names that are numbers, which scikit-learn does not remember.
             parameters |= {"wavelengths": step._axis.given, "unit": "nm"}
+        nm = parameters.get("wavelengths")
+        if nm is not None and not isinstance(nm, str):
+            # Files leave out those of bad bands; JSON has null for it, and no NaN.
+            values = np.asarray(nm, dtype=np.float64)
+            parameters["wavelengths"] = np.where(np.isfinite(values), values, None).tolist()
         return parameters
 
     def build(self, description, arrays, where):
@@ -49,6 +54,11 @@ class SpectralKind(StepKind):
 
     def given(self, parameters: dict) -> dict:
         """Return parameters as the constructor takes them, from what JSON holds."""
+        nm = parameters.get("wavelengths")
+        if isinstance(nm, list):
+            return parameters | {
+                "wavelengths": [np.nan if value is None else value for value in nm]
+            }
         return parameters
 
     def n_outputs(self, step):
@@ -70,7 +80,8 @@ class AbsorptionFeaturesKind(SpectralKind):
         return step
 
     def given(self, parameters):
-        parameters = {"min_depth": 0.0} | parameters  # version 0.1.0 had no other
+        # Version 0.1.0 had no other minimum.
+        parameters = {"min_depth": 0.0} | super().given(parameters)
         features = parameters.get("features")
         if isinstance(features, list):
             parameters["features"] = [AbsorptionFeature(**entry) for entry in features]

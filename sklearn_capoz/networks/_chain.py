@@ -78,8 +78,13 @@ def trace_chain(module: nn.Module, n_features: int | None = None) -> Chain:
     ----------
     module : torch.nn.Module
         It stays as it was, and no random number is drawn.
-    n_features : int, optional
+    n_features : int or None, default=None
         Columns of its input; by default what its first layer takes.
+
+    Returns
+    -------
+    chain : Chain
+        Its hidden layers from the input on, and where the units of each are.
 
     Raises
     ------

@@ -133,7 +133,23 @@ def load_network(module: MLPModule, network: DenseNetwork) -> None:
 
 
 def network_from_module(module: MLPModule) -> DenseNetwork:
-    """Copy a torch module's weights into a dense network."""
+    """Copy a torch module's weights into a dense network.
+
+    Parameters
+    ----------
+    module : MLPModule
+        On any device; it stays as it was, and shares no memory with the result.
+
+    Returns
+    -------
+    network : DenseNetwork
+        In the module's dtype, with the same outputs.
+
+    Raises
+    ------
+    UnsupportedNetworkError
+        If it is another module, whose outputs no list of weights is certain to give.
+    """
     if not isinstance(module, MLPModule):
         raise UnsupportedNetworkError(
             f"Only an MLPModule is a dense network for certain, got {type(module).__name__}."

@@ -25,9 +25,24 @@ def prune_together(
 ) -> list[list[IterationRecord]]:
     """Prune trained networks in step; those that retrain at the same time train together.
 
-    Returns the records of each, a record per iteration from 0 on. An interrupt
-    (Ctrl-C) ends the loop and keeps the iterations that are done, or goes on to
-    the caller where paths that were cut off are of no use.
+    Parameters
+    ----------
+    jobs : sequence of PruningJob
+        Networks, samples and plans; none is changed.
+    keep_interrupted : bool, default=True
+        Whether an interrupt (Ctrl-C) ends the loop, with a warning, and keeps the iterations
+        that are done. False lets it go on to the caller, where paths that were cut off are of
+        no use.
+
+    Returns
+    -------
+    records : list of list of IterationRecord
+        Of each job, a record per iteration from 0, the dense network, on.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If it comes before every network has its first record, or nothing is to be kept.
     """
     paths: list[Path] = []
     try:

@@ -17,7 +17,17 @@ __all__ = ["ModelSize", "PrunableModel", "accuracy", "copy_generator"]
 
 
 class ModelSize(NamedTuple):
-    """How large a network is: what it stores, and what a prediction takes."""
+    """How large a network is: what it stores, and what a prediction takes.
+
+    Parameters
+    ----------
+    n_parameters : int
+        Weights and biases.
+    n_bytes : int
+        What they take in their own dtype.
+    n_multiply_adds : int
+        Of the prediction of one sample.
+    """
 
     n_parameters: int
     n_bytes: int
@@ -30,6 +40,10 @@ class PrunableModel(Protocol):
     It never changes: a cut, a training or other settings make a new one, and whatever
     interrupts them leaves the old one whole. That includes its random state, which training
     draws from a copy of; the trained model goes on with the copy.
+
+    See Also
+    --------
+    sklearn_capoz.estimators.Adapter : What shows an estimator's network as such a model.
     """
 
     @property
@@ -57,25 +71,86 @@ class PrunableModel(Protocol):
         """View every group, by its name: weights, and of the samples what `Criterion.needs`.
 
         Nothing needed takes no forward pass.
+
+        Parameters
+        ----------
+        samples : Samples
+        needs : frozenset of {"activations", "gradients"}
+        random_state : RandomState
+            For criteria that draw.
+
+        Returns
+        -------
+        layers : dict of str to Layer
         """
 
     def apply(self, change: Change, compensation: str | None, samples: Samples) -> Self:
-        """Return the changed network; those who use the units make up for them by the samples."""
+        """Return the changed network; those who use the units make up for them by the samples.
+
+        Parameters
+        ----------
+        change : Change
+        compensation : {None, "bias", "least-squares"}
+        samples : Samples
+            Compensation looks at what the units did on them.
+
+        Raises
+        ------
+        ValueError
+            If the change names no group of this network, or has not its number of units.
+        """
 
     def logits(self, X: np.ndarray) -> np.ndarray:
-        """Return the outputs before the softmax, or the logarithms of the probabilities."""
+        """Return the outputs before the softmax, or the logarithms of the probabilities.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+
+        Returns
+        -------
+        logits : ndarray of shape (n_samples, n_outputs)
+        """
 
     def labels(self, X: np.ndarray) -> np.ndarray:
-        """Class codes."""
+        """Class codes.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples,), int
+        """
 
     def configured(self, settings: TrainingSettings, teacher: np.ndarray | None) -> Self:
-        """Return the same network with other settings, and logits to learn from."""
+        """Return the same network with other settings, and logits to learn from.
+
+        Parameters
+        ----------
+        settings : TrainingSettings
+        teacher : ndarray of shape (n_samples, n_outputs) or None
+            What `logits` of the dense network gave for the training samples.
+        """
 
     @classmethod
     def train_together(
         cls, models: Sequence[Self], data: Sequence[PruningData]
     ) -> list[tuple[Self, int]]:
-        """Train each by its own settings and on its own data; return them with their epochs."""
+        """Train each by its own settings and on its own data; return them with their epochs.
+
+        Parameters
+        ----------
+        models : sequence of PrunableModel
+            Of this class.
+        data : sequence of PruningData
+            One for each model; `train` is trained on, and `score` ends the training early.
+
+        Returns
+        -------
+        trained : list of (PrunableModel, int)
+        """
 
 
 def copy_generator(random_state: np.random.RandomState) -> np.random.RandomState:
@@ -86,6 +161,18 @@ def copy_generator(random_state: np.random.RandomState) -> np.random.RandomState
 
 
 def accuracy(model: PrunableModel, samples: Samples) -> float:
-    """Weighted share of the samples that the network labels right."""
+    """Weighted share of the samples that the network labels right.
+
+    Parameters
+    ----------
+    model : PrunableModel
+    samples : Samples
+        Features, class codes and weights.
+
+    Returns
+    -------
+    accuracy : float
+        0..1.
+    """
     right = model.labels(samples.X) == samples.y
     return float(np.average(right, weights=samples.weight))

@@ -20,7 +20,23 @@ __all__ = ["PruningJob", "PruningPlan"]
 
 @dataclass(frozen=True)
 class PruningPlan:
-    """How to prune: the parts, and how often."""
+    """How to prune: the parts, and how often.
+
+    Parameters
+    ----------
+    criterion : Criterion
+        What scores the units.
+    threshold : ThresholdRule
+        What turns scores into units that go.
+    schedule : Schedule
+        When to score, cut and retrain.
+    n_iterations : int
+        Iterations at most.
+    min_units : int, default=1
+        Units that stay in every group.
+    compensation : {None, "bias", "least-squares"}, default=None
+        How the next layer makes up for a unit that goes.
+    """
 
     criterion: Criterion
     threshold: ThresholdRule
@@ -31,6 +47,15 @@ class PruningPlan:
 
     def iterations(self, widths: tuple[int, ...]) -> list[tuple[Step, ...]]:
         """List the schedule's steps for a network, checked: it may be the user's own.
+
+        Parameters
+        ----------
+        widths : tuple of int
+            Units of each group.
+
+        Returns
+        -------
+        iterations : list of tuple of Step
 
         Raises
         ------

@@ -74,7 +74,20 @@ def choose_iteration(records: Sequence[IterationRecord], keep: str, tolerance: f
 
 
 def history_table(records: Sequence[IterationRecord]) -> pd.DataFrame:
-    """Return the records as a table with a row per iteration, all columns plain numbers."""
+    """Return the records as a table with a row per iteration, all columns plain numbers.
+
+    Parameters
+    ----------
+    records : sequence of IterationRecord
+        Of one network, from the dense one on: ratios are to the first.
+
+    Returns
+    -------
+    history : DataFrame
+        Columns `iteration`, `n_units`, `n_parameters`, `n_bytes`; `unit_ratio`, `parameter_ratio`
+        and `bytes_ratio`, the dense network's over this one's; `n_units_i`, `n_pruned_i` and
+        `threshold_i` of group i; `accuracy_before`, `accuracy_after`, `n_epochs`, `seconds`.
+    """
     dense, rows = records[0].model, []
     for record in records:
         widths, size = record.model.widths, record.model.size

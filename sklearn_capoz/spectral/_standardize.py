@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import validate_data
 
-from .._compile import kernel
+from .._compile import kernel, part
 from ._base import fill_masked, run_blocks
 
 
@@ -117,13 +117,32 @@ def _standardize(X, out):
                 total += value
                 low = min(low, value)
                 high = max(high, value)
+        factor = _into_range(max(high, -low))
+        if factor != 1.0:
+            total = 0.0
+            for value in X[i]:
+                if np.isfinite(value):
+                    total += value * factor
         mean = total / max(n, 1)
         squares = 0.0
         for value in X[i]:
             if np.isfinite(value):
-                squares += (value - mean) ** 2
+                squares += (value * factor - mean) ** 2
         # Rounding gives a flat spectrum a mean just beside its value: say zero, not noise.
         inverse = 1.0 / np.sqrt(squares / n) if low < high and squares > 0.0 else 0.0
         for j in range(X.shape[1]):
             value = X[i, j]
-            out[i, j] = (value - mean) * inverse if np.isfinite(value) else np.nan
+            out[i, j] = (value * factor - mean) * inverse if np.isfinite(value) else np.nan
+
+
+@part
+def _into_range(peak):
+    """Return the power of two that brings a spectrum to where its squares are numbers.
+
+    It is 1 but for spectra that are tiny or huge, and multiplying by it is exact.
+    """
+    if not peak > 0.0 or 1e-100 < peak < 1e100:
+        return 1.0
+    # Far enough for every float64, and itself a normal number at both ends.
+    power = 1000 if peak < 1e-200 or peak > 1e200 else 500
+    return 2.0**power if peak < 1.0 else 2.0**-power

@@ -31,16 +31,26 @@ class MLPNet(NeuralNetClassifier):
     Parameters
     ----------
     module : type, default=MLPModule
+    criterion : type, default=CrossEntropyLoss
+    optimizer : type, default=MLPAdam
+        torch's Adam with the rounding of MLPClassifier's.
+    lr : float, default=1e-3
+        Learning rate.
+    batch_size : int, default=200
+    max_epochs : int, default=200
+    train_split : callable or None, default=None
+        What sets samples aside to validate on.
+    verbose : int, default=0
+        1 prints a line for each epoch.
     alpha : float, default=1e-4
         L2 penalty, 0.5 * alpha * ||W||^2 / n_samples of the batch; biases are free.
     **kwargs
-        Of `skorch.NeuralNetClassifier`. There is no validation split and no printed log
-        unless asked for.
+        Of `skorch.NeuralNetClassifier`, whose own defaults differ in all of the above.
 
     Examples
     --------
     >>> from sklearn.datasets import load_iris
-    >>> from sklearn_capoz.networks import MLPNet
+    >>> from sklearn_capoz.training import MLPNet
     >>> X, y = load_iris(return_X_y=True)
     >>> shape = {"n_features": 4, "hidden_layer_sizes": (8,), "n_classes": 3}
     >>> net = MLPNet(max_epochs=2, **{f"module__{name}": size for name, size in shape.items()})
@@ -86,12 +96,32 @@ class MLPNet(NeuralNetClassifier):
         return loss
 
     def predict(self, X):
-        """Index of the most likely class; the caller's torch generator stays as it was."""
+        """Index of the most likely class; the caller's torch generator stays as it was.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            float32, or what the module was brought to.
+
+        Returns
+        -------
+        codes : ndarray of shape (n_samples,), int
+        """
         with torch.random.fork_rng(devices=[]):  # a DataLoader draws a seed
             return super().predict(X)
 
     def predict_proba(self, X):
-        """Class probabilities; the caller's torch generator stays as it was."""
+        """Class probabilities; the caller's torch generator stays as it was.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            float32, or what the module was brought to.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+        """
         with torch.random.fork_rng(devices=[]):
             return super().predict_proba(X)
 

@@ -40,6 +40,26 @@ def test_set_params_changes_what_it_predicts_with(n_rows):
         first.predict(X)
 
 
+@pytest.mark.parametrize("n_rows", [5, 300])
+def test_no_weight_changes_behind_its_back(n_rows):
+    """Whether numpy predicts or compiled code, which has the weights packed."""
+    X = np.random.RandomState(1).randn(n_rows, 4)
+    given = make().network
+    weights, biases = (tuple(map(np.array, parts)) for parts in (given.weights, given.biases))
+    model = CompiledClassifier(DenseNetwork(weights, biases, ("relu",)), ["a", "b", "c"])
+    expected = model.predict_proba(X)
+    for array in (*weights, *biases):
+        array += 1
+    np.testing.assert_array_equal(model.predict_proba(X), expected)
+    model.set_params(classes=[1, 2, 3])
+    np.testing.assert_array_equal(model.predict_proba(X), expected)
+    for array in (*model.network_.weights, *model.network_.biases):
+        with pytest.raises(ValueError, match="read-only"):
+            array += 1
+    again = CompiledClassifier(model.network, model.classes)
+    assert again.network is model.network  # nobody can write to it: no second copy
+
+
 def test_all_that_it_shows_comes_from_its_parameters():
     history = pd.DataFrame({"n_units": [6]})
     model = make(feature_names=list("abcd"), wavelengths=[1, 2, 3, 4], history=history)

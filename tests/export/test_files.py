@@ -4,6 +4,7 @@ import builtins
 import os
 import stat
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -242,6 +243,41 @@ def test_every_spectral_transformer_can_be_stored(path, name):
     assert loaded.get_params().get("n_jobs") is None  # the other machine's matter
 
 
+@pytest.mark.parametrize("unknown", [np.nan, np.inf, 0.0])
+@pytest.mark.parametrize("name", ["BandSelector", "ContinuumRemoval", "AbsorptionFeatures"])
+def test_bad_bands_without_a_wavelength_come_back(path, name, unknown):
+    """As libraries have them: read_envi_library gives NaN for bands that the file leaves open."""
+    rng = np.random.RandomState(0)
+    X, y = rng.rand(30, 40) + 0.5, np.arange(30) % 2
+    nm, bad = np.arange(2000.0, 2400, 10), np.arange(40) % 13 == 3
+    nm[bad] = unknown
+    parameters = SPECTRAL_CASES[name] | {"wavelengths": nm, "bad_bands": bad}
+    step = getattr(spectral, name)(**parameters)
+    mlp = MLPClassifier((4,), tol=1, random_state=0)
+    model = make_pipeline(step, mlp).fit(X, y)
+    save_model(model, path)
+    loaded = load_model(path)
+    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+    np.testing.assert_array_equal(loaded[0].transform(X), step.transform(X))
+    wavelengths = loaded[0].wavelengths
+    np.testing.assert_array_equal(wavelengths, np.where(np.isfinite(nm), nm, np.nan))
+    save_model(loaded, path)  # and can be saved again
+    np.testing.assert_array_equal(load_model(path)[0].wavelengths, wavelengths)
+
+
+def test_a_wavelength_that_is_missing_needs_a_bad_band(path):
+    """A file in which somebody took the bad bands out is refused, and guesses no band's place."""
+    X, y = np.random.RandomState(0).rand(30, 40) + 0.5, np.arange(30) % 2
+    nm = np.arange(2000.0, 2400, 10)
+    nm[3] = np.nan
+    step = spectral.BandSelector([(2100, 2300)], wavelengths=nm, bad_bands=[3])
+    model = make_pipeline(step, MLPClassifier((4,), tol=1, random_state=0)).fit(X, y)
+    step.bad_bands = None
+    with pytest.raises(ValueError, match="wavelengths must be positive and finite"):
+        save_model(model, path)
+    assert not path.exists()
+
+
 def test_the_file_is_plain_safetensors(models, path):
     model, _ = models["mlp"]
     save_model(model, path)
@@ -264,12 +300,9 @@ def test_what_cannot_be_stored_is_named(models, path):
         save_model(CompiledClassifier(network, np.arange("2020", "2023", dtype="M8[Y]")), path)
     with pytest.raises(UnsupportedNetworkError, match="The classes are object"):
         save_model(CompiledClassifier(network, np.array([1, "b", None], dtype=object)), path)
-    network.weights[0][0, 0], before = np.nan, network.weights[0][0, 0]
-    try:
-        with pytest.raises(ValueError, match=r"network\.0\.weight holds NaN"):
-            save_model(CompiledClassifier(network, ["a", "b", "c"]), path)
-    finally:
-        network.weights[0][0, 0] = before
+    weights = (np.full_like(network.weights[0], np.nan), *network.weights[1:])
+    with pytest.raises(ValueError, match=r"network\.0\.weight holds NaN"):
+        save_model(CompiledClassifier(replace(network, weights=weights), ["a", "b", "c"]), path)
     assert os.listdir(path.parent) == []
 
 

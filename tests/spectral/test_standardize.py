@@ -38,6 +38,30 @@ def test_flat_spectra_are_zero(level):
     assert SpectrumStandardizer().fit_transform(one_band)[0, 3] == 0
 
 
+@pytest.mark.parametrize("power", [-1060, -1000, -700, -660, -340, -330, 330, 340, 500, 660, 900, 1023])
+def test_spectra_of_any_size_have_the_same_shape(power):
+    """Multiplying by a power of two is exact: so must the answer be, where no square is a number.
+
+    Below 2**-1022 numbers lose digits, and only there.
+    """
+    X = np.random.default_rng(0).uniform(-0.9, 0.9, (5, 40))
+    X[0, 3] = np.nan
+    tiny = power < -1022
+    expected = SpectrumStandardizer().fit_transform(X)
+    found = SpectrumStandardizer().fit_transform(np.ldexp(X, power))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-3 if tiny else 1e-13)
+
+
+@pytest.mark.parametrize("power", [-1000, -340, 340, 1000])
+def test_neighbouring_numbers_are_told_apart_at_any_size(power):
+    X = np.array([[1.0, np.nextafter(1.0, 2.0)] * 4])
+    expected = SpectrumStandardizer().fit_transform(X)
+    assert expected[0, 1] > expected[0, 0]
+    np.testing.assert_array_equal(
+        SpectrumStandardizer().fit_transform(np.ldexp(X, power)), expected
+    )
+
+
 def test_integers_need_no_scale():
     counts = np.array([[1000, 2000, 6000]], dtype=np.uint16)
     np.testing.assert_allclose(
