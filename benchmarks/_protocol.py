@@ -89,6 +89,7 @@ def train_dense(
     model = PrunedMLPClassifier(
         tuple(widths),
         n_iterations=0,
+        keep="last",
         max_iter=budget.epochs,
         batch_size=budget.batch_size,
         n_iter_no_change=NEVER,
@@ -110,6 +111,7 @@ def walk(
     pruner = CAPoZPruner(
         FrozenEstimator(dense),
         n_iterations=n_iterations,
+        keep="last",
         schedule=schedule,
         retrain_max_iter=budget.retrain_epochs,
         random_state=seed,

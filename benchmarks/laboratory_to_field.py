@@ -214,6 +214,7 @@ def _fit(library: Library, rules: Tetracorder, random_state) -> Pipeline:
         criterion="c-apoz",
         threshold=Count(37),
         n_iterations=3,
+        keep="last",
         compensation="least-squares",
         alpha=1e-3,
         batch_size=128,

@@ -46,7 +46,7 @@ def capoz(X, y, seed, epochs, more):
     """Prune by the default criterion."""
     model = PrunedMLPClassifier(
         (30,), schedule=Widths((UNITS,)), max_iter=epochs, retrain_max_iter=more,
-        random_state=seed, **FULL,
+        keep="last", random_state=seed, **FULL,
     )  # fmt: skip
     return model.fit(X, y)
 
@@ -65,7 +65,8 @@ def around_scikit_learn(X, y, seed, epochs, more):
     """Prune scikit-learn's own network."""
     model = CAPoZPruner(
         MLPClassifier((30,), max_iter=epochs, random_state=seed, **FULL),
-        schedule=Widths((UNITS,)), retrain_max_iter=more, random_state=seed,
+        schedule=Widths((UNITS,)), retrain_max_iter=more, keep="last",
+        random_state=seed,
     )  # fmt: skip
     return model.fit(X, y)
 
@@ -75,7 +76,7 @@ def pruner_cv(X, y, seed, epochs, more):
     dense = PrunedMLPClassifier(
         (30,), schedule=Widths(WIDTHS[-2::-1]), criterion="reconstruction", max_iter=epochs,
         compensation="least-squares", distillation=0.7, retrain_learning_rate="cosine",
-        random_state=seed, **FULL,
+        keep="last", random_state=seed, **FULL,
     )  # fmt: skip
     search = CAPoZPrunerCV(
         dense, criteria=["reconstruction"], max_iterations=7, cv=5, keep="one-standard-error"

@@ -79,7 +79,7 @@ def fit_model():
     pipeline = make_pipeline(
         AbsorptionFeatures(WAVELENGTHS, features=FEATURES),
         StandardScaler(),
-        PrunedMLPClassifier((30,), max_iter=60, retrain_max_iter=20, random_state=0),
+        PrunedMLPClassifier((30,), max_iter=60, retrain_max_iter=20, keep="last", random_state=0),
     )
     return pipeline.fit(scene.cube.reshape(-1, N_BANDS), scene.target_names[scene.labels.ravel()])
 

@@ -43,7 +43,7 @@ def main(argv=None) -> None:
     X_test, y_test = make_mineral_spectra((400, 240, 240, 400, 400, 400, 240), random_state=1)
     scaler = StandardScaler()
     X, X_test = scaler.fit_transform(X), scaler.transform(X_test)
-    pruner = CAPoZPruner(MLPClassifier((30,), random_state=0), random_state=0)
+    pruner = CAPoZPruner(MLPClassifier((30,), random_state=0), keep="last", random_state=0)
     cv = StratifiedKFold(n_folds, shuffle=True, random_state=0)
     grid = {
         "criterion": CRITERIA,
@@ -62,7 +62,7 @@ def main(argv=None) -> None:
         )
 
     def grid_search(memory):
-        model = CAPoZPruner(pruner.estimator, random_state=0, memory=memory)
+        model = CAPoZPruner(pruner.estimator, keep="last", random_state=0, memory=memory)
         return GridSearchCV(model, grid, cv=cv, n_jobs=arguments.jobs)
 
     # Worker processes are started, and compiled code is loaded, before the clock runs.

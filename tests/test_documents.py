@@ -5,12 +5,20 @@ from pathlib import Path
 
 import pytest
 
+from sklearn_capoz.estimators import _register
+
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = sorted(
     page.relative_to(DOCS).as_posix()
     for page in DOCS.rglob("*.rst")
     if not {"_build", "_templates", "generated", "gallery"} & set(page.parts)
 )
+
+
+@pytest.fixture(autouse=True)
+def _register_of_its_own(monkeypatch):
+    """A page may register an adapter, which knows names of that page only."""
+    monkeypatch.setattr(_register, "_REGISTER", list(_register._REGISTER))
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -1,7 +1,7 @@
 """Spectra to learn from: an embedded table, made spectra and scenes, and public data sets.
 
 `CUPRITE_MINERALS` and `CUPRITE_WAVELENGTHS` (nm) are what made spectra have where nothing else is
-asked for.
+asked for. `SHIFTS` names how far `make_field_spectra` takes a library from the laboratory.
 """
 
 from ..formats._envi_library import read_envi_library

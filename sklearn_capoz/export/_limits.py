@@ -73,8 +73,12 @@ def check_measurements(parameters: dict, n_bands: int, where: str) -> None:
     for name, value in parameters.items():
         if isinstance(value, dict | list):
             _at_most(len(value), MAX_ENTRIES, f"{where}.parameters.{name}", "entries")
-    for name in ("half_widths", "features"):
-        value = parameters.get(name)
+    sensor = parameters.get("sensor")
+    sensor_bands = sensor.get("wavelengths") if isinstance(sensor, dict) else None
+    for name, value in (
+        *((name, parameters.get(name)) for name in ("half_widths", "features")),
+        ("sensor", sensor_bands),
+    ):
         if isinstance(value, dict | list):
             n, what = n_bands * len(value), f"bands times {name}"
             _at_most(n, MAX_MEASUREMENTS, f"{where}.parameters.{name}", what)

@@ -14,6 +14,8 @@ from ..spectral import (
     AbsorptionFeature,
     AbsorptionFeatures,
     BandSelector,
+    Sensor,
+    SensorResampler,
     SpectralAbsorptionIndex,
     SpectrumStandardizer,
 )
@@ -23,6 +25,7 @@ from ._step import StepKind
 __all__ = [
     "AbsorptionFeaturesKind",
     "BandSelectorKind",
+    "SensorResamplerKind",
     "SpectralAbsorptionIndexKind",
     "SpectralKind",
     "SpectrumStandardizerKind",
@@ -86,6 +89,25 @@ class AbsorptionFeaturesKind(SpectralKind):
         if isinstance(features, list):
             parameters["features"] = [AbsorptionFeature(**entry) for entry in features]
         return parameters
+
+    def may_miss(self, step):
+        return step.on_missing == "nan"
+
+
+class SensorResamplerKind(SpectralKind):
+    """Resampling to a sensor, whose bands are stored whatever they were given as."""
+
+    def __init__(self):
+        super().__init__(SensorResampler)
+
+    def parameters(self, step):
+        sensor = {"name": "the sensor", "wavelengths": step.wavelengths_, "fwhm": step.fwhm_}
+        return super().parameters(step) | {"sensor": sensor, "fwhm": None}
+
+    def given(self, parameters):
+        parameters = super().given(parameters)
+        sensor = parameters.get("sensor")
+        return parameters | {"sensor": Sensor(**sensor)} if isinstance(sensor, dict) else parameters
 
     def may_miss(self, step):
         return step.on_missing == "nan"

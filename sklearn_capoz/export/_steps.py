@@ -17,6 +17,7 @@ from ._step_sklearn import MinMaxScalerKind, PCAKind, StandardScalerKind
 from ._step_spectral import (
     AbsorptionFeaturesKind,
     BandSelectorKind,
+    SensorResamplerKind,
     SpectralAbsorptionIndexKind,
     SpectralKind,
     SpectrumStandardizerKind,
@@ -41,6 +42,7 @@ KINDS: dict[str, StepKind] = {
         MinMaxScalerKind(),
         PCAKind(),
         BandSelectorKind(),
+        SensorResamplerKind(),
         SpectralKind(ContinuumRemoval),
         SpectralAbsorptionIndexKind(),
         AbsorptionFeaturesKind(),

@@ -8,7 +8,8 @@ mineral. What a network should see of it:
 - `SpectralAbsorptionIndex` gives one index per band: shoulders over centre,
 - `AbsorptionFeatures` measures position, depth and shape of single absorptions,
 - `SpectrumStandardizer` takes brightness and contrast of each pixel out,
-- `SensorResampler` gives what a sensor would have measured, band by band,
+- `SensorResampler` gives what a sensor would have measured, band by band; `SENSORS` are those it
+  knows by name, a `Sensor` any other,
 - `SpectralMatcher` names spectra by the most similar record of a library.
 
 All but the matcher are scikit-learn transformers for X of shape (n_samples, n_bands). Wavelengths

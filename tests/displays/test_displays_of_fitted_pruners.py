@@ -27,7 +27,7 @@ def spectra():
 @pytest.fixture(scope="module", params=["multi-pass", "iterative", "gradual"])
 def fitted(request, spectra):
     model = PrunedMLPClassifier(
-        (12, 8), n_iterations=3, schedule=request.param, max_iter=30, random_state=0
+        (12, 8), n_iterations=3, schedule=request.param, max_iter=30, keep="last", random_state=0
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PruningStalledWarning)
@@ -70,7 +70,8 @@ def test_where_low_scores_are_redundant(spectra, criterion):
 def test_a_pruner_around_scikit_learns_network(spectra):
     X, y = spectra
     dense = MLPClassifier((12,), tol=1, n_iter_no_change=2, random_state=0)
-    pruner = CAPoZPruner(dense, threshold="fraction", n_iterations=2, random_state=0).fit(X, y)
+    pruner = CAPoZPruner(dense, threshold="fraction", n_iterations=2, keep="last", random_state=0)
+    pruner.fit(X, y)
     display = ImportanceDisplay.from_estimator(pruner, iteration=2)
     np.testing.assert_array_equal(display.units, np.flatnonzero(pruner.support_[0]))
     maps = UnitMapDisplay.from_estimator(pruner, X.reshape(35, 10, -1))

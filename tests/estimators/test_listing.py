@@ -24,7 +24,10 @@ assert not {"torch", "skorch"} & set(sys.modules), "imported"
 print(len(html) > 1000)
 """
 
-PRUNE = {"threshold": Count(1), "n_iterations": 1, "max_iter": 3, "retrain_max_iter": 1}
+PRUNE = {
+    "threshold": Count(1), "n_iterations": 1, "max_iter": 3, "retrain_max_iter": 1,
+    "random_state": 0,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("fitted", [False, True])

@@ -3,6 +3,7 @@
 import json
 import pickle
 import struct
+from copy import deepcopy
 
 import numpy as np
 import pandas as pd
@@ -267,7 +268,8 @@ def test_fuzzed_descriptions(model_file, fuzz_files, data):
         places = [where for where in all_places(description) if where]
         if places:
             where = data.draw(st.sampled_from(places))
-            put(description, where, data.draw(JSON | st.just(KeyError)))
+            # A copy: the next place may lie within it, and the strategy hands it out again.
+            put(description, where, deepcopy(data.draw(JSON | st.just(KeyError))))
     model_file(path).write(description, tensors)
     load_or_refuse(path)
 

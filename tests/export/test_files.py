@@ -208,6 +208,8 @@ SPECTRAL_CASES = {
         "n_jobs": 2,
     },
     "SpectrumStandardizer": {"wavelengths": None, "n_jobs": 2},
+    "SensorResampler": {"sensor": "aviris", "on_missing": "nan", "source_fwhm": 5.0, "n_jobs": 2},
+    "SensorResampler to centres": {"sensor": [2.1, 2.2], "fwhm": 0.02},
     "BandSelector": {"ranges": [(2100, 2300)], "bad_bands": [12, 13]},
     "AbsorptionFeatures": {
         "features": [

@@ -38,7 +38,9 @@ def test_flat_spectra_are_zero(level):
     assert SpectrumStandardizer().fit_transform(one_band)[0, 3] == 0
 
 
-@pytest.mark.parametrize("power", [-1060, -1000, -700, -660, -340, -330, 330, 340, 500, 660, 900, 1023])
+@pytest.mark.parametrize(
+    "power", [-1060, -1000, -700, -660, -340, -330, 330, 340, 500, 660, 900, 1023]
+)
 def test_spectra_of_any_size_have_the_same_shape(power):
     """Multiplying by a power of two is exact: so must the answer be, where no square is a number.
 
