@@ -19,12 +19,13 @@ from numba.core import cgutils
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.errors import TypingError
 from numba.extending import intrinsic, register_jitable
+from numba.np.arrayobj import populate_array
 
 __all__ = [
     "address_of",
-    "compile_quickly",
     "flush_denormals",
     "kernel",
+    "matrix_view",
     "part",
     "restore_denormals",
     "slot",
@@ -50,8 +51,7 @@ def kernel(function=None, *, fastmath=False, inline=False):
 def part(function):
     """Let a function be a part of kernels, with no machine code of its own.
 
-    A kernel that is not optimised (`compile_quickly`) calls parts and slots: were it to call
-    other kernels, a pointer to them would stay in its code, and numba would not keep it on disk.
+    What only one kernel calls is such a part, and is compiled together with it alone.
     """
     return register_jitable(error_model="numpy")(function)
 
@@ -158,18 +158,29 @@ def slot(arguments_for):
 
 
 @intrinsic
-def compile_quickly(typing_context):
-    """Leave the caller as it is written: for one that spends its time in what it calls.
+def matrix_view(typing_context, vector, start, n_rows, n_columns):
+    """View a part of a vector as a matrix, which must not outlive it nor reach beyond it.
 
-    Optimising it would take longer than all the loops together.
+    A slice that is reshaped is the same, but asks of each whether it can be: that takes longer
+    than the work on a small layer, and longer to compile than most loops.
     """
+    matrix = types.Array(vector.dtype, 2, "C")
 
     def emit(context, builder, signature, args):
-        builder.function.attributes.add("optnone")
-        builder.function.attributes.add("noinline")
-        return context.get_dummy_value()
+        source = context.make_array(signature.args[0])(context, builder, args[0])
+        view = context.make_array(matrix)(context, builder)
+        size = source.itemsize
+        populate_array(
+            view,
+            data=builder.gep(source.data, [args[1]]),
+            shape=[args[2], args[3]],
+            strides=[builder.mul(args[3], size), size],
+            itemsize=size,
+            meminfo=None,
+        )
+        return view._getvalue()
 
-    return types.none(), emit
+    return matrix(vector, types.intp, types.intp, types.intp), emit
 
 
 @intrinsic

@@ -189,6 +189,10 @@ def run_blocks(work, n_rows, bytes_per_row, n_jobs):
     that a slow core keeps nobody waiting.
     """
     size = max(1, _BLOCK_BYTES // max(1, bytes_per_row))
+    if n_rows <= size:  # a thread for a single spectrum takes longer than its features
+        if n_rows:
+            work(slice(0, n_rows))
+        return
     blocks = [slice(start, start + size) for start in range(0, n_rows, size)]
     workers = max(1, min(effective_n_jobs(n_jobs), len(blocks)))
     bounds = [len(blocks) * i // workers for i in range(workers + 1)]

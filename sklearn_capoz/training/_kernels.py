@@ -33,9 +33,9 @@ from numba import from_dtype, types
 
 from .._compile import (
     address_of,
-    compile_quickly,
     flush_denormals,
     kernel,
+    matrix_view,
     part,
     restore_denormals,
     slot,
@@ -112,6 +112,19 @@ def _take(source, rows, values):
     for i in range(whole, n_rows):
         for j in range(n_columns):
             values[j, i] = source[rows[i], j]
+
+
+@_kernel
+def _gather(weight, y, soft_entropy, rows, own_y, own_weight, own_entropy, total):
+    """Copy what belongs to some rows beside their features, and add their weights to `total`."""
+    for i in range(rows.size):
+        row = rows[i]
+        own_y[i] = y[row]
+        own_weight[i] = weight[row]
+        total[0] += own_weight[i]
+    if soft_entropy.size > 0:
+        for i in range(rows.size):
+            own_entropy[i] = soft_entropy[rows[i]]
 
 
 @_kernel
@@ -415,6 +428,13 @@ def _logistic_loss(logits, y, weight, soft, soft_entropy, distillation, temperat
         logits[0, i] = gradient
 
 
+@_kernel
+def _add(values, total):
+    """Add a vector to another."""
+    for i in range(values.size):
+        total[i] += values[i]
+
+
 @_summing_kernel
 def _squares(values, total):
     """Add the sum of squares to `total`."""
@@ -466,6 +486,15 @@ def _take_types(n):
     return types.Array(n, 2, "C", readonly=True), types.intp[::1], n[:, ::1]
 
 
+def _gather_types(n):
+    y, weight = (
+        types.Array(types.intp, 1, "C", readonly=True),
+        types.Array(n, 1, "C", readonly=True),
+    )
+    rows, entropy = types.intp[::1], types.Array(n, 1, "C", readonly=True)
+    return weight, y, entropy, rows, types.intp[::1], n[::1], n[::1], types.float64[::1]
+
+
 def _combine_types(n):
     return n[::1], types.intp, types.intp, n[:, ::1], n[:, ::1]
 
@@ -491,6 +520,10 @@ def _loss_types(n):
     return n[:, ::1], types.intp[::1], n[::1], n[:, ::1], n[::1], real, real, sums
 
 
+def _add_types(n):
+    return n[::1], n[::1]
+
+
 def _squares_types(n):
     return n[::1], types.float64[::1]
 
@@ -500,22 +533,12 @@ def _step_types(n):
     return n[::1], n[::1], n[:, ::1], whole, real, types.float64[::1], real, whole
 
 
-_call_take, _call_combine, _call_correlate = (
-    slot(_take_types),
-    slot(_combine_types),
-    slot(_matrices),
-)
-_call_sum_rows, _call_derive, _call_scale = (
-    slot(_sum_types),
-    slot(_derive_types),
-    slot(_scale_types),
-)
-_call_activate, _call_loss, _call_squares = (
-    slot(_sum_types),
-    slot(_loss_types),
-    slot(_squares_types),
-)
-_call_step = slot(_step_types)
+_call_take, _call_gather = slot(_take_types), slot(_gather_types)
+_call_combine, _call_correlate = slot(_combine_types), slot(_matrices)
+_call_activate, _call_derive = slot(_sum_types), slot(_derive_types)
+_call_sum_rows, _call_scale = slot(_sum_types), slot(_scale_types)
+_call_loss, _call_add = slot(_loss_types), slot(_add_types)
+_call_squares, _call_step = slot(_squares_types), slot(_step_types)
 
 #: Places in the vector of settings that a step gets.
 _ALPHA, _MOMENTUM, _NESTEROV, _BETA_1, _BETA_2, _EPSILON = range(6)
@@ -532,9 +555,11 @@ class _Parts(NamedTuple):
     activate: np.ndarray
     derive: np.ndarray
     take: int
+    gather: int
     sum_rows: int
     scale: int
     loss: int
+    add: int
     squares: int
     step: int
 
@@ -556,31 +581,12 @@ class _Space(NamedTuple):
 
 
 @part
-def _block(vector, start, n_rows, n_columns):
-    """Matrix view of a part of a vector."""
-    return vector[start : start + n_rows * n_columns].reshape((n_rows, n_columns))
-
-
-@part
-def _gather(batches, rows, space):
-    """Copy labels and weights of some rows."""
-    compile_quickly()
-    for i in range(rows.size):
-        row = rows[i]
-        space.y[i] = batches.y[row]
-        space.weight[i] = batches.weight[row]
-        if batches.soft_entropy.size > 0:
-            space.entropy[i] = batches.soft_entropy[row]
-
-
-@part
 def _forward(parameters, widths, parts, X, outputs, capacity, keep, dropout):
     """Fill `outputs` with every layer's activations and return the logits, a view of it.
 
     `X` is (n_features, n_rows). `outputs` has room for `capacity` rows of each layer, one layer
     behind the other.
     """
-    compile_quickly()
     n_rows, depth = X.shape[1], widths.size - 1
     bias_at = parameters.size
     for layer in range(depth):
@@ -589,7 +595,7 @@ def _forward(parameters, widths, parts, X, outputs, capacity, keep, dropout):
     inputs = X
     for layer in range(depth):
         n_in, n_out = widths[layer], widths[layer + 1]
-        Z = _block(outputs, output_at, n_out, n_rows)
+        Z = matrix_view(outputs, output_at, n_out, n_rows)
         weights = parameters[weight_at : weight_at + n_in * n_out]
         _call_combine(parts.combine[layer], (weights, 1, n_out, inputs, Z))
         _call_activate(parts.activate[layer], (Z, parameters[bias_at : bias_at + n_out]))
@@ -607,14 +613,13 @@ def _forward(parameters, widths, parts, X, outputs, capacity, keep, dropout):
 @part
 def _backward(parameters, gradient, widths, parts, X, space, capacity, keep, dropout):
     """Fill `gradient`; the last layer of outputs already holds the gradient of the logits."""
-    compile_quickly()
     n_rows, depth = X.shape[1], widths.size - 1
     bias_at, output_at, unit_at = parameters.size, 0, 0
     for layer in range(depth):
         output_at += capacity * widths[layer + 1]
         unit_at += widths[layer + 1]
     weight_at = bias_at - unit_at
-    delta = _block(space.outputs, output_at - capacity * widths[depth], widths[depth], n_rows)
+    delta = matrix_view(space.outputs, output_at - capacity * widths[depth], widths[depth], n_rows)
     for layer in range(depth - 1, -1, -1):
         n_in, n_out = widths[layer], widths[layer + 1]
         weight_at -= n_in * n_out
@@ -622,13 +627,13 @@ def _backward(parameters, gradient, widths, parts, X, space, capacity, keep, dro
         output_at -= capacity * n_out
         unit_at -= n_out
         _call_sum_rows(parts.sum_rows, (delta, gradient[bias_at : bias_at + n_out]))
-        weights = _block(gradient, weight_at, n_in, n_out)
+        weights = matrix_view(gradient, weight_at, n_in, n_out)
         if layer == 0:
             _call_correlate(parts.correlate[layer], (X, delta, weights))
             break
-        A = _block(space.outputs, output_at - capacity * n_in, n_in, n_rows)
+        A = matrix_view(space.outputs, output_at - capacity * n_in, n_in, n_rows)
         _call_correlate(parts.correlate[layer], (A, delta, weights))
-        below = _block(space.deltas, output_at - capacity * n_in, n_in, n_rows)
+        below = matrix_view(space.deltas, output_at - capacity * n_in, n_in, n_rows)
         own = parameters[weight_at : weight_at + n_in * n_out]
         _call_combine(parts.combine[layer], (own, n_out, 1, delta, below))
         if keep.shape[1] > 0:
@@ -643,17 +648,28 @@ def _backward(parameters, gradient, widths, parts, X, space, capacity, keep, dro
 @part
 def _run_batch(parameters, widths, parts, batches, space, rows, keep, rates, sums):
     """Set the gradient of some rows; `rates` are dropout, distillation and temperature."""
-    compile_quickly()
     n_out, chunk = widths[-1], batches.chunk
     sums[_LOSS] = sums[_WEIGHT] = sums[_SQUARES] = 0.0
     for first in range(0, rows.size, chunk):
         own = rows[first : first + chunk]
         kept = keep[:, first : first + chunk]
         n_rows = own.size
-        _gather(batches, own, space)
-        X = _block(space.inputs, 0, widths[0], n_rows)
+        _call_gather(
+            parts.gather,
+            (
+                batches.weight,
+                batches.y,
+                batches.soft_entropy,
+                own,
+                space.y,
+                space.weight,
+                space.entropy,
+                sums[_WEIGHT:],
+            ),
+        )
+        X = matrix_view(space.inputs, 0, widths[0], n_rows)
         _call_take(parts.take, (batches.X, own, X))
-        soft = _block(space.soft, 0, n_out, n_rows if space.soft.size > 0 else 0)
+        soft = matrix_view(space.soft, 0, n_out, n_rows if space.soft.size > 0 else 0)
         if space.soft.size > 0:
             _call_take(parts.take, (batches.soft, own, soft))
         logits = _forward(parameters, widths, parts, X, space.outputs, chunk, kept, rates[0])
@@ -662,13 +678,10 @@ def _run_batch(parameters, widths, parts, batches, space, rows, keep, rates, sum
             parts.loss,
             (logits, space.y, weight, soft, space.entropy, rates[1], rates[2], sums),
         )
-        for i in range(n_rows):
-            sums[_WEIGHT] += weight[i]
         target = space.gradient if first == 0 else space.part
         _backward(parameters, target, widths, parts, X, space, chunk, kept, rates[0])
         if first > 0:
-            for i in range(parameters.size):
-                space.gradient[i] += space.part[i]
+            _call_add(parts.add, (space.part, space.gradient))
 
 
 @_kernel
@@ -687,7 +700,6 @@ def _run_epochs(
     losses,
 ):
     """Run an epoch for every row of `orders` and fill in its mean loss; see `train_epochs`."""
-    compile_quickly()
     state = flush_denormals()
     sums, n_weights, n_rows = space.sums, parameters.size, orders.shape[1]
     for layer in range(1, widths.size):
@@ -722,7 +734,6 @@ def _run_epochs(
 @_kernel
 def _run_scoring(parameters, widths, parts, batches, space, keep, softmax):
     """Weighted sums of cross-entropy, of the rows whose label is right, and of weights."""
-    compile_quickly()
     state = flush_denormals()
     n_rows, chunk, n_out = batches.y.size, batches.chunk, widths[-1]
     sums, rows, right = space.sums, space.rows, 0.0
@@ -731,15 +742,25 @@ def _run_scoring(parameters, widths, parts, batches, space, keep, softmax):
         own = rows[: min(chunk, n_rows - start)]
         for i in range(own.size):
             own[i] = start + i
-        _gather(batches, own, space)
-        X = _block(space.inputs, 0, widths[0], own.size)
+        _call_gather(
+            parts.gather,
+            (
+                batches.weight,
+                batches.y,
+                batches.soft_entropy,
+                own,
+                space.y,
+                space.weight,
+                space.entropy,
+                sums[_WEIGHT:],
+            ),
+        )
+        X = matrix_view(space.inputs, 0, widths[0], own.size)
         _call_take(parts.take, (batches.X, own, X))
         logits = _forward(parameters, widths, parts, X, space.outputs, chunk, keep, 0.0)
         weight = space.weight[: own.size]
-        for i in range(own.size):
-            sums[_WEIGHT] += weight[i]
         right += _right(logits, space.y, weight, softmax)
-        soft = _block(space.soft, 0, n_out, 0)
+        soft = matrix_view(space.soft, 0, n_out, 0)
         _call_loss(parts.loss, (logits, space.y, weight, soft, space.entropy, 0.0, 1.0, sums))
     restore_denormals(state)
     return sums[_LOSS], right, sums[_WEIGHT]
@@ -868,7 +889,13 @@ def _read_only(batches: Batches) -> Batches:
     """View arrays as read-only, as a user's may be: one kind of array, one compilation."""
     dtype = batches.X.dtype
     views: dict[str, Any] = {}
-    for name, kind in (("X", dtype), ("y", np.intp), ("weight", dtype), ("soft", dtype)):
+    for name, kind in (
+        ("X", dtype),
+        ("y", np.intp),
+        ("weight", dtype),
+        ("soft", dtype),
+        ("soft_entropy", dtype),
+    ):
         views[name] = np.ascontiguousarray(getattr(batches, name), kind).view()
         views[name].flags.writeable = False
     return batches._replace(**views)
@@ -899,9 +926,11 @@ def _parts(architecture: Architecture, dtype: np.dtype, rule: Rule | None) -> _P
         vector([*(_ACTIVATION_LOOPS[name][0] for name in names), _identity], _sum_types),
         vector([_ACTIVATION_LOOPS[name][1] for name in names], _derive_types, learns),
         address(_take, _take_types),
+        address(_gather, _gather_types),
         address(_sum_rows, _sum_types, learns),
         address(_scale, _scale_types, drops),
         address(loss if architecture.softmax else _logistic_loss, _loss_types),
+        address(_add, _add_types, learns),
         address(_squares, _squares_types, learns),
         address(step, _step_types, learns),
     )
