@@ -16,6 +16,7 @@ def main(argv: list[str] | None = None) -> int:
     subparsers = parser.add_subparsers(required=True, metavar="command")
     # Imported late, so that a wrong call is answered at once.
     from .cli._arguments import told_in_options
+    from .cli._assess import add_assess_parser
     from .cli._demo import add_demo_parser
     from .cli._map import add_map_parser
     from .cli._train import add_train_parser
@@ -23,6 +24,7 @@ def main(argv: list[str] | None = None) -> int:
     add_demo_parser(subparsers)
     add_train_parser(subparsers)
     add_map_parser(subparsers)
+    add_assess_parser(subparsers)
     arguments = parser.parse_args(argv)
     options = getattr(arguments, "options", {})
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["band_centres", "jobs", "nm_ranges", "number", "share", "told_in_options"]
+__all__ = ["above_zero", "band_centres", "jobs", "nm_ranges", "number", "share", "told_in_options"]
 
 #: A text file of band centres is small: 10,000 numbers of 20 letters.
 _MAX_FILE_BYTES = 200_000
@@ -44,6 +44,14 @@ def share(text: str) -> float:
     value = float(text)
     if not 0 < value < 1:
         raise argparse.ArgumentTypeError(f"must be between 0 and 1, got {text}")
+    return value
+
+
+def above_zero(text: str) -> float:
+    """Read a number above 0."""
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text}")
     return value
 
 

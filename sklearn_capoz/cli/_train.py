@@ -7,10 +7,9 @@ so that a wrong call is answered at once.
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
 
-from ._arguments import nm_ranges, number, share
+from ._arguments import above_zero, nm_ranges, number, share
 
 __all__ = ["add_train_parser"]
 
@@ -21,9 +20,21 @@ OPTIONS = {
     "hidden_layer_sizes": "--units",
     "random_state": "--seed",
     "tolerance": "--tolerance",
+    "criterion": "--criterion",
+    "threshold": "--threshold",
+    "n_samples": "--field-spectra",
     "X_val": "the spectra to validate on",
     "y_val": "the labels to validate on",
 }
+
+_DESCRIPTION = (
+    "Train on a CSV file with a spectrum in each row: a column for each band, named by its "
+    "wavelength in nm or um such as 2205.3, R2205 or '2.205 um', and a column with the label. "
+    "Other columns are ignored. The table is taken for a library of laboratory spectra: the model "
+    "is trained on spectra that are made of it as the field may show them, and what is printed is "
+    "what to expect there, beside matching with the library. A table of field spectra is trained "
+    "on as it is with --as-measured."
+)
 
 
 def add_train_parser(subparsers) -> None:
@@ -35,43 +46,19 @@ def add_train_parser(subparsers) -> None:
         Of the program's parser; the command's function is `run` in the parsed arguments.
     """
     parser = subparsers.add_parser(
-        "train",
-        help="train a pruned model on a CSV table of spectra",
-        description="Train on a CSV file with a spectrum in each row: a column for each band, "
-        "named by its wavelength in nm or um such as 2205.3, R2205 or '2.205 um', and a column "
-        "with the label. Other columns are ignored. A part of the spectra is held out to test the "
-        "model.",
+        "train", help="train a pruned model on a CSV table of spectra", description=_DESCRIPTION
     )
     parser.add_argument("spectra", type=Path, help="CSV file in UTF-8; commas, semicolons or tabs")
     parser.add_argument("--label", required=True, help="name of the column with the labels")
     parser.add_argument("--output", required=True, type=Path, help="model file, by custom .capoz")
     parser.add_argument(
-        "--group",
-        metavar="COLUMN",
+        "--group", metavar="COLUMN",
         help="column that names the physical sample of each spectrum: repeated spectra of a sample "
-        "then stay together, to train on, to validate on or to test on (without it, they are "
-        "split at random, and repeats flatter the test)",
-    )
-    parser.add_argument(
-        "--bad-bands",
-        type=nm_ranges,
-        default=(),
-        metavar="NM",
-        help="wavelengths to leave out, such as 1340-1450,1790-1960,2005",
-    )
-    parser.add_argument(
-        "--units", type=number(int, 1), default=30, help="hidden units at first (30)"
-    )
-    parser.add_argument(
-        "--iterations", type=number(int, 0), default=5, help="rounds of pruning (5)"
-    )
-    parser.add_argument(
-        "--tolerance",
-        type=number(float, 0, 1),
-        default=0.01,
-        help="validation accuracy that a smaller network may give up (0.01)",
-    )
-    parser.add_argument("--test-fraction", type=share, default=0.2, help="share held out (0.2)")
+        "then stay together, and are never on both sides of a test (without it, every spectrum is "
+        "a sample of its own, and repeats flatter the test)",
+    )  # fmt: skip
+    _add_spectra_options(parser)
+    _add_network_options(parser)
     parser.add_argument(
         "--seed", type=number(int, 0, 2**32 - 1), default=0, help="seed of everything random (0)"
     )
@@ -79,89 +66,98 @@ def add_train_parser(subparsers) -> None:
     parser.set_defaults(run=_train, options=OPTIONS)
 
 
-def _train(arguments: argparse.Namespace) -> None:
-    from sklearn.metrics import balanced_accuracy_score
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+def _add_spectra_options(parser) -> None:
+    spectra = parser.add_argument_group("spectra")
+    spectra.add_argument(
+        "--scene", type=Path,
+        help="ENVI header or data file, or GeoTIFF, to be mapped: the spectra are brought to its "
+        "bands, and the model is trained in them",
+    )  # fmt: skip
+    spectra.add_argument(
+        "--as-measured", action="store_true",
+        help="train on the table as it is, which holds field spectra already; a part of it is held "
+        "out to test the model",
+    )  # fmt: skip
+    spectra.add_argument(
+        "--bad-bands", type=nm_ranges, default=(), metavar="NM",
+        help="wavelengths to leave out, such as 1340-1450,1790-1960,2005",
+    )  # fmt: skip
+    spectra.add_argument(
+        "--scale", type=above_zero, default=1.0, help="the table's number for reflectance 1 (1)"
+    )
+    spectra.add_argument(
+        "--field-spectra", type=number(int, 1), metavar="N",
+        help="spectra made to train on (4,000 for each label, from 8,000 to 40,000)",
+    )  # fmt: skip
+    spectra.add_argument(
+        "--test-fraction", type=share, default=0.2, help="share held out by --as-measured (0.2)"
+    )
 
-    from .. import PrunedMLPClassifier, SpectralAbsorptionIndex
+
+def _add_network_options(parser) -> None:
+    network = parser.add_argument_group("network")
+    network.add_argument(
+        "--features", choices=["hull", "index"],
+        help="what the network sees of a spectrum: its hull quotient, standardised, or its "
+        "spectral absorption index (hull; index with --as-measured)",
+    )  # fmt: skip
+    network.add_argument(
+        "--units", type=number(int, 1), help="hidden units at first (120; 30 with --as-measured)"
+    )
+    network.add_argument(
+        "--keep-units", type=number(int, 1), default=9, metavar="N",
+        help="hidden units in the end (9); a --threshold decides in its stead, as it does with "
+        "--as-measured",
+    )  # fmt: skip
+    network.add_argument(
+        "--iterations", type=number(int, 0), help="rounds of pruning (3; 5 with --as-measured)"
+    )
+    network.add_argument("--criterion", default="c-apoz", help="what scores units (c-apoz)")
+    network.add_argument(
+        "--threshold", help="rule for the scores of units that go (mean+std with --as-measured)"
+    )
+    network.add_argument(
+        "--tolerance", type=number(float, 0, 1), default=0.01,
+        help="validation accuracy that a smaller network may give up, under a --threshold (0.01)",
+    )  # fmt: skip
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    from ..criteria import check_criterion
     from ..deploy import save_model
     from ..formats._atomic import check_target
-    from ..formats._csv_table import check_reflectance, read_spectra
+    from ..formats._csv_table import MIN_PER_CLASS, check_reflectance, read_spectra
+    from ..spectral import SpectralAbsorptionIndex
+    from ..thresholds import check_threshold
+    from ._scene_bands import in_scene_bands
+    from ._train_field import train_for_the_field
+    from ._train_measured import train_as_measured
 
     output = arguments.output
     try:
         check_target(output)  # hours of training are not to end at a name
     except OSError as error:
         raise type(error)(f"--output {output}: no file can be written there. {error}") from error
-    if output.exists() and output.samefile(arguments.spectra):
-        raise FileExistsError(f"--output {output} is the table of spectra; name another file.")
-    table = read_spectra(arguments.spectra, arguments.label, arguments.group, arguments.bad_bands)
-    X, y, groups = table.X, table.y, table.groups
+    for what, path in (("table of spectra", arguments.spectra), ("scene", arguments.scene)):
+        if path is not None and output.exists() and path.exists() and output.samefile(path):
+            raise FileExistsError(f"--output {output} is the {what}; name another file.")
+    check_criterion(arguments.criterion)
+    if arguments.threshold is not None:
+        check_threshold(arguments.threshold)
+    table = read_spectra(
+        arguments.spectra,
+        arguments.label,
+        arguments.group,
+        arguments.bad_bands,
+        scale=arguments.scale,
+        least=MIN_PER_CLASS if arguments.as_measured else 1,
+    )
     print(table)
-    index, scaler = SpectralAbsorptionIndex(table.wavelengths.tolist()), StandardScaler()
-    features = index.fit_transform(X)
-    check_reflectance(arguments.spectra, table, features)
-    train, validation, test = _split(y, groups, arguments.test_fraction, arguments.seed)
-    network = PrunedMLPClassifier(
-        (arguments.units,),
-        n_iterations=arguments.iterations,
-        keep="smallest",
-        tolerance=arguments.tolerance,
-        verbose=not arguments.quiet,
-        random_state=arguments.seed,
-    )
-    prepared = scaler.fit_transform(features[train])
-    own = {}
-    if validation is not None:
-        own["X_val"] = scaler.transform(features[validation])
-        own["y_val"] = y[validation]
-    network.fit(prepared, y[train], **own)
-    model = make_pipeline(index, scaler, network)
-    columns = ["n_units", "n_parameters", "parameter_ratio", "accuracy_before", "accuracy_after"]
-    print(network.history_[columns].round(3).to_string())
-    print(
-        f"kept: iteration {network.best_iteration_}, "
-        f"{network.history_['n_units'][network.best_iteration_]} of {arguments.units} units"
-    )
-    predicted = model.predict(X[test])
-    samples = "" if groups is None else f" of {len(set(groups[test]))} samples"
-    print(
-        f"held-out spectra: {len(test)}{samples}, accuracy {(predicted == y[test]).mean():.3f}, "
-        f"balanced accuracy {balanced_accuracy_score(y[test], predicted):.3f}"
-    )
-    save_model(model, output)
+    index = SpectralAbsorptionIndex(table.wavelengths.tolist())
+    check_reflectance(arguments.spectra, table, index.fit_transform(table.X))
+    fwhm = None
+    if arguments.scene is not None:
+        table, fwhm = in_scene_bands(table, arguments.scene, arguments.bad_bands)
+    train = train_as_measured if arguments.as_measured else train_for_the_field
+    save_model(train(table, fwhm, arguments), output)
     print(f"model: {output}")
-
-
-def _split(y, groups, test_fraction: float, seed: int):
-    """Share out the spectra: row numbers to train on, to validate on, and to test on.
-
-    Without groups there are none to validate on: the network takes some of the first.
-    """
-    import numpy as np
-    from sklearn.model_selection import StratifiedGroupKFold, train_test_split
-
-    if groups is None:
-        n_classes, n_test = len(set(y)), math.ceil(test_fraction * len(y))
-        if min(n_test, len(y) - n_test) < n_classes:
-            raise ValueError(
-                f"--test-fraction {test_fraction:g} holds out {n_test} of {len(y)} spectra; "
-                f"{n_classes} labels need {n_classes} to test on and {n_classes} to train on."
-            )
-        rows = np.arange(len(y))
-        train, test = train_test_split(rows, test_size=test_fraction, stratify=y, random_state=seed)
-        return train, None, test
-    # One fold to test on, one to validate on, and at least one to train on.
-    n_folds = max(3, round(1 / test_fraction))
-    samples_of = {name: len(set(groups[y == name])) for name in np.unique(y)}
-    rarest = min(samples_of, key=samples_of.__getitem__)
-    if samples_of[rarest] < n_folds:
-        raise ValueError(
-            f"the label '{rarest}' has spectra of {samples_of[rarest]} samples; with "
-            f"--test-fraction {test_fraction:g} and --group at least {n_folds} are needed, so that "
-            "all parts of the data have some. A --test-fraction of 0.33 or more needs 3."
-        )
-    folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed).split(y, y, groups)
-    parts = [part for _, part in folds]
-    return np.concatenate(parts[2:]), parts[1], parts[0]

@@ -75,6 +75,9 @@ class FieldTrainedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
     expected_accuracy_ : DataFrame or None
         For "mild", "middle" and "strong": ``overall``, ``balanced`` (the mean of the recalls of the
         classes), and the same of `SpectralMatcher`, ``matching_overall``, ``matching_balanced``.
+    expected_recall_ : DataFrame or None
+        For each class the part that is named right, at "mild", "middle" and "strong", and the same
+        of `SpectralMatcher`, ``matching_mild`` and so on.
     not_held_out_ : ndarray or None
         Classes of which the library has one sample only. Their part of the expected accuracy comes
         from the sample that was trained on, and is too good.
@@ -184,11 +187,12 @@ class FieldTrainedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
             getattr(X, "columns", None),
         )
         estimator = self._train(library, rng)
-        expected, alone = None, None
+        expected, recall, alone = None, None, None
         if self.cv is not None:
-            expected, alone = self._expect(library, rng)
-        self.classes_ = np.unique(y)
-        self.estimator_, self.expected_accuracy_, self.not_held_out_ = estimator, expected, alone
+            expected, recall, alone = self._expect(library, rng)
+        self.classes_, self.estimator_ = np.unique(y), estimator
+        self.expected_accuracy_, self.expected_recall_ = expected, recall
+        self.not_held_out_ = alone
         return self
 
     def _train(self, library: _Library, rng):
@@ -228,7 +232,7 @@ class FieldTrainedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         X[:, order] = made
         return X if library.columns is None else pd.DataFrame(X, columns=library.columns), y
 
-    def _expect(self, library: _Library, rng) -> tuple[pd.DataFrame, np.ndarray]:
+    def _expect(self, library: _Library, rng) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray]:
         """Tell the accuracy on made field spectra of samples that were not trained on."""
         truths: dict[str, list] = {name: [] for name in SHIFTS}
         named: dict[str, list] = {name: [] for name in SHIFTS}
@@ -243,12 +247,18 @@ class FieldTrainedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
                 truths[name].append(y)
                 named[name].append(estimator.predict(X))
                 matched[name].append(matcher.predict(np.asarray(X)))
-        rows = {}
+        rows: dict[str, list[float]] = {}
+        recalls: dict[str, pd.Series] = {}
         for name in SHIFTS:
             y, *both = (np.concatenate(part[name]) for part in (truths, named, matched))
-            rows[name] = [score for labels in both for score in _accuracies(y, labels)]
+            rows[name] = []
+            for prefix, labels in zip(("", "matching_"), both, strict=True):
+                recalls[prefix + name] = recall = _recalls(y, labels)
+                rows[name] += [float(accuracy_score(y, labels)), float(recall.mean())]
         columns = ["overall", "balanced", "matching_overall", "matching_balanced"]
-        return pd.DataFrame.from_dict(rows, orient="index", columns=columns), alone
+        expected = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+        recalls = {name: recalls[name] for name in (*SHIFTS, *(f"matching_{n}" for n in SHIFTS))}
+        return expected, pd.DataFrame(recalls), alone
 
     def predict(self, X):
         """Name spectra of the field.
@@ -342,7 +352,6 @@ def _hold_out(library: _Library, n_folds: int, rng) -> tuple[Iterator[np.ndarray
     return (mask for mask in masks if mask.any()), np.array(alone, dtype=library.y.dtype)
 
 
-def _accuracies(y, predicted) -> tuple[float, float]:
-    """Overall and balanced accuracy, over the classes that y has."""
-    recalls = [(predicted[y == label] == label).mean() for label in np.unique(y)]
-    return float(accuracy_score(y, predicted)), float(np.mean(recalls))
+def _recalls(y, predicted) -> pd.Series:
+    """Part of each class that is named right, over the classes that y has."""
+    return pd.Series({label: (predicted[y == label] == label).mean() for label in np.unique(y)})

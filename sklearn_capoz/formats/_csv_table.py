@@ -61,7 +61,15 @@ class SpectraTable:
         return "\n".join(lines)
 
 
-def read_spectra(path: Path, label: str, group: str | None = None, bad_bands=()) -> SpectraTable:
+def read_spectra(
+    path: Path,
+    label: str,
+    group: str | None = None,
+    bad_bands=(),
+    *,
+    scale: float = 1.0,
+    least: int = MIN_PER_CLASS,
+) -> SpectraTable:
     """Read a CSV file with a spectrum in each row.
 
     Parameters
@@ -71,6 +79,10 @@ def read_spectra(path: Path, label: str, group: str | None = None, bad_bands=())
         Columns with the labels and, if asked, the physical samples.
     bad_bands : sequence of (low, high), nm
         Ranges that are left out as if the table did not have them.
+    scale : float
+        The number that stands for a reflectance of 1.
+    least : int
+        Spectra that every class needs.
 
     Raises
     ------
@@ -104,9 +116,9 @@ def read_spectra(path: Path, label: str, group: str | None = None, bad_bands=())
         raise DataFormatError(f"{path} is no CSV file in UTF-8: {error}") from error
     except (csv.Error, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise DataFormatError(f"{path} is no table in CSV: {error}") from error
-    X = _reflectance(path, table[places], wavelengths)
+    X = _reflectance(path, table[places], wavelengths, scale)
     texts = [_texts(path, name, table[header.index(name)]) for name in others]
-    _check_classes(path, texts[0])
+    _check_classes(path, texts[0], least)
     columns = [header[place] for place in places]
     return SpectraTable(X, texts[0], None if group is None else texts[1], wavelengths, columns)
 
@@ -252,8 +264,8 @@ def _texts(path: Path, name: str, column: pd.Series) -> np.ndarray:
     return column.to_numpy(str)
 
 
-def _reflectance(path: Path, spectra: pd.DataFrame, nm: np.ndarray) -> np.ndarray:
-    X = spectra.to_numpy(dtype=np.float64)
+def _reflectance(path: Path, spectra: pd.DataFrame, nm: np.ndarray, scale: float) -> np.ndarray:
+    X: np.ndarray = spectra.to_numpy(dtype=np.float64) / scale
     missing = ~np.isfinite(X)
     if missing.any():
         raise DataFormatError(
@@ -266,17 +278,17 @@ def _reflectance(path: Path, spectra: pd.DataFrame, nm: np.ndarray) -> np.ndarra
     if large.any():
         raise DataFormatError(
             f"{path}: {large.sum()} of {len(X)} spectra (the first is number {large.argmax() + 1}) "
-            f"have a median of up to {level.max():g}, and reflectance is 0 to 1; divide by what "
-            "stands for 1."
+            f"have a median of up to {level.max():g}, and reflectance is 0 to 1; give what "
+            "stands for 1 as --scale, such as 100 for percent."
         )
     return X
 
 
-def _check_classes(path: Path, y: np.ndarray) -> None:
+def _check_classes(path: Path, y: np.ndarray, least: int) -> None:
     classes, counts = np.unique(y, return_counts=True)
-    if len(classes) < 2 or counts.min() < MIN_PER_CLASS:
+    if len(classes) < 2 or counts.min() < least:
         raise DataFormatError(
-            f"{path} must hold at least two classes of {MIN_PER_CLASS} spectra each: the label "
+            f"{path} must hold at least two classes, of {least} spectra each or more: the label "
             f"'{classes[counts.argmin()]}' has {counts.min()}, and there are {len(classes)} labels."
         )
 

@@ -1,10 +1,11 @@
-"""Both commands as a shell calls them, a table of spectra, a model trained on it, a scene."""
+"""The commands as a shell calls them, a table of spectra, a model trained on it, a scene."""
 
 import argparse
 
 import pandas as pd
 import pytest
 
+from sklearn_capoz.cli._assess import add_assess_parser
 from sklearn_capoz.cli._map import add_map_parser
 from sklearn_capoz.cli._train import add_train_parser
 from sklearn_capoz.datasets import make_mineral_scene
@@ -23,6 +24,7 @@ def run():
         subparsers = parser.add_subparsers(required=True)
         add_train_parser(subparsers)
         add_map_parser(subparsers)
+        add_assess_parser(subparsers)
         arguments = parser.parse_args([str(word) for word in words])
         arguments.run(arguments)
 
@@ -46,7 +48,7 @@ def trained(run, table, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     table.to_csv(folder / "spectra.csv", index=False)
     run("train", folder / "spectra.csv", "--label", "mineral", "--output", folder / "m.capoz",
-        "--units", 8, "--iterations", 2, "--quiet")  # fmt: skip
+        "--as-measured", "--units", 8, "--iterations", 2, "--quiet")  # fmt: skip
     return folder / "m.capoz"
 
 

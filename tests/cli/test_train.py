@@ -15,7 +15,7 @@ def test_train_says_what_it_kept(table, tmp_path, capsys, run):
     table.to_csv(tmp_path / "spectra.csv", index=False)
     model_path = tmp_path / "m.capoz"
     run("train", tmp_path / "spectra.csv", "--label", "mineral", "--output", model_path,
-        "--units", 8, "--iterations", 2, "--quiet")  # fmt: skip
+        "--as-measured", "--units", 8, "--iterations", 2, "--quiet")  # fmt: skip
     said = capsys.readouterr().out
     assert "1600 spectra of 3 classes, 50 bands from 1990 to 2480 nm" in said
     assert "of 8 units" in said
@@ -47,7 +47,8 @@ def test_a_sample_is_on_one_side(table, tmp_path, monkeypatch, capsys, run):
     monkeypatch.setattr(PrunedMLPClassifier, "fit", spy_fit)
     monkeypatch.setattr(PrunedMLPClassifier, "predict", spy_predict)
     run("train", tmp_path / "spectra.csv", "--label", "mineral", "--group", "2300", "--output",
-        tmp_path / "m.capoz", "--units", 8, "--iterations", 1, "--quiet")  # fmt: skip
+        tmp_path / "m.capoz", "--as-measured", "--units", 8, "--iterations", 1,
+        "--quiet")  # fmt: skip
     parts = {name: {spectrum.tobytes() for spectrum in X} for name, (X, _) in seen.items()}
     assert sum(map(len, parts.values())) == len(set().union(*parts.values())) == 45
     assert sum(len(X) for X, _ in seen.values()) == len(repeats)
@@ -60,7 +61,8 @@ def test_a_sample_is_on_one_side(table, tmp_path, monkeypatch, capsys, run):
 def test_too_few_samples_to_split(table, tmp_path, run):
     table.assign(sample=np.arange(len(table)) % 4).to_csv(tmp_path / "spectra.csv", index=False)
     words = ("train", tmp_path / "spectra.csv", "--label", "mineral", "--group", "sample",
-             "--output", tmp_path / "m", "--units", 4, "--iterations", 1, "--quiet")  # fmt: skip
+             "--output", tmp_path / "m", "--as-measured", "--units", 4, "--iterations", 1,
+             "--quiet")  # fmt: skip
     with pytest.raises(ValueError, match=r"has spectra of 4 samples; .* at least 5 are needed"):
         run(*words)
     assert not (tmp_path / "m").exists()
@@ -118,7 +120,8 @@ def test_tables_that_cannot_be_trained_on(table, tmp_path, spoil, message, run):
     spoil(table)
     table.to_csv(tmp_path / "spectra.csv", index=False)
     with pytest.raises(DataFormatError, match=message):
-        run("train", tmp_path / "spectra.csv", "--label", "mineral", "--output", tmp_path / "m")
+        run("train", tmp_path / "spectra.csv", "--label", "mineral", "--output", tmp_path / "m",
+            "--as-measured")  # fmt: skip
     assert not (tmp_path / "m").exists()
 
 
@@ -150,7 +153,7 @@ def test_nothing_is_trained_before_the_spectra_are_checked(table, tmp_path, monk
     path, bad = tmp_path / "spectra.csv", table.copy()
     bad.iloc[-1, 20] = 0  # may well be held out
     bad.iloc[-1, 21:26] = -0.2
-    words = ("train", path, "--label", "mineral", "--output", tmp_path / "m")
+    words = ("train", path, "--label", "mineral", "--output", tmp_path / "m", "--as-measured")
     bad.to_csv(path, index=False)
     with pytest.raises(DataFormatError, match=r"at [\d.]+-[\d.]+ nm"):
         run(*words)
@@ -164,7 +167,8 @@ def test_bad_bands_are_as_if_they_were_not_there(table, tmp_path, capsys, run):
     table[["1.9900", "2.2008", "2.2108"]] = "no"
     table.to_csv(tmp_path / "spectra.csv", index=False)
     words = ("train", tmp_path / "spectra.csv", "--label", "mineral", "--output", tmp_path / "m",
-             "--units", 4, "--iterations", 0, "--quiet", "--bad-bands")  # fmt: skip
+             "--as-measured", "--units", 4, "--iterations", 0, "--quiet",
+             "--bad-bands")  # fmt: skip
     run(*words, "1990,2195-2215")
     assert "47 bands from 2000 to 2480 nm" in capsys.readouterr().out
     assert load_model(tmp_path / "m").n_features_in_ == 47
@@ -177,7 +181,7 @@ def test_a_failure_leaves_nothing(run, table, tmp_path, monkeypatch, failure):
     table.to_csv(tmp_path / "spectra.csv", index=False)
     (tmp_path / "m").write_bytes(b"the model of yesterday")
     words = ("train", tmp_path / "spectra.csv", "--label", "mineral", "--output", tmp_path / "m",
-             "--units", 4, "--iterations", 0, "--quiet")  # fmt: skip
+             "--as-measured", "--units", 4, "--iterations", 0, "--quiet")  # fmt: skip
     monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(failure))
     with pytest.raises((KeyboardInterrupt, OSError)):
         run(*words)
@@ -189,7 +193,7 @@ def test_a_failure_leaves_nothing(run, table, tmp_path, monkeypatch, failure):
 def test_a_model_that_nobody_keeps(run, table, tmp_path, capsys):
     table.to_csv(tmp_path / "spectra.csv", index=False)
     run("train", tmp_path / "spectra.csv", "--label", "mineral", "--output", os.devnull,
-        "--units", 4, "--iterations", 0, "--quiet")  # fmt: skip
+        "--as-measured", "--units", 4, "--iterations", 0, "--quiet")  # fmt: skip
     assert "held-out spectra" in capsys.readouterr().out
     assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
 

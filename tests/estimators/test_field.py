@@ -51,6 +51,12 @@ def test_what_to_expect_stands_beside_matching():
     assert ((table > 0.2) & (table < 1)).all(axis=None)
     assert (table.loc["mild"] > table.loc["strong"]).all()
     assert fitted.not_held_out_.tolist() == ["Calcite", "Chalcedony", "Halloysite"]
+    recall = fitted.expected_recall_
+    shifts = ["mild", "middle", "strong"]
+    assert list(recall.columns) == [*shifts, *(f"matching_{shift}" for shift in shifts)]
+    assert recall.index.tolist() == sorted(CUPRITE_MINERALS)
+    np.testing.assert_allclose(recall[shifts].mean(), table["balanced"])
+    np.testing.assert_allclose(recall.iloc[:, 3:].mean(), table["matching_balanced"])
     # What is told changes nothing of what is trained.
     np.testing.assert_array_equal(fitted.predict_proba(X), model().fit(X, Y).predict_proba(X))
 

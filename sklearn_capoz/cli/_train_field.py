@@ -1,0 +1,117 @@
+"""Training on a library so that the model knows the field, and what to expect of it there."""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+from sklearn.pipeline import Pipeline, make_pipeline
+
+from .. import FieldTrainedClassifier, PrunedMLPClassifier
+from ..formats._csv_table import SpectraTable
+from ..schedules import Widths
+from ._train_features import feature_steps
+
+__all__ = ["train_for_the_field"]
+
+#: Folds that hold samples out to say what to expect.
+N_FOLDS = 3
+
+#: Spectra made for each class, and at least and at most.
+PER_CLASS, LEAST, MOST = 4_000, 8_000, 40_000
+
+#: Differences in accuracy below this are between one seed and the next.
+NOISE = 0.01
+
+
+def train_for_the_field(table: SpectraTable, fwhm, arguments: argparse.Namespace) -> Pipeline:
+    """Train on field spectra made of the table, prune, and print what to expect."""
+    nm = table.wavelengths
+    n_classes = len(set(table.y))
+    n_spectra = arguments.field_spectra or min(max(PER_CLASS * n_classes, LEAST), MOST)
+    steps = feature_steps(arguments.features or "hull", nm)
+    model = FieldTrainedClassifier(
+        make_pipeline(*steps, _network(arguments)),
+        wavelengths=nm,
+        fwhm=fwhm,
+        n_samples=n_spectra,
+        cv=N_FOLDS,
+        random_state=arguments.seed,
+    )
+    print(
+        f"training on {n_spectra:,} field spectra made of them, then {N_FOLDS} times on fewer "
+        "samples, to say what to expect of the others",
+        flush=True,
+    )
+    model.fit(table.X, table.y, groups=table.groups)
+    inner = model.estimator_
+    history = inner[-1].history_
+    columns = ["n_units", "n_parameters", "parameter_ratio"]
+    print(history[columns].round(3).to_string())
+    print(f"kept: {inner[-1].network_.widths[0]} of {history['n_units'].iloc[0]} units")
+    _say_what_to_expect(model)
+    return inner
+
+
+def _network(arguments: argparse.Namespace) -> PrunedMLPClassifier:
+    """Network and pruning as `benchmarks/laboratory_to_field.py` recommends them."""
+    units = arguments.units or 120
+    n_iterations = 3 if arguments.iterations is None else arguments.iterations
+    pruning: dict = {"n_iterations": n_iterations, "keep": "smallest"}
+    if arguments.threshold is not None:
+        pruning |= {"threshold": arguments.threshold, "tolerance": arguments.tolerance}
+    else:
+        n_iterations = min(n_iterations, max(0, units - arguments.keep_units))
+        widths = np.linspace(units, arguments.keep_units, n_iterations + 1).round().astype(int)[1:]
+        pruning = {"n_iterations": n_iterations, "keep": "last"}
+        pruning |= {"schedule": Widths(widths.tolist())} if n_iterations else {}
+    return PrunedMLPClassifier(
+        (units,),
+        criterion=arguments.criterion,
+        **pruning,
+        compensation="least-squares",
+        alpha=1e-3,
+        batch_size=128,
+        learning_rate_init=4e-3,
+        max_iter=20,
+        retrain_max_iter=30,
+        retrain_learning_rate="cosine",
+        verbose=not arguments.quiet,
+    )
+
+
+def _say_what_to_expect(model: FieldTrainedClassifier) -> None:
+    """Print accuracies in the field and recalls, and where matching is as good."""
+    expected, recall = model.expected_accuracy_, model.expected_recall_
+    alone = model.not_held_out_
+    assert expected is not None  # it was asked for
+    assert recall is not None
+    assert alone is not None
+    print("\nwhat to expect, by how far the field is (made spectra of samples not trained on):")
+    print(expected.rename(columns=_spoken).round(3).to_string())
+    print("\npart of each class that is named right:")
+    print(recall.rename(columns=_spoken).round(2).to_string())
+    if len(alone):
+        names = ", ".join(map(str, alone))
+        print(
+            f"\nof one sample only, so not held out, and their figures too good: {names}. "
+            f"{len(alone)} of {len(model.classes_)} classes: the less the tables say."
+        )
+    # Both kinds of accuracy count the same here: which one matters is the map's purpose.
+    gain = expected[["overall", "balanced"]].mean(axis=1) - expected[
+        ["matching_overall", "matching_balanced"]
+    ].mean(axis=1)
+    as_good = expected.index[gain < NOISE].tolist()
+    if as_good:
+        print(
+            f"\nmatching with the library is expected to be as good or better: {', '.join(as_good)}"
+            f" field. It needs no training (sklearn_capoz.spectral.SpectralMatcher)."
+        )
+    print(
+        "\nMaterials that the table lacks are no part of these figures: the model gives them one "
+        "of its names. Measure the map by places that you know: python -m sklearn_capoz assess"
+    )
+
+
+def _spoken(column: str) -> str:
+    return column.replace("_", " ")
