@@ -17,7 +17,7 @@ PAGES = sorted(
 
 @pytest.fixture(autouse=True)
 def _register_of_its_own(monkeypatch):
-    """A page may register an adapter, which knows names of that page only."""
+    """Undo what a page registers: its adapter knows names of that page only."""
     monkeypatch.setattr(_register, "_REGISTER", list(_register._REGISTER))
 
 

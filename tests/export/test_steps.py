@@ -18,6 +18,7 @@ STEPS = {
     "SpectralAbsorptionIndex": spectral.SpectralAbsorptionIndex(NM),
     "AbsorptionFeatures": spectral.AbsorptionFeatures(NM, features={"deep": (2100, 2300)}),
     "SpectrumStandardizer": spectral.SpectrumStandardizer(),
+    "SensorResampler": spectral.SensorResampler([2100.0, 2200], wavelengths=NM, fwhm=20),
 }
 
 
