@@ -93,7 +93,7 @@ class CompiledClassifier(NetworkPredictionMixin, ClassifierMixin, BaseEstimator)
         """
         changed = super(CompiledClassifier, copy(self)).set_params(**params)
         changed._check_parts()
-        vars(self).update(vars(changed))
+        self.__dict__ |= vars(changed)
         return self
 
     # What scikit-learn calls learnt is read from the parameters, so that it never differs.

@@ -6,6 +6,8 @@ are fitted anew to ones.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 
@@ -44,8 +46,8 @@ class SpectralKind(StepKind):
         nm = parameters.get("wavelengths")
         if nm is not None and not isinstance(nm, str):
             # Files leave out those of bad bands; JSON has null for it, and no NaN.
-            values = np.asarray(nm, dtype=np.float64)
-            parameters["wavelengths"] = np.where(np.isfinite(values), values, None).tolist()
+            values = np.asarray(nm, dtype=np.float64).tolist()
+            parameters["wavelengths"] = [nm if math.isfinite(nm) else None for nm in values]
         return parameters
 
     def build(self, description, arrays, where):
