@@ -35,6 +35,9 @@ BLOCK_BYTES = 8_000_000
 
 REJECTED_COLOR = (128, 128, 128)
 
+#: Classes that a printed map names.
+N_LISTED = 8
+
 
 @dataclass(frozen=True, eq=False)
 class SceneMap:
@@ -64,6 +67,20 @@ class SceneMap:
     probability: np.ndarray | None = None
     features: np.ndarray | None = None
     files: tuple[Path, ...] = ()
+
+    def __repr__(self) -> str:
+        """Say in one glance what was found: the arrays themselves would fill the screen."""
+        # Not from the codes, which a map in a file does not have.
+        n_pixels = int(self.counts.sum())
+        found = [(n, c) for n, c in zip(self.class_names, self.counts.tolist(), strict=True) if c]
+        listed = ", ".join(f"{n:.30}: {c:,}" for n, c in found[:N_LISTED])
+        more = f", and {len(found) - N_LISTED} more" if len(found) > N_LISTED else ""
+        shape = "" if self.codes is None else f"{self.codes.shape[0]} x {self.codes.shape[1]}, "
+        layers = [n for n in ("probability", "features") if getattr(self, n) is not None]
+        parts = [f"{shape}{n_pixels:,} pixels", f"{listed}{more}"]
+        parts += [f"with {' and '.join(layers)}"] if layers else []
+        parts += ["in " + ", ".join(file.name for file in self.files)] if self.files else []
+        return f"SceneMap({'; '.join(parts)})"
 
 
 def predict_scene(

@@ -151,6 +151,11 @@ def test_bad_bands_are_named_by_wavelength_and_add_to_the_files(
         ({}, ["--max-band-gap", "-1"], "--max-band-gap must be at least 0 nm"),
         ({}, ["--scale", "0"], "--scale must be a number above 0"),
         ({}, ["--wavelengths", "2000,2100,2200"], "one value for each of the 50 bands"),
+        (
+            {"wavelength": None, "bands": 25, "samples": 40},
+            [],
+            "the scene has no wavelengths to match them by: give --wavelengths and --bad-bands",
+        ),
         ({"data_ignore_value": None}, ["--nodata", "0"], None),
     ],
 )

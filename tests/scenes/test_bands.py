@@ -34,6 +34,16 @@ def test_same_bands_are_taken_as_they_are():
     np.testing.assert_array_equal(match.weight, 0)
 
 
+def test_a_band_just_above_the_wanted_one_is_taken_alone():
+    match = match_bands(CENTRES, ALL_GOOD, 3, CENTRES[1:] - 0.02, 20.0)
+    np.testing.assert_array_equal(match.bands, [1, 2, 3])
+    np.testing.assert_array_equal(match.lower, match.upper)
+    # What is missing below it does not count.
+    X, valid = matched([np.nan, 0.2, 0.4, 0.3], CENTRES, [2009.98])
+    np.testing.assert_array_equal(X, [[0.2]])
+    assert valid.all()
+
+
 def test_between_two_bands_is_the_line_through_them():
     X, valid = matched([0.1, 0.2, 0.4, 0.3], CENTRES, [2005.0, 2025.0, 2040.0])
     np.testing.assert_allclose(X, [[0.15, 0.35, 0.3]], rtol=1e-12)

@@ -89,6 +89,7 @@ def test_names_in_capitals_and_a_header_offset(write_envi, edit_header, scene):
         ({"bbl": "{1, 0}"}, "'bbl' lists 2 values for 50 bands"),
         ({"bbl": "{" + "2," * 49 + "1}"}, "'bbl' must hold 0 .bad. or 1"),
         ({"data_ignore_value": "blue"}, "'data ignore value' must be numeric"),
+        ({"data_ignore_value": "{-1, 0}"}, "'data ignore value' must be one number"),
         ({"file_type": "ENVI Spectral Library"}, "describes a spectral library"),
         ({"file_compression": 1}, "compressed ENVI files are not read"),
         ({"major_frame_offsets": "{1, 2}"}, "frame offsets are not read"),

@@ -104,6 +104,14 @@ def test_half_a_pair_belongs_to_something_else(tmp_path, scene, scene_model, the
     assert contents(tmp_path) == {there: b"ENVI"}
 
 
+def test_what_has_the_very_name_of_the_map_is_replaced(tmp_path, scene, scene_model):
+    output = tmp_path / "map.tif"
+    output.write_text("notes")
+    files = predict_scene(scene_model, scene.cube, output=output).files
+    assert output in files
+    assert output.read_bytes()[:2] == b"II"  # a GeoTIFF
+
+
 @pytest.mark.parametrize("suffix", ["tif", "hdr"])
 def test_layers_of_an_earlier_map_go_with_it(tmp_path, scene, scene_model, suffix):
     output = tmp_path / f"map.{suffix}"

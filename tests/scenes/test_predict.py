@@ -13,7 +13,7 @@ from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from sklearn_capoz import PrunedMLPClassifier
-from sklearn_capoz.deploy import compile_pipeline, predict_scene
+from sklearn_capoz.deploy import SceneMap, compile_pipeline, predict_scene
 from sklearn_capoz.exceptions import DataFormatError
 from sklearn_capoz.spectral import ContinuumRemoval
 
@@ -379,3 +379,23 @@ def test_progress_is_shown_when_asked(scene, scene_model, capsys):
     assert capsys.readouterr().err == ""
     predict_scene(scene_model, scene.cube, block_rows=10, verbose=True)
     assert "884/884" in capsys.readouterr().err
+
+
+def test_a_printed_map_is_short(tmp_path, scene, scene_model):
+    cube = np.tile(scene.cube, (40, 2, 1))
+    found = repr(predict_scene(scene_model, cube, proba=True))
+    n_pixels = 34 * 40 * 52
+    assert found.startswith(f"SceneMap(1360 x 52, {n_pixels:,} pixels; ")
+    assert found.endswith("; with probability)")
+    assert len(found) < 300
+    assert "\n" not in found
+    found = predict_scene(scene_model, scene.cube, output=tmp_path / "map.hdr")
+    text = repr(found)
+    assert text.startswith("SceneMap(884 pixels; ")
+    assert text.endswith("; in map.hdr, map.img)")
+    code = int(found.counts.argmax())
+    assert f"{found.class_names[code]}: {found.counts[code]}" in text
+    names = ("no data", *(f"{'long' * 50} {i}" for i in range(300)))
+    many = SceneMap(names, ((0, 0, 0),) * 301, np.r_[0, np.arange(300)])
+    assert "and 291 more" in repr(many)  # those without a pixel are not counted
+    assert len(repr(many)) < 400
