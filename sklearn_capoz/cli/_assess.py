@@ -170,3 +170,9 @@ def _say(found, said, truth) -> None:
         "as it):"
     )
     print(found.classes.round(3).to_string())
+    few = found.counts.index[found.counts.sum(axis=1) == 1]
+    if len(few):
+        print(
+            f"\nof {', '.join(map(str, few))} a single mapped place is labelled, which says "
+            "nothing of the spread:\nmargins are nan. Label more places there."
+        )

@@ -10,7 +10,9 @@ import numpy as np
 from .._warn import warn
 from ..formats._csv_table import SpectraTable
 from ..formats._envi_fields import EnviFields
+from ..scenes._envi import EnviSource
 from ..scenes._open import open_source
+from ..scenes._raster_tags import sidecar_header
 from ..scenes._source import Source
 from ..spectral import SensorResampler
 from ..spectral._sensors import fwhm_of_spacing
@@ -43,7 +45,33 @@ def in_scene_bands(
     ValueError
         If the scene does not say its wavelengths, or fewer than three bands are left.
     """
-    source = open_source(path)
+    nm, fwhm = _good_bands(open_source(path), path, bad_bands)
+    resampler = SensorResampler(
+        nm,
+        fwhm=fwhm,
+        wavelengths=table.wavelengths.tolist(),
+        # A table's bands are as a rule no narrower than they are apart.
+        source_fwhm=fwhm_of_spacing(table.wavelengths),
+        on_missing="nan",
+    )
+    X = resampler.fit_transform(table.X)
+    covered = np.isfinite(X).all(axis=0)
+    found = nm[covered]
+    if len(found) < 3:
+        raise ValueError(
+            f"the table covers {len(found)} of the {len(nm)} good bands of --scene {path}; at "
+            "least 3 are needed."
+        )
+    print(
+        f"in the bands of {path.name}: {len(found)} from {found[0]:g} to {found[-1]:g} nm"
+        + ("" if covered.all() else f"; the table does not cover {(~covered).sum()} more")
+    )
+    columns = [f"{centre:g}" for centre in found]
+    return replace(table, X=X[:, covered], wavelengths=found, columns=columns), fwhm[covered]
+
+
+def _good_bands(source: Source, path: Path, bad_bands) -> tuple[np.ndarray, np.ndarray]:
+    """Centres and widths in nm of the bands that are good, ascending, each once."""
     nm = source.wavelengths
     if nm is None:
         raise ValueError(
@@ -57,49 +85,25 @@ def in_scene_bands(
     kept = np.flatnonzero(usable)
     fwhm = _widths(source, path, kept)
     order = np.argsort(nm[kept], kind="stable")
-    kept, fwhm = kept[order], fwhm[order]
+    nm, fwhm = nm[kept][order], fwhm[order]
     # Where two spectrometers overlap, one of two bands at the same place says it all.
-    single = np.diff(nm[kept], prepend=-np.inf) > SAME_BAND
-    kept, fwhm = kept[single], fwhm[single]
-    if len(kept) < 3:
-        raise ValueError(f"--scene {path} has {len(kept)} good bands; at least 3 are needed.")
-    resampler = SensorResampler(
-        nm[kept],
-        fwhm=fwhm,
-        wavelengths=table.wavelengths.tolist(),
-        # A table's bands are as a rule no narrower than they are apart.
-        source_fwhm=fwhm_of_spacing(table.wavelengths),
-        on_missing="nan",
-    )
-    X = resampler.fit_transform(table.X)
-    covered = np.isfinite(X).all(axis=0)
-    found = nm[kept][covered]
-    if len(found) < 3:
-        raise ValueError(
-            f"the table covers {len(found)} of the {len(kept)} good bands of --scene {path}; at "
-            "least 3 are needed."
-        )
-    print(
-        f"in the bands of {path.name}: {len(found)} from {found[0]:g} to {found[-1]:g} nm"
-        + ("" if covered.all() else f"; the table does not cover {(~covered).sum()} more")
-    )
-    columns = [f"{centre:g}" for centre in found]
-    return replace(table, X=X[:, covered], wavelengths=found, columns=columns), fwhm[covered]
+    single = np.diff(nm, prepend=-np.inf) > SAME_BAND
+    if single.sum() < 3:
+        raise ValueError(f"--scene {path} has {single.sum()} good bands; at least 3 are needed.")
+    return nm[single], fwhm[single]
 
 
 def _widths(source: Source, path: Path, bands: np.ndarray) -> np.ndarray:
     """FWHM of these bands in nm, from the ENVI header, or else the distance between them."""
-    header = getattr(source, "header_path", None)
-    if header is None:  # a GeoTIFF may have one beside it
-        beside = (path.with_name(f"{path.name}.hdr"), path.with_suffix(".hdr"))
-        header = next((p for p in beside if p.is_file()), None)
     n_bands = source.shape[2]
-    if header is not None:
-        fields = EnviFields(header)
-        if fields.count("bands", 0) == n_bands:
-            widths = fields.fwhm(n_bands)
-            if widths is not None and (widths[bands] > 0).all():
-                return widths[bands]
+    header = (
+        EnviFields(source.header_path)
+        if isinstance(source, EnviSource)
+        else sidecar_header(path, n_bands)
+    )
+    widths = None if header is None else header.fwhm(n_bands)
+    if widths is not None and (widths[bands] > 0).all():
+        return widths[bands]
     warn(
         f"--scene {path} gives no fwhm for its bands: the distance between them is taken for their "
         "width. Write 'fwhm' into its header where it is known."

@@ -14,7 +14,7 @@ from ._band_text import good_bands, listed, wavelengths_in_names
 from ._bands import scene_wavelengths
 from ._source import Georeference
 
-__all__ = ["raster_georeference", "said_about_bands"]
+__all__ = ["raster_georeference", "said_about_bands", "sidecar_header"]
 
 
 def raster_georeference(dataset, path: Path | None = None) -> Georeference:
@@ -35,7 +35,7 @@ def said_about_bands(
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Wavelengths in nm and mask of good bands, each from the first place that says them."""
     envi = {k.lower().replace("_", " "): v for k, v in dataset.tags(ns="ENVI").items()}
-    header = _sidecar(path, dataset.count)
+    header = sidecar_header(path, dataset.count)
 
     def in_domain(name: str) -> np.ndarray | None:
         if name not in envi:
@@ -89,7 +89,7 @@ def _of(header: EnviFields | None, ask, numbers: list[int]) -> np.ndarray | None
     return None if found is None else found[np.array(numbers) - 1]
 
 
-def _sidecar(path: Path, n_bands: int) -> EnviFields | None:
+def sidecar_header(path: Path, n_bands: int) -> EnviFields | None:
     """Find an ENVI header of the same bands beside the file, as flight lines are delivered."""
     for header in (path.with_name(f"{path.name}.hdr"), path.with_suffix(".hdr")):
         try:

@@ -57,6 +57,7 @@ def test_figures_of_a_raster(mapped, truth, tmp_path, capsys, run):
     # alunite: 3 of 4 right (one rejected); calcite: 3 of 4 (one mapped as alunite), one on no data.
     assert "left out: 1 labelled places where the map has no data" in said
     assert "8 places: 0.750 of them right, balanced 0.750" in said
+    assert "of rejected a single mapped place is labelled" in said
     direct = assess(
         ["alunite"] * 4 + ["calcite"] * 3 + ["rejected"],
         ["alunite"] * 3 + ["calcite"] * 4 + ["alunite"],

@@ -169,6 +169,22 @@ def test_widths_are_estimated_with_a_warning_and_bad_bands_make_none_wider(path,
     np.testing.assert_allclose(fwhm, 20)
 
 
+def test_widths_of_a_geotiff_are_those_of_the_header_beside_it(path, tmp_path):
+    rasterio = pytest.importorskip("rasterio")
+    nm = 2000 + 20.0 * np.arange(25)
+    header = write_scene(tmp_path, nm, fwhm=[33.0] * 25)
+    cube = envi.open(header).load()
+    (tmp_path / "scene.img").unlink()
+    settings = {"driver": "GTiff", "height": 4, "width": 3, "count": 25, "dtype": "float32"}
+    with (
+        pytest.warns(rasterio.errors.NotGeoreferencedWarning),
+        rasterio.open(tmp_path / "scene.tif", "w", **settings) as dataset,
+    ):
+        dataset.write(np.asarray(cube).transpose(2, 0, 1))
+    _, fwhm = in_scene_bands(read_spectra(path, "mineral", least=1), tmp_path / "scene.tif")
+    np.testing.assert_allclose(fwhm, 33)
+
+
 def test_scenes_that_cannot_be_trained_for(path, tmp_path, run):
     words = ("train", path, *TINY, "--output", tmp_path / "m", "--scene", tmp_path / "scene.hdr")
     with pytest.raises(FileNotFoundError, match=r"scene\.hdr"):
