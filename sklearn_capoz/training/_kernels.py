@@ -34,9 +34,9 @@ from numba import from_dtype, types
 from .._compile import (
     address_of,
     flush_denormals,
+    inlined,
     kernel,
     matrix_view,
-    part,
     restore_denormals,
     slot,
 )
@@ -293,7 +293,7 @@ def _scale(A, keep, scale):
             A[u, i] = A[u, i] * factor if keep[u, i] else A.dtype.type(0)
 
 
-@_kernel
+@inlined
 def _exp(x, power):
     """Replace the values of a float64 vector, none above 0, by their exponentials.
 
@@ -315,7 +315,7 @@ def _exp(x, power):
         x[i] *= power[i]
 
 
-@_kernel
+@inlined
 def _below_highest(logits, z):
     """Fill z with the logits below the highest of their row."""
     n_classes, n_rows = logits.shape
@@ -330,7 +330,7 @@ def _below_highest(logits, z):
             z[c, i] = logits[c, i] - top[i]
 
 
-@_kernel
+@inlined
 def _cross_entropy(logits, z, power, y, weight, share, total):
     """Add the loss of the labels to `total` and its gradient to `logits`, which z was made of."""
     kind = logits.dtype.type
@@ -377,7 +377,7 @@ def _distilled_loss(logits, y, weight, soft, soft_entropy, distillation, tempera
     _cross_entropy(logits, z, power, y, weight, 1 - distillation, total)
 
 
-@_kernel
+@inlined
 def _soften(gradient, z, power, soft, soft_entropy, weight, distillation, temperature, total):
     """Set `gradient` to the teacher's share, weight * T^2 * KL(soft || softmax(z / T)), of it."""
     kind = gradient.dtype.type
@@ -580,7 +580,7 @@ class _Space(NamedTuple):
     sums: np.ndarray
 
 
-@part
+@inlined
 def _forward(parameters, widths, parts, X, outputs, capacity, keep, dropout):
     """Fill `outputs` with every layer's activations and return the logits, a view of it.
 
@@ -610,7 +610,7 @@ def _forward(parameters, widths, parts, X, outputs, capacity, keep, dropout):
     return inputs
 
 
-@part
+@inlined
 def _backward(parameters, gradient, widths, parts, X, space, capacity, keep, dropout):
     """Fill `gradient`; the last layer of outputs already holds the gradient of the logits."""
     n_rows, depth = X.shape[1], widths.size - 1
@@ -645,7 +645,7 @@ def _backward(parameters, gradient, widths, parts, X, space, capacity, keep, dro
         delta = below
 
 
-@part
+@inlined
 def _run_batch(parameters, widths, parts, batches, space, rows, keep, rates, sums):
     """Set the gradient of some rows; `rates` are dropout, distillation and temperature."""
     n_out, chunk = widths[-1], batches.chunk
@@ -766,7 +766,7 @@ def _run_scoring(parameters, widths, parts, batches, space, keep, softmax):
     return sums[_LOSS], right, sums[_WEIGHT]
 
 
-@part
+@inlined
 def _right(logits, y, weight, softmax):
     """Weight of the rows whose label is right; the lower index wins ties."""
     right = 0.0
