@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import validate_data
 
-from .._compile import kernel, part
+from .._compile import inlined, kernel
 from ._base import fill_masked, run_blocks
 
 
@@ -135,7 +135,7 @@ def _standardize(X, out):
             out[i, j] = (value * factor - mean) * inverse if np.isfinite(value) else np.nan
 
 
-@part
+@inlined
 def _into_range(peak):
     """Return the power of two that brings a spectrum to where its squares are numbers.
 
