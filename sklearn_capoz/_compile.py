@@ -58,9 +58,8 @@ class _Cache(FunctionCache):
 
     def __init__(self, function):
         super().__init__(function)
-        file = self._cache_file
-        base = self._impl.filename_base
-        self._cache_file = _CheckedFiles(self._cache_path, base, file._source_stamp)
+        stamp = self._impl.locator.get_source_stamp()
+        self._cache_file = _CheckedFiles(self._cache_path, self._impl.filename_base, stamp)
 
     def load_overload(self, sig, target_context):
         try:
