@@ -63,9 +63,11 @@ def split(
     checked, y = validate_data(shell, X, y, dtype=(np.float64, np.float32))
     check_classification_targets(y)
     samples = make_samples(checked, y, sample_weight)
-    if classes is None:
-        classes = np.unique(samples.y)
-    samples = replace(samples, y=encode_labels(samples.y, classes, "y"))
+    if classes is None:  # all labels are known then, and one sorting gives both
+        classes, codes = np.unique(samples.y, return_inverse=True)
+    else:
+        codes = encode_labels(samples.y, classes, "y")
+    samples = replace(samples, y=codes)
     if groups is not None:
         groups = column_or_1d(groups)
         check_consistent_length(checked, groups)
