@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 import argparse
+import glob
 import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["above_zero", "band_centres", "jobs", "nm_ranges", "number", "share", "told_in_options"]
+__all__ = [
+    "above_zero", "band_centres", "jobs", "nm_ranges", "number", "refuse_files_of", "share",
+    "told_in_options",
+]  # fmt: skip
 
 #: A text file of band centres is small: 10,000 numbers of 20 letters.
 _MAX_FILE_BYTES = 200_000
+
+
+def refuse_files_of(output: Path, inputs: Mapping[str, Path | None], own: str) -> None:
+    """Raise where an output would replace a file that the run reads.
+
+    A raster is several files, and readers find them by their names: data and header, class names,
+    masks, overviews. So every file that begins as an input does is one of it, but for those with
+    the suffix `own`, which the command itself writes.
+    """
+    for what, path in inputs.items():
+        if path is None or not output.exists():
+            continue
+        beside = path.parent.glob(f"{glob.escape(path.name.partition('.')[0])}.*")
+        family = [file for file in beside if output.suffix.lower() != own]
+        for file in (path, *family):
+            if file.exists() and output.samefile(file):
+                raise FileExistsError(
+                    f"--output {output} is the {what}, or one of its files, and is read by this "
+                    "run; name another file."
+                )
 
 
 def number(kind, least, most=math.inf):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ._arguments import share
+from ._arguments import refuse_files_of, share
 
 __all__ = ["add_assess_parser"]
 
@@ -72,9 +72,8 @@ def _assess(arguments: argparse.Namespace) -> None:
     output = arguments.output
     if output is not None:
         check_target(output)
-        for path in (arguments.map, arguments.truth):
-            if output.exists() and path.exists() and output.samefile(path):
-                raise FileExistsError(f"--output {output} is read by this run; name another file.")
+        inputs = {"map": arguments.map, "truth": arguments.truth}
+        refuse_files_of(output, inputs, own=".csv")
     mapped = read_class_raster(arguments.map)
     if mapped.names is None:
         raise ValueError(

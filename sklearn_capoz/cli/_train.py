@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ._arguments import above_zero, nm_ranges, number, share
+from ._arguments import above_zero, nm_ranges, number, refuse_files_of, share
 
 __all__ = ["add_train_parser"]
 
@@ -138,9 +138,8 @@ def _train(arguments: argparse.Namespace) -> None:
         check_target(output)  # hours of training are not to end at a name
     except OSError as error:
         raise type(error)(f"--output {output}: no file can be written there. {error}") from error
-    for what, path in (("table of spectra", arguments.spectra), ("scene", arguments.scene)):
-        if path is not None and output.exists() and path.exists() and output.samefile(path):
-            raise FileExistsError(f"--output {output} is the {what}; name another file.")
+    inputs = {"table of spectra": arguments.spectra, "scene": arguments.scene}
+    refuse_files_of(output, inputs, own=".capoz")
     check_criterion(arguments.criterion)
     if arguments.threshold is not None:
         check_threshold(arguments.threshold)

@@ -176,6 +176,11 @@ class FieldTrainedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         """
         self._validate_params()
         reflectance, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
+        if self.n_samples < np.unique(y).size:
+            raise ValueError(
+                f"n_samples={self.n_samples} spectra leave none for some of the "
+                f"{np.unique(y).size} classes; make some hundreds for each."
+            )
         groups = np.arange(len(y)) if groups is None else np.asarray(groups)
         check_consistent_length(y, groups)
         rng = check_random_state(self.random_state)

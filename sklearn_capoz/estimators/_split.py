@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d, validate_data
@@ -71,6 +72,11 @@ def split(
     if groups is not None:
         groups = column_or_1d(groups)
         check_consistent_length(checked, groups)
+        if pd.isna(groups).any():
+            raise ValueError(
+                f"groups holds {int(pd.isna(groups).sum())} missing values, and each sample is of "
+                "one group: name them, or leave such samples out."
+            )
         if sample_weight is not None:  # samples without a weight are left out
             groups = groups[np.broadcast_to(sample_weight, len(groups)) > 0]
     has_validation = both_or_none(X_val=X_val, y_val=y_val)

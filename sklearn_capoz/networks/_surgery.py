@@ -115,6 +115,11 @@ def check_cuts(
         masked = mask_module(module, places[group.name], keep)
         with torch.no_grad(), NoDropout():
             expected = masked.eval()(samples)
+            if not all(torch.isfinite(part).all() for part in tensors_in(expected)):
+                raise ValueError(
+                    f"{type(module).__name__} gives outputs that are not finite: its weights have "
+                    "diverged or are NaN. Train it anew, with a smaller learning rate."
+                )
             try:
                 output = smaller.eval()(samples)
             except Exception as error:

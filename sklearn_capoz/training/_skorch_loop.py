@@ -152,6 +152,12 @@ def _dataset_beside(net: NeuralNetClassifier, X: np.ndarray, side: dict, given, 
     return beside(type(net).get_dataset(net, given, y), side if given is X else {})
 
 
+_REMEDY = (
+    "finite: it diverges. Take a smaller learning rate, lr of a skorch net or learning_rate_init, "
+    "or scale the features, by StandardScaler for example."
+)
+
+
 class _EngineRules(Callback):
     """The engine's learning rate, stopping rule and choice of the best epoch."""
 
@@ -192,6 +198,12 @@ class _EngineRules(Callback):
             [batch["train_loss"] for batch in batches],
             weights=[batch["train_batch_size"] for batch in batches],
         )
+        # No later epoch brings the weights back; early stopping has an earlier one's to give.
+        if not np.isfinite(loss) and self.best is None:
+            raise ValueError(
+                f"The training loss is {loss} in epoch {self.n_epochs} of this training, not "
+                f"{_REMEDY}"
+            )
         is_best = self.rule.update(float(loss), epoch.get("valid_acc"))
         if is_best and early_stopping:
             parts = (net.module_, net.optimizer_)
@@ -200,10 +212,13 @@ class _EngineRules(Callback):
             raise KeyboardInterrupt  # skorch's way to end a fit, as in its EarlyStopping
 
     def finish(self, net: NeuralNetClassifier) -> None:
-        """Bring back the best epoch and the learning rate."""
+        """Bring back the best epoch and the learning rate; see that the weights are numbers."""
         if self.best is not None:
             net.module_.load_state_dict(self.best[0])
             net.optimizer_.load_state_dict(self.best[1])
+        # A loss is measured before its step: the last step's weights are in none.
+        if not all(torch.isfinite(parameter).all() for parameter in net.module_.parameters()):
+            raise ValueError(f"The last step of the training gave weights that are not {_REMEDY}")
         if self.settings.learning_rate == "cosine":
             for group, rate in zip(net.optimizer_.param_groups, self.rates, strict=True):
                 group["lr"] = rate

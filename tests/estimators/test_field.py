@@ -161,6 +161,7 @@ def test_a_failed_fit_leaves_the_old_model():
     [
         ({"shift": "huge"}, "'shift' parameter"),
         ({"cv": 1}, "'cv' parameter"),
+        ({"n_samples": 3}, "n_samples=3 spectra leave none for some of the 7 classes"),
         ({"estimator": StandardScaler()}, "'estimator' parameter"),
         ({"wavelengths": NM[:3]}, "one value for each of the 50 bands"),
         ({"wavelengths": None}, "The wavelengths of the bands are not known"),

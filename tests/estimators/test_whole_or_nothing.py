@@ -268,3 +268,35 @@ def test_class_weights_that_are_none():
         ):
             with pytest.raises(ValueError, match=message):
                 model.fit(*NEW)
+
+
+class Small(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 3))
+
+    def forward(self, X):
+        return self.layers(X)
+
+
+def test_a_training_of_skorchs_loop_that_diverges_is_an_error():
+    """Without one, NaN weights predict one class for all, and a good model is lost."""
+    X, y = OLD
+    model = classifier(callbacks=[], n_iterations=1).fit(X, y)
+    predictions = model.predict_proba(X)
+    before = dict(vars(model.set_params(solver="sgd", learning_rate_init=1e200)))
+    with pytest.raises(ValueError, match=r"not finite: it diverges.* smaller learning rate"):
+        model.fit(X, y)
+    assert_as_before(model, before, predictions)
+    net = NeuralNetClassifier(
+        Small, criterion=nn.CrossEntropyLoss, lr=1e200, max_epochs=3, train_split=None, verbose=0
+    )
+    with pytest.raises(ValueError, match="not finite: it diverges"):
+        CAPoZPruner(net, **PRUNE).fit(NEW[0].astype("float32"), np.arange(60) % 3)
+
+
+@pytest.mark.parametrize("missing", [np.nan, None])
+def test_groups_with_missing_values_are_refused(missing):
+    groups = np.array([missing, *np.arange(59)], dtype=object)
+    with pytest.raises(ValueError, match="groups holds 1 missing value"):
+        classifier().fit(*OLD, groups=groups)
