@@ -289,7 +289,7 @@ def test_a_training_of_skorchs_loop_that_diverges_is_an_error():
         model.fit(X, y)
     assert_as_before(model, before, predictions)
     net = NeuralNetClassifier(
-        Small, criterion=nn.CrossEntropyLoss, lr=1e200, max_epochs=3, train_split=None, verbose=0
+        Small, criterion=nn.CrossEntropyLoss, lr=1e30, max_epochs=3, train_split=None, verbose=0
     )
     with pytest.raises(ValueError, match="not finite: it diverges"):
         CAPoZPruner(net, **PRUNE).fit(NEW[0].astype("float32"), np.arange(60) % 3)
