@@ -1,4 +1,4 @@
-"""Command line: `python -m sklearn_capoz demo`, `train` and `map`."""
+"""Command line: `python -m sklearn_capoz demo`, `train`, `map` and `assess`."""
 
 from __future__ import annotations
 

@@ -3,9 +3,9 @@
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.feature_selection import SelectorMixin
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .._sklearn import StrOptions
 from ._base import BAND_PARAMETERS, band_names, check_input_features, fill_masked, shared_doc
 from ._wavelengths import BandAxis, bad_band_mask, check_ranges, in_ranges, wavelengths_nm
 

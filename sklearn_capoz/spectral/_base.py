@@ -9,9 +9,9 @@ from numbers import Integral, Real
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .._sklearn import Interval, StrOptions
 from ._wavelengths import band_axis
 
 # A block of rows stays in the second-level cache, and takes longer than to hand it over.

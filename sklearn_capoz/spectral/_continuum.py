@@ -1,8 +1,8 @@
 """Continuum removal: what a spectrum would be without its absorptions, taken out."""
 
 import numpy as np
-from sklearn.utils._param_validation import StrOptions
 
+from .._sklearn import StrOptions
 from . import _kernels
 from ._base import SpectralTransformer, band_names, shared_doc
 from ._wavelengths import check_ranges

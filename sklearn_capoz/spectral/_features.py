@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, StrOptions
 
+from .._sklearn import Interval, StrOptions
 from . import _kernels
 from ._base import SpectralTransformer, shared_doc
 from ._feature_table import FEATURE_SETS

@@ -3,8 +3,8 @@
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, StrOptions
 
+from .._sklearn import Interval, StrOptions
 from . import _kernels, _local_index
 from ._base import SpectralTransformer, shared_doc
 from ._wavelengths import distinct_labels

@@ -7,12 +7,12 @@ from numbers import Real
 import numpy as np
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._fitting import all_or_nothing
+from .._sklearn import Interval, StrOptions
 from ._base import SpectralTransformer, _working_dtype, fill_masked, shared_doc
 from ._library import Library, whole_records
 from ._shapes import Shapes, best_class, best_of_class

@@ -8,9 +8,9 @@ from numbers import Real
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.special import ndtr
-from sklearn.utils._param_validation import Interval, StrOptions
 
 from .._fitting import all_or_nothing
+from .._sklearn import Interval, StrOptions
 from ._base import SpectralTransformer, shared_doc
 from ._sensors import SENSORS, Sensor, fwhm_of_spacing
 from ._wavelengths import wavelengths_nm

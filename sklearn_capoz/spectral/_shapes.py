@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.utils._param_validation import StrOptions
 
 from .._compile import kernel
+from .._sklearn import StrOptions
 from . import _kernels
 from ._base import SpectralTransformer
 from ._continuum import _range_bounds
