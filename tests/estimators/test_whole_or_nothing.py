@@ -59,24 +59,38 @@ class Interrupter:
     """Raises at the k-th call of a Python or C function."""
 
     def __init__(self, moment=None, error=KeyboardInterrupt):
-        self.moment, self.error, self.calls = moment, error, 0
+        self.moment, self.error, self.calls, self.raised = moment, error, 0, None
 
     def __call__(self, frame, event, argument):
         if event in ("call", "c_call"):
             self.calls += 1
             if self.calls == self.moment:
-                raise self.error("at a random moment")
+                self.raised = self.error("at a random moment")
+                raise self.raised
 
     def fit(self, model):
         """Return whether the fit came to its end."""
         sys.setprofile(self)
         try:
             model.fit(*NEW)
-        except self.error:
+        except BaseException as error:
+            if not self.is_behind(error):
+                raise
             return False
         finally:
             sys.setprofile(None)
         return True
+
+    def is_behind(self, error):
+        """Whether `error` is of the kind raised here, or what a library made of it on its way up.
+
+        pandas makes a TypeError of a ValueError; a search tells of its failed candidates itself.
+        """
+        while error is not None:
+            if error is self.raised or isinstance(error, self.error):
+                return True
+            error = error.__cause__ or error.__context__
+        return False
 
 
 def assert_as_before(model, before, predictions):
