@@ -25,5 +25,5 @@ def test_every_command_installs_with_the_constraints():
 
 
 def test_the_checks_run_the_readme_test_command():
-    (command,) = [line for line in README.splitlines() if line.endswith(".venv/bin/pytest")]
+    (command,) = [line for line in README.splitlines() if line.endswith(".venv/bin/pytest -n auto")]
     assert command in (ROOT / ".ci" / "run").read_text().splitlines()
