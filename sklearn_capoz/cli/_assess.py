@@ -66,23 +66,17 @@ def _assess(arguments: argparse.Namespace) -> None:
     import numpy as np
 
     from ..formats._atomic import check_target, write_atomically
-    from ..scenes import assess
-    from ._class_raster import read_class_raster
+    from ..scenes import assess, read_class_map
 
     output = arguments.output
     if output is not None:
         check_target(output)
         inputs = {"map": arguments.map, "truth": arguments.truth}
         refuse_files_of(output, inputs, own=".csv")
-    mapped = read_class_raster(arguments.map)
-    if mapped.names is None:
-        raise ValueError(
-            f"{arguments.map} does not say what its codes mean. Of a GeoTIFF, "
-            f"{arguments.map.name}.aux.xml beside it does, which `map` writes."
-        )
-    names = np.array(mapped.names)
+    mapped = read_class_map(arguments.map)
+    names = np.array(mapped.named())
     codes, truth = _places(mapped, arguments)
-    truth = _with_names_of_the_map(truth, mapped.names[1:], arguments)
+    truth = _with_names_of_the_map(truth, mapped.named()[1:], arguments)
     there = (codes > 0) & (truth != "")
     if n_blank := int(((codes == 0) & (truth != "")).sum()):
         print(f"left out: {n_blank:,} labelled places where the map has no data")
@@ -91,13 +85,13 @@ def _assess(arguments: argparse.Namespace) -> None:
             f"no labelled place of {arguments.truth} lies where {arguments.map} has a class."
         )
     said, truth = names[codes[there]], truth[there]
-    n_pixels = np.bincount(mapped.codes.ravel(), minlength=len(names))[1:]
-    areas = dict(zip(mapped.names[1:], n_pixels.tolist(), strict=True))
-    without = {name: n for name, n in areas.items() if n and name not in set(said)}
+    areas = mapped.areas
+    without = {name: n for name, n in areas.items() if name not in set(said)}
     if without:
-        shares = ", ".join(f"{name} ({n / n_pixels.sum():.1%})" for name, n in without.items())
+        n_pixels = sum(areas.values())
+        shares = ", ".join(f"{name} ({n / n_pixels:.1%})" for name, n in without.items())
         print(f"no labelled place lies where the map has {shares}: what follows is about the rest")
-    areas = {name: n for name, n in areas.items() if n and name not in without}
+    areas = {name: n for name, n in areas.items() if name not in without}
     found = assess(said, truth, areas=areas, confidence=arguments.confidence)
     _say(found, said, truth)
     if output is not None:
@@ -111,22 +105,23 @@ def _places(mapped, arguments):
     """Codes of the map and names of the truth ("" for none), of the same places."""
     import numpy as np
 
-    from ._class_raster import check_grid, read_class_raster, read_points
+    from ..scenes import read_class_map
+    from ..scenes._truth import check_grid, read_points
 
     if arguments.truth.suffix.lower() in (".csv", ".txt", ".tsv"):
-        rows, columns, labels = read_points(arguments.truth, arguments.label, mapped.codes.shape)
+        rows, columns, labels = read_points(arguments.truth, arguments.label, mapped.shape)
         return mapped.codes[rows, columns], labels
-    truth = read_class_raster(arguments.truth)
+    truth = read_class_map(arguments.truth)
     check_grid(mapped, truth)
-    names = truth.names
+    names = truth.class_names
     if names is None:
-        if truth.codes.max() >= len(mapped.names):
+        if truth.codes.max() >= len(mapped.named()):
             raise ValueError(
-                f"{truth.path} has no class names, and holds the code {truth.codes.max()}, which "
-                f"the map has not: its codes are {dict(enumerate(mapped.names))}."
+                f"{truth} has no class names, and holds the code {truth.codes.max()}, which the "
+                f"map has not: its codes are {dict(enumerate(mapped.named()))}."
             )
-        print(f"{truth.path} has no class names: its codes are taken for those of the map")
-        names = mapped.names
+        print(f"{truth} has no class names: its codes are taken for those of the map")
+        names = mapped.named()
     labelled = truth.codes > 0
     return mapped.codes[labelled], np.array(names)[truth.codes[labelled]]
 

@@ -1,6 +1,14 @@
 """From a fitted model to the map of a whole scene, block by block, and to how right that map is."""
 
 from ._assessment import Assessment, assess
+from ._class_map import ClassMap, read_class_map
 from ._predict import SceneMap, predict_scene
 
-__all__ = ["Assessment", "SceneMap", "assess", "predict_scene"]
+__all__ = [
+    "Assessment",
+    "ClassMap",
+    "SceneMap",
+    "assess",
+    "predict_scene",
+    "read_class_map",
+]
