@@ -44,9 +44,7 @@ def train_on_regions(arguments: argparse.Namespace) -> Pipeline:
     _check(samples, arguments)
     for note in samples.notes:
         print(note)
-    n_regions = pd.Series(samples.coordinates[:, 2]).groupby(samples.y).nunique()
-    pixels = pd.Series(samples.y).value_counts().rename("pixels").sort_index()
-    print(pd.concat([pixels, n_regions.rename("regions")], axis=1).to_string())
+    print(_counted(samples).to_string())
     model = make_pipeline(
         *feature_steps(arguments.features or "hull", samples.wavelengths),
         measured_network(arguments),
@@ -57,6 +55,15 @@ def train_on_regions(arguments: argparse.Namespace) -> Pipeline:
     n_units = network.history_["n_units"]
     print(f"kept: {n_units[network.best_iteration_]} of {n_units.iloc[0]} units")
     return model
+
+
+def _counted(samples: RegionSamples) -> pd.DataFrame:
+    """Count pixels and, where there are any, polygons of each class."""
+    frame = pd.DataFrame({"pixels": samples.y, "polygons": 0})
+    if samples.coordinates.shape[1] == 2:
+        return frame.groupby(samples.y)[["pixels"]].count()
+    frame["polygons"] = samples.coordinates[:, 2]
+    return frame.groupby(samples.y).agg({"pixels": "count", "polygons": "nunique"})
 
 
 def _check(samples: RegionSamples, arguments: argparse.Namespace) -> None:
@@ -80,7 +87,8 @@ def _say_what_to_expect(
 ) -> None:
     """Hold out whole blocks, and pixels at random, and say which of the two figures to believe."""
     places, size, seed = samples.coordinates, arguments.block_size, arguments.seed
-    blocks = spatial_blocks(places[:, 0], places[:, 1], size, regions=places[:, 2])
+    polygons = places[:, 2] if places.shape[1] == 3 else None
+    blocks = spatial_blocks(places[:, 0], places[:, 1], size, regions=polygons)
     of_class = pd.Series(blocks).groupby(samples.y).nunique()
     n_folds = min(N_FOLDS, len(np.unique(blocks)))
     random = StratifiedKFold(N_FOLDS, shuffle=True, random_state=seed)
