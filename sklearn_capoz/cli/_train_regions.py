@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 
+from ..exceptions import PruningStalledWarning
 from ..model_selection import SpatialKFold, spatial_blocks
 from ..scenes import RegionSamples, sample_regions
 from ..scenes._truth import read_names
@@ -92,12 +93,12 @@ def _say_what_to_expect(
     of_class = pd.Series(blocks).groupby(samples.y).nunique()
     n_folds = min(N_FOLDS, len(np.unique(blocks)))
     random = StratifiedKFold(N_FOLDS, shuffle=True, random_state=seed)
-    held_out = {"random pixels": _predicted(model, samples, random)}
+    held_out = {"random pixels": _predicted(model, samples, random, None)}
     alone = of_class.index[of_class == 1].tolist()
     fair = ~np.isin(samples.y, alone)
     if n_folds > 1 and fair.any():
         spatial = SpatialKFold(n_folds, block_size=size, random_state=seed)
-        held_out = {"spatial blocks": _predicted(model, samples, spatial)} | held_out
+        held_out = {"spatial blocks": _predicted(model, samples, spatial, blocks)} | held_out
     print(
         f"\nheld out in {N_FOLDS} folds, whole blocks of {size} pixels with their regions, or "
         "pixels at random:"
@@ -121,13 +122,14 @@ def _say_what_to_expect(
         )
 
 
-def _predicted(model: Pipeline, samples: RegionSamples, folds) -> np.ndarray:
+def _predicted(model: Pipeline, samples: RegionSamples, folds, groups) -> np.ndarray:
+    """Label every pixel by a model that has not seen its fold."""
     with warnings.catch_warnings():
         # Said below, by class.
         warnings.filterwarnings("ignore", message=".*all pixels lie in one block")
-        return cross_val_predict(
-            clone(model), samples.X, samples.y, groups=samples.coordinates, cv=folds
-        )
+        # What stalls in a fold says nothing of the model that is kept.
+        warnings.simplefilter("ignore", PruningStalledWarning)
+        return cross_val_predict(clone(model), samples.X, samples.y, groups=groups, cv=folds)
 
 
 def _print_figures(held_out: dict[str, np.ndarray], y: np.ndarray, fair: np.ndarray) -> None:
