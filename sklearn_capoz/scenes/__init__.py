@@ -1,6 +1,17 @@
 """From a fitted model to the map of a whole scene, block by block, and to how right that map is."""
 
 from ._assessment import Assessment, assess
+from ._class_map import ClassMap, read_class_map
 from ._predict import SceneMap, predict_scene
+from ._regions import RegionSamples, sample_regions
 
-__all__ = ["Assessment", "SceneMap", "assess", "predict_scene"]
+__all__ = [
+    "Assessment",
+    "ClassMap",
+    "RegionSamples",
+    "SceneMap",
+    "assess",
+    "predict_scene",
+    "read_class_map",
+    "sample_regions",
+]

@@ -58,6 +58,10 @@ class SceneMap:
     features : ndarray of shape (n_rows, n_columns, n_features), float32, or None
     files : tuple of Path
         What was written, the map first.
+    crs : str or None
+        Coordinate system of the scene as WKT.
+    transform : tuple of 6 float or None
+        Affine: x = t0 * column + t1 * row + t2, y = t3 * column + t4 * row + t5.
     """
 
     class_names: tuple[str, ...]
@@ -67,6 +71,8 @@ class SceneMap:
     probability: np.ndarray | None = None
     features: np.ndarray | None = None
     files: tuple[Path, ...] = ()
+    crs: str | None = None
+    transform: tuple[float, ...] | None = None
 
     def __repr__(self) -> str:
         """Say in one glance what was found: the arrays themselves would fill the screen."""
@@ -228,7 +234,8 @@ def predict_scene(
             request = _request(estimator, classify, began[0])
             with WorkFolder(path, *place, request, resume=resume) as work:
                 found = _to_files(work, path, team, scene, began, legend, verbose)
-    return SceneMap(legend.names, legend.colors, **found)
+    where = scene.georeference
+    return SceneMap(legend.names, legend.colors, **found, crs=where.crs, transform=where.transform)
 
 
 def _check_ranges(reject_below: float | None, max_band_gap: float) -> None:

@@ -18,7 +18,7 @@ from ._raster_tags import raster_georeference, said_about_bands
 from ._source import Source, radiometry
 from ._vrt import check_parts, check_tiff
 
-__all__ = ["RasterSource", "import_rasterio", "is_raster", "open_raster", "quiet"]
+__all__ = ["RasterSource", "import_rasterio", "is_raster", "open_raster", "opened", "quiet"]
 
 #: GDAL's driver for each suffix. By content it would take anything under any name: a VRT called
 #: scene.tif reads other files of this machine, and fetches some.
@@ -74,7 +74,7 @@ class RasterSource(Source):
         rasterio = import_rasterio()
         try:
             # A dataset must not be shared between threads; opening one costs about a millisecond.
-            with _opened(self.path) as dataset:
+            with opened(self.path) as dataset:
                 block = dataset.read(
                     numbers, window=window, out=scratch.empty("block", shape, self.dtype)
                 )
@@ -138,7 +138,8 @@ def quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def opened(path: Path) -> Iterator[Any]:
+    """Open a file as rasterio's dataset, by the driver that its name says."""
     rasterio = import_rasterio()
     with (
         rasterio.Env(**SETTINGS),
@@ -152,7 +153,7 @@ def open_raster(path: Path) -> RasterSource:
     rasterio = import_rasterio()
     check_parts(path) if path.suffix.lower() == ".vrt" else check_tiff(path)
     try:
-        with quiet(), _opened(path) as dataset:
+        with quiet(), opened(path) as dataset:
             return _described(path, dataset)
     except rasterio.errors.RasterioError as error:
         raise DataFormatError(f"{path} is no raster file that can be read: {error}.") from error

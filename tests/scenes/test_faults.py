@@ -319,13 +319,13 @@ def test_a_file_is_opened_as_what_its_name_says(tmp_path, scene, scene_model, ex
     ],
 )
 def test_a_vrt_reads_local_files_of_known_kinds(tmp_path, monkeypatch, scene_model, part, message):
-    opened = []
-    monkeypatch.setattr("sklearn_capoz.scenes._raster._opened", lambda *a: opened.append(a))
+    calls = []
+    monkeypatch.setattr("sklearn_capoz.scenes._raster.opened", lambda *a: calls.append(a))
     for inner in ("inner.tif", "inner.vrt"):
         write_vrt(tmp_path / inner, "/vsicurl/http://127.0.0.1:9/a.tif")
     with pytest.raises(DataFormatError, match=message):
         predict_scene(scene_model, write_vrt(tmp_path / "scene.vrt", part))
-    assert not opened
+    assert not calls
 
 
 def test_a_mask_beside_a_geotiff_is_a_geotiff(tmp_path, scene, scene_model):
