@@ -113,17 +113,10 @@ def _write(folder: Path, features: Pipeline, paths: dict[str, PruningPath], seed
     before, after = (
         predict_scene(model, scene.cube, wavelengths=scene.wavelengths) for model in (dense, pruned)
     )
-    assert before.codes is not None  # the map is in memory, no file was asked for
-    assert after.codes is not None
-    MineralMapDisplay(
-        after.codes.astype(int) - 1,
-        after.class_names[1:],
-        before=before.codes.astype(int) - 1,
-        titles=(
-            "dense network",
-            f"{path.estimators[path.best_iteration].network_.widths[0]} units",
-        ),
-    ).plot().figure_.savefig(folder / "map.png", dpi=150, bbox_inches="tight")
+    titles = ("dense network", f"{path.estimators[path.best_iteration].network_.widths[0]} units")
+    picture = MineralMapDisplay.from_map(after, before=before, titles=titles).figure_
+    picture.savefig(folder / "map.png", dpi=150, bbox_inches="tight")
+    assert after.codes is not None  # the map is in memory, no file was asked for
     right = np.array(after.class_names)[after.codes] == scene.target_names[scene.labels]
     print(
         f"Kept iteration {path.best_iteration} of C-APoZ: the smallest network within a point of "
