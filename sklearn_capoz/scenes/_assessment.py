@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
 from sklearn.utils.validation import check_consistent_length, column_or_1d
+
+from ._assessment_text import as_frame, as_latex, as_text
+from ._class_map import ClassMap
+from ._compared import compare
+from ._predict import SceneMap
 
 __all__ = ["Assessment", "assess"]
 
@@ -36,6 +42,10 @@ class Assessment:
         ``mapped_area``.
     confidence : float
         Of the intervals.
+    area_unit : str
+        "ha" (hectares) or "pixels" for a map, "" where areas were given.
+    notes : tuple of str
+        What was left out or brought over to compare map and truth.
 
     Examples
     --------
@@ -43,6 +53,8 @@ class Assessment:
     >>> found = assess(["a", "a", "a", "b", "b", "b"], ["a", "a", "b", "b", "b", "b"])
     >>> round(found.overall, 3), found.classes["user"].round(2).tolist()
     (0.833, [0.67, 1.0])
+    >>> found
+    Assessment(6 places, 2 classes, overall 0.833 +- 0.327, kappa 0.667)
     """
 
     counts: pd.DataFrame
@@ -52,9 +64,60 @@ class Assessment:
     kappa: float
     classes: pd.DataFrame
     confidence: float
+    area_unit: str = ""
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        """Say the main figures in one line; `print` shows all of them."""
+        return (
+            f"Assessment({self.counts.to_numpy().sum():,} places, {len(self.counts)} classes, "
+            f"overall {self.overall:.3f} +- {self.overall_margin:.3f}, kappa {self.kappa:.3f})"
+        )
+
+    def __str__(self) -> str:
+        """All tables as text."""
+        return as_text(self)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Put all figures into one table, as for a CSV file.
+
+        Returns
+        -------
+        frame : DataFrame
+            A row for each class: `classes`, then the counts by true class as "truth: NAME". The
+            last row, "overall", has the overall accuracy as user's and producer's, the sums, and
+            kappa.
+        """
+        return as_frame(self)
+
+    def to_latex(self, *, caption: str | None = None, label: str | None = None) -> str:
+        r"""Write the confusion matrix with accuracies and areas as a table for a paper.
+
+        Parameters
+        ----------
+        caption, label : str, default=None
+            Of the table; without both it is a bare ``tabular``.
+
+        Returns
+        -------
+        latex : str
+            It needs ``\usepackage{booktabs}``.
+        """
+        return as_latex(self, caption, label)
 
 
-def assess(mapped, truth, *, areas=None, confidence=0.95) -> Assessment:
+def assess(
+    mapped,
+    truth,
+    *,
+    areas=None,
+    label: str = "label",
+    names=None,
+    crs=None,
+    training=None,
+    training_distance: float = 10.0,
+    confidence: float = 0.95,
+) -> Assessment:
     """Assess a map by places whose true class is known, after Olofsson et al. (2014).
 
     Rare classes are sampled more densely than they are common, and mapped areas are biased by the
@@ -62,13 +125,29 @@ def assess(mapped, truth, *, areas=None, confidence=0.95) -> Assessment:
 
     Parameters
     ----------
-    mapped : array-like of shape (n_places,)
-        Class of the map at each place.
-    truth : array-like of shape (n_places,)
-        Class on the ground there.
+    mapped : path, SceneMap, ClassMap, or array-like of shape (n_places,)
+        A class map; or the class of a map at each place.
+    truth : path, GeoDataFrame, DataFrame, ClassMap, SceneMap, or array-like of shape (n_places,)
+        For a map: polygons or points of a GeoJSON file, Shapefile or GeoPackage; a raster of
+        classes in the same grid; or a table (CSV) of points with row and column, counted from 0,
+        or x and y in the map's coordinate system, or lon and lat. Of polygons every pixel counts
+        whose centre they hold. For an array: the class on the ground at each place.
     areas : dict or Series of class -> float, default=None
         Area of each class in the whole map, in any unit; classes that are not named have none.
-        None takes the places for a random sample of the map: areas as in `mapped`, summing to 1.
+        None counts the pixels of a map, in hectares where its coordinates are lengths; and takes
+        the places of an array for a random sample of the map: areas as in `mapped`, summing to 1.
+    label : str, default="label"
+        Column of polygons or points that holds the class.
+    names : dict of str -> str, or path, default=None
+        The map's name for a name of the truth; "" leaves its places out. A path is that of a CSV
+        table with the columns old and new.
+    crs : str, default=None
+        Coordinate system of polygons or points, such as "EPSG:32611", above what they say.
+    training : as `truth`, default=None
+        The regions that the map's model was trained on. A warning says how many places touch
+        them or lie near, and how right the map is at the others.
+    training_distance : float, pixels, default=10.0
+        What is near.
     confidence : float, default=0.95
         Of the intervals.
 
@@ -78,8 +157,20 @@ def assess(mapped, truth, *, areas=None, confidence=0.95) -> Assessment:
 
     Raises
     ------
+    DataFormatError
+        If a file is not what it should be, the truth does not overlap the map, one of them has no
+        coordinate system, or polygons cross themselves.
     ValueError
-        If there are no places, or a class of the map has area and no place, or places and no area.
+        If there are no places, the truth has a class that the map has not, or `areas` does not
+        fit: a class with area and no place, or places and no area.
+    ImportError
+        If there are polygons, and geopandas and pyogrio are not installed.
+
+    Warns
+    -----
+    UserWarning
+        If places are near to training regions, a mapped class has no place, or polygons contradict
+        each other.
 
     Notes
     -----
@@ -92,12 +183,15 @@ def assess(mapped, truth, *, areas=None, confidence=0.95) -> Assessment:
     - ``V(P_j) = (W_j^2 (1 - P_j)^2 U_j (1 - U_j) / (n_j - 1)
       + P_j^2 sum_(i != j) W_i^2 q_ij (1 - q_ij) / (n_i - 1)) / p_.j^2``
 
-    The paper's example is reproduced but for two of its printed producer's margins (0.23 and 0.01),
-    where its equation gives 0.25 and 0.02.
+    The paper's example is reproduced but for two of its printed producer's margins, 0.23 and 0.01,
+    where its equation 7, the last one here, gives 0.254 and 0.018. Equation 7 is the delta method
+    for a ratio of stratified means, and drawing the sample anew gives the same. Neither rounding
+    the inputs to two to four digits nor 1, 1.645 or 2 standard errors, n for n - 1, mapped for
+    estimated areas or another set of terms gives what is printed: it is taken for a slip.
 
     Intervals are those of a normal distribution, and too narrow for some dozens of places. Places
-    are taken for a random sample within each class of the map; neighbouring pixels are no such
-    sample, and make the intervals too narrow as well.
+    are taken for a random sample within each class of the map; neighbouring pixels, such as those
+    of a polygon, are no such sample, and make the intervals too narrow as well.
 
     References
     ----------
@@ -115,6 +209,24 @@ def assess(mapped, truth, *, areas=None, confidence=0.95) -> Assessment:
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie between 0 and 1, got {confidence!r}.")
+    if not isinstance(mapped, (str, os.PathLike, SceneMap, ClassMap)):
+        return _of_places(mapped, truth, areas, confidence)
+    places = compare(
+        mapped,
+        truth,
+        label=label,
+        names=names,
+        crs=crs,
+        training=training,
+        training_distance=training_distance,
+    )
+    given = places.areas if areas is None else areas
+    found = _of_places(places.mapped, places.truth, given, confidence)
+    unit = places.area_unit if areas is None else ""
+    return replace(found, area_unit=unit, notes=places.notes)
+
+
+def _of_places(mapped, truth, areas, confidence: float) -> Assessment:
     mapped, truth = column_or_1d(mapped), column_or_1d(truth)
     check_consistent_length(mapped, truth)
     if not len(mapped):

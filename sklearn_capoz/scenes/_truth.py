@@ -1,102 +1,172 @@
-"""What is known of single places: a raster of the map's grid, or a table of points."""
+"""What is known of single places: read from a raster, polygons or points, by the names of a map."""
 
 from __future__ import annotations
 
+import csv
+import os
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ..exceptions import DataFormatError
-from ..formats._csv_text import READING, read_header
-from ._class_map import ClassMap
+from ..formats._atomic import check_regular_file
+from ._class_map import ClassMap, read_class_map
+from ._grid import Grid
+from ._places import Places
+from ._predict import SceneMap
+from ._truth_points import is_table, places_of_points, read_table
+from ._truth_polygons import is_vector, places_of_polygons, read_polygons
 
-__all__ = ["check_grid", "read_points"]
-
-#: Part of a pixel that two grids may be apart: rounding of the programs that wrote them.
-SAME_PLACE = 0.01
-
-
-def check_grid(one: ClassMap, other: ClassMap) -> None:
-    """See that two rasters have the same pixels at the same places.
-
-    Raises
-    ------
-    DataFormatError
-        If shape, coordinate system or transform differ. What a file does not say is not compared.
-    """
-    if one.shape != other.shape:
-        raise DataFormatError(
-            f"{other} has {_shape(other)} and {one} {_shape(one)}: bring it to the grid "
-            "of the map, with the nearest neighbour (gdalwarp -r near)."
-        )
-    a, b = one, other
-    if a.crs is not None and b.crs is not None and a.crs != b.crs:
-        from rasterio.crs import CRS  # whoever told the systems has it
-
-        if CRS.from_wkt(a.crs) != CRS.from_wkt(b.crs):
-            names = [str(CRS.from_wkt(crs)) for crs in (b.crs, a.crs)]
-            raise DataFormatError(
-                f"{other} is in the coordinate system {names[0]:.60}, and {one} in "
-                f"{names[1]:.60}: bring it to the grid of the map (gdalwarp -t_srs, -r near)."
-            )
-    if a.transform is not None and b.transform is not None:
-        pixel = np.hypot(a.transform[0], a.transform[3])
-        # A corner moves with every entry; the far one by the size of the map more.
-        corners = np.array([(x, y, 1) for x in (0, one.shape[1]) for y in
-                            (0, one.shape[0])])  # fmt: skip
-        moved = [corners @ np.reshape(t, (2, 3)).T for t in (a.transform, b.transform)]
-        if np.abs(moved[0] - moved[1]).max() > SAME_PLACE * pixel:
-            raise DataFormatError(
-                f"{other} begins at {b.transform[2]:g}, {b.transform[5]:g} with pixels of "
-                f"{b.transform[0]:g}, and {one} at {a.transform[2]:g}, {a.transform[5]:g} "
-                f"with pixels of {a.transform[0]:g}: bring it to the grid of the map (gdalwarp)."
-            )
+__all__ = ["read_names", "read_truth", "renamed"]
 
 
-def _shape(class_map: ClassMap) -> str:
-    return f"{class_map.shape[0]} x {class_map.shape[1]} pixels"
+def read_truth(
+    truth, grid: Grid, *, label: str, crs=None, code_names: tuple[str, ...] | None = None
+) -> Places:
+    """Find the pixels whose class is known.
 
-
-def read_points(path: Path, label: str, shape: tuple[int, int]):
-    """Read a CSV table of places: columns row, column (from 0) and the label.
-
-    Returns
-    -------
-    rows, columns : ndarray of shape (n_points,), int
-    labels : ndarray of shape (n_points,), str
+    Parameters
+    ----------
+    truth : path, GeoDataFrame, DataFrame, ClassMap or SceneMap
+        Polygons or points of a vector file, a table of points, or a raster of classes in the same
+        grid.
+    grid : Grid
+        Whose pixels are meant.
+    label : str
+        Column with the class.
+    crs : str or None
+        Coordinate system of the truth; None takes what it says.
+    code_names : tuple of str or None
+        Names of the codes of a raster that does not name them; None takes the codes themselves.
 
     Raises
     ------
     DataFormatError
-        If a column is not there, or a place lies outside of a map of that shape.
+        If it is none of these, or lies elsewhere.
     """
-    try:
-        separator, header = read_header(path, label)
-        missing = [name for name in ("row", "column", label) if name not in header]
-        if missing:
-            raise DataFormatError(
-                f"{path} has no column {missing[0]!r}; it has {', '.join(header)[:200]}. Points "
-                "need row and column, counted from 0, and a label (--label names its column)."
-            )
-        table = pd.read_csv(path, sep=separator, dtype=str, skipinitialspace=True, **READING)
-    except (UnicodeDecodeError, pd.errors.ParserError) as error:
-        raise DataFormatError(f"{path} is no CSV table in UTF-8: {error}") from error
-    table.columns = [str(name).strip() for name in table.columns]
-    places = []
-    for name, size in zip(("row", "column"), shape, strict=True):
-        values = pd.to_numeric(table[name], errors="coerce").to_numpy(float)
-        wrong = ~((values >= 0) & (values < size) & (values == np.floor(values)))
-        if wrong.any():
-            raise DataFormatError(
-                f"{path}: {wrong.sum()} of {len(table)} points have a {name} that is no whole "
-                f"number from 0 to {size - 1}, as the map has: the first is "
-                f"{table[name][wrong.argmax()]!r}, of point {wrong.argmax() + 1}."
-            )
-        places.append(values.astype(int))
-    labels = table[label].str.strip()
-    if not len(labels) or (labels == "").any():
-        raise DataFormatError(
-            f"{path}: {(labels == '').sum()} of {len(labels)} points have no {label}."
+    if isinstance(truth, pd.DataFrame):
+        if type(truth).__module__.startswith("geopandas"):
+            return places_of_polygons(truth, grid, label, crs, "the truth")
+        return places_of_points(truth, grid, label, crs, "the truth")
+    if isinstance(truth, (ClassMap, SceneMap)):
+        return _places_of_raster(read_class_map(truth), grid, code_names)
+    if not isinstance(truth, (str, os.PathLike)):
+        raise TypeError(
+            "truth must be a path, a GeoDataFrame of polygons or points, a DataFrame of points, a "
+            f"ClassMap or a SceneMap; got {type(truth).__module__}.{type(truth).__name__}."
         )
-    return *places, labels.to_numpy(str)
+    path = Path(truth)
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}.")
+    check_regular_file(path)
+    if is_vector(path):
+        return places_of_polygons(read_polygons(path, label), grid, label, crs, str(path))
+    if is_table(path):
+        return places_of_points(read_table(path, label), grid, label, crs, str(path))
+    return _places_of_raster(read_class_map(path), grid, code_names)
+
+
+def _places_of_raster(found: ClassMap, grid: Grid, code_names: tuple[str, ...] | None) -> Places:
+    name = "the truth" if found.path is None else str(found.path)
+    grid.check_same(Grid(found.shape, found.crs, found.transform, name))
+    names, notes = found.class_names, []
+    if names is None and code_names is not None:
+        if found.codes.max() >= len(code_names):
+            raise DataFormatError(
+                f"{name} has no class names, and holds the code {found.codes.max()}, which the "
+                f"map has not: its codes are {dict(enumerate(code_names))}."
+            )
+        notes.append(f"{name} has no class names: its codes are taken for those of the map")
+        names = code_names
+    elif names is None:
+        names = tuple(map(str, range(int(found.codes.max()) + 1)))
+    # What a model refused to name is nothing that is known.
+    known = (found.codes > 0) & ~np.isin(found.codes, found.rejected)
+    rows, columns = np.nonzero(known)
+    if not len(rows):
+        raise DataFormatError(f"{name} says of no pixel what it is: all codes are 0.")
+    labels = np.array(names)[found.codes[rows, columns]]
+    return Places(rows, columns, labels, None, name, tuple(notes))
+
+
+def read_names(names) -> dict[str, str]:
+    """Read which name stands for which other.
+
+    Parameters
+    ----------
+    names : mapping of str -> str, path or None
+        A path is that of a CSV table with the columns old and new.
+
+    Raises
+    ------
+    DataFormatError
+        If the table has no such columns, or says two things of one name.
+    """
+    if names is None:
+        return {}
+    if isinstance(names, Mapping):
+        return {str(old): "" if new is None else str(new) for old, new in names.items()}
+    path = Path(names)
+    check_regular_file(path)
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        try:
+            rows = [[field.strip() for field in row] for row in csv.reader(file) if any(row)]
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise DataFormatError(f"{path} is no CSV table in UTF-8: {error}") from error
+    if not rows or [name.casefold() for name in rows[0][:2]] != ["old", "new"]:
+        raise DataFormatError(
+            f"{path} must begin with the line old,new, and go on with a pair of names in each; it "
+            f"begins with {','.join(rows[0])[:60]!r}."
+            if rows
+            else f"{path} is empty: it needs the line old,new, and a pair of names in each below."
+        )
+    pairs: dict[str, str] = {}
+    for number, row in enumerate(rows[1:], start=2):
+        old, new = (*row, "")[:2]
+        if not old or pairs.get(old, new) != new:
+            raise DataFormatError(f"{path}: line {number} names nothing, or {old!r} once more.")
+        pairs[old] = new
+    return pairs
+
+
+def renamed(places: Places, names, known: tuple[str, ...] | None) -> Places:
+    """Bring names to those of the map; an empty name leaves the places out.
+
+    Parameters
+    ----------
+    places : Places
+    names : mapping, path or None
+        As `read_names` takes it.
+    known : tuple of str or None
+        Classes of the map; None for any.
+
+    Raises
+    ------
+    ValueError
+        If none of the names to be replaced is there, or one comes out that the map has not.
+    """
+    pairs, there = read_names(names), set(np.unique(places.labels).tolist())
+    absent = sorted(set(pairs) - there)
+    # A table may serve several truths; if no name of it is there, it is not meant for this one.
+    if absent and len(absent) == len(pairs):
+        raise ValueError(
+            f"names must be those of the truth: {places.name} has no class {absent[0]!r}; it has "
+            f"{', '.join(sorted(there))[:200]}."
+        )
+    if known is not None:
+        listed = ", ".join(known)[:200]
+        odd = [f"{a}={b}" for a, b in pairs.items() if b and b != a and b not in known]
+        if odd:
+            raise ValueError(f"names: {odd[0]!r} gives no class of the map; it has {listed}.")
+        if strange := sorted(there - set(known) - set(pairs)):
+            one = strange[0]
+            raise ValueError(
+                f"{places.name} has {', '.join(strange)[:200]}, which the map has not; its classes "
+                f"are {listed}. Translate it: give names '{one}=NAME' with one of these, '{one}=' "
+                f"to leave its places out, or '{one}={one}' where the map should have had it."
+            )
+    labels = np.array([pairs.get(name, name) for name in places.labels.tolist()])
+    return replace(places, labels=labels).where(labels != "")

@@ -65,9 +65,12 @@ def test_figures_of_a_raster(mapped, truth, tmp_path, capsys, run):
     )
     assert f"overall {direct.overall:.3f}" in said
     table = pd.read_csv(tmp_path / "table.csv", index_col="class")
-    np.testing.assert_allclose(table["producer"], direct.classes["producer"])
-    np.testing.assert_allclose(table["area"], direct.classes["area"])
-    assert table["truth: alunite"].tolist() == [3, 0, 1]
+    classes = table.iloc[:-1]
+    np.testing.assert_allclose(classes["producer"], direct.classes["producer"])
+    np.testing.assert_allclose(classes["area"], direct.classes["area"])
+    assert table["truth: alunite"].tolist() == [3, 0, 1, 4]
+    assert table.loc["overall", "user"] == pytest.approx(direct.overall)
+    assert table.loc["overall", "kappa"] == pytest.approx(direct.kappa)
 
 
 def test_points_give_the_same(mapped, truth, tmp_path, capsys, run):
@@ -86,11 +89,13 @@ def test_a_geotiff_whose_codes_have_no_names_is_taken_by_the_codes_of_the_map(
 ):
     mapped = write_tiff(tmp_path / "map.tif", MAP, names=NAMES)
     truth = write_tiff(tmp_path / "truth.tif", np.where(MAP == 3, 0, MAP).astype("uint8"))
-    run("assess", mapped, "--truth", truth)
+    with pytest.warns(UserWarning, match=r"place lies where the map has rejected \(18\.2%\)"):
+        run("assess", mapped, "--truth", truth)
     said = capsys.readouterr().out
     assert "has no class names: its codes are taken for those of the map" in said
     assert "9 places: 1.000 of them right" in said
-    assert "no labelled place lies where the map has rejected (18.2%)" in said
+    assert "by class, areas in ha" in said  # pixels of 20 m
+    assert "0.2" in said
 
 
 def test_what_map_writes_is_what_assess_reads(trained, scene_path, tmp_path, capsys, run):
@@ -126,12 +131,15 @@ def test_names_that_only_one_side_knows(mapped, tmp_path, capsys, run):
         run(*words)
     run(*words, "--rename", "chalk=calcite")
     assert "8 places: 0.750 of them right" in capsys.readouterr().out
-    run(*words, "--rename", "chalk=")
+    with pytest.warns(UserWarning, match="no labelled place lies where the map has calcite"):
+        run(*words, "--rename", "chalk=")
     assert "4 places: 0.750 of them right" in capsys.readouterr().out
     run(*words, "--rename", "chalk=chalk")
     assert "8 places: 0.375 of them right" in capsys.readouterr().out
-    with pytest.raises(ValueError, match=r"--rename opal: .* has no such class"):
+    with pytest.raises(ValueError, match=r"has no class 'opal'; it has alunite, chalk"):
         run(*words, "--rename", "opal=calcite")
+    with pytest.raises(ValueError, match=r"'chalk=calcit' gives no class of the map; it has alun"):
+        run(*words, "--rename", "chalk=calcit")
 
 
 @pytest.mark.parametrize(
@@ -142,7 +150,7 @@ def test_names_that_only_one_side_knows(mapped, tmp_path, capsys, run):
         ("row,column,label\n0.5,0,alunite\n", "the first is '0.5', of point 1"),
         ("row,column,label\n0,0,\n", "1 of 1 points have no label"),
         ("row,column,label\n", "0 of 0 points have no label"),
-        ("row,col,label\n0,0,alunite\n", "has no column 'column'; it has row, col, label"),
+        ("row,col,label\n0,0,alunite\n", "no column 'row' and 'column'; it has row, col, label"),
         ("row,column,label\n1,3,calcite\n", "no labelled place"),
     ],
 )
@@ -175,3 +183,19 @@ def test_nothing_that_is_read_is_replaced(mapped, tmp_path, run):
     with pytest.raises(FileExistsError, match="is read by this run"):
         run("assess", mapped, "--truth", points, "--output", points)
     assert points.read_text().startswith("row")
+    with pytest.raises(ValueError, match=r"--output must end in \.csv or \.tex, got .*points\.txt"):
+        run("assess", mapped, "--truth", points, "--output", tmp_path / "points.txt")
+
+
+def test_tables_of_names_and_latex(mapped, tmp_path, capsys, run):
+    truth = write_envi(tmp_path / "truth.hdr", TRUTH, ["none", "chalk", "alunite"])
+    names = tmp_path / "names.csv"
+    names.write_text("old,new\nchalk,calcite\nquartz,\n")
+    output = tmp_path / "table.tex"
+    run("assess", mapped, "--truth", truth, "--names", names, "--output", output)
+    assert "8 places: 0.750 of them right" in capsys.readouterr().out
+    assert output.read_text().startswith(r"\begin{tabular}{lrrrrr}")
+    # What is said by word counts more than what the table says.
+    with pytest.warns(UserWarning, match="no labelled place lies where the map has calcite"):
+        run("assess", mapped, "--truth", truth, "--names", names, "--rename", "chalk=")
+    assert "4 places: 0.750 of them right" in capsys.readouterr().out

@@ -33,7 +33,8 @@ def test_the_worked_example_of_olofsson_2014():
     assert table["user"].round(2).tolist() == [0.88, 0.73, 0.93, 0.96]
     assert table["user_margin"].round(2).tolist() == [0.07, 0.10, 0.04, 0.02]
     assert table["producer"].round(2).tolist() == [0.75, 0.85, 0.93, 0.96]
-    # Printed are 0.23 and 0.01 for the second and last; the paper's own equation 7 gives these.
+    # Printed are 0.23 and 0.01 for the second and last; the paper's own equation 7 gives these,
+    # and so does drawing the sample anew (below).
     assert table["producer_margin"].round(2).tolist() == [0.21, 0.25, 0.03, 0.02]
     assert (round(found.overall, 2), round(found.overall_margin, 2)) == (0.95, 0.02)
     # In pixels of 30 m, and in hectares.
@@ -95,6 +96,48 @@ def test_intervals_hold_what_they_promise():
         )
     assert (np.mean(held, axis=0) > 0.92).all()
     assert (np.mean(held, axis=0) < 0.98).all()
+
+
+def test_the_producers_margins_are_those_of_samples_drawn_anew():
+    rng = np.random.default_rng(0)
+    weight = np.array(list(PIXELS.values())) / sum(PIXELS.values())
+    drawn = []
+    for _ in range(4000):
+        rows = [rng.multinomial(row.sum(), row / row.sum()) for row in COUNTS]
+        p = weight[:, None] * np.array(rows) / COUNTS.sum(axis=1, keepdims=True)
+        drawn.append(p.diagonal() / p.sum(axis=0))
+    margins = assess(*places(COUNTS, CLASSES), areas=PIXELS).classes["producer_margin"]
+    # What Olofsson et al. print, 0.23 and 0.01, lies outside.
+    np.testing.assert_allclose(1.96 * np.std(drawn, axis=0), margins, atol=0.02, rtol=0.05)
+    assert 1.96 * np.std(drawn, axis=0)[3] > 0.015
+
+
+def test_one_table_of_all_figures():
+    found = assess(*places(COUNTS, CLASSES), areas=PIXELS)
+    frame = found.to_frame()
+    assert frame.index.tolist() == [*CLASSES, "overall"]
+    pd.testing.assert_frame_equal(frame.iloc[:-1][found.classes.columns], found.classes)
+    counts = frame[[f"truth: {name}" for name in CLASSES]]
+    np.testing.assert_array_equal(counts.iloc[:-1], COUNTS)
+    np.testing.assert_array_equal(counts.loc["overall"], COUNTS.sum(axis=0))
+    whole = frame.loc["overall"]
+    assert whole["user"] == whole["producer"] == found.overall
+    assert whole["area"] == pytest.approx(sum(PIXELS.values()))
+    assert whole["kappa"] == found.kappa
+    assert "+-" in str(found)
+    assert len(repr(found)) < 100
+
+
+def test_a_table_for_a_paper():
+    found = assess(["a_1"] * 3 + ["b"] * 2, ["a_1", "a_1", "b", "b", "c"])
+    latex = found.to_latex(caption="Accuracy", label="tab:a")
+    lines = latex.splitlines()
+    assert lines[:4] == [r"\begin{table}", r"\centering", r"\caption{Accuracy}", r"\label{tab:a}"]
+    assert r" & a\_1 & b & c & total & user's \\" in lines
+    assert r"a\_1 & 2 & 1 & 0 & 3 & $0.67 \pm 0.65$ \\" in lines
+    assert r"c & 0 & 0 & 0 & 0 & -- \\" in lines
+    assert r"total & 2 & 2 & 1 & 5 &  \\" in lines
+    assert latex.count(r"\begin") == latex.count(r"\end") == 2
 
 
 def test_a_higher_confidence_is_wider():

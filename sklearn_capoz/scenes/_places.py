@@ -1,0 +1,74 @@
+"""Single places of a raster whose class is known, and which of them belong together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import KDTree
+
+__all__ = ["Places"]
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Pixels and what they are.
+
+    Parameters
+    ----------
+    rows, columns : ndarray of shape (n_places,), int
+    labels : ndarray of shape (n_places,), str
+    polygons : ndarray of shape (n_places,), int, or None
+        Number of the polygon that each lies in; None where there are none.
+    name : str
+        What messages call them.
+    notes : tuple of str
+        What was done to bring them to the raster.
+    """
+
+    rows: np.ndarray
+    columns: np.ndarray
+    labels: np.ndarray
+    polygons: np.ndarray | None
+    name: str
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """Count them."""
+        return len(self.rows)
+
+    def where(self, kept: np.ndarray) -> Places:
+        """Take some of them, by a mask or by numbers."""
+        polygons = None if self.polygons is None else self.polygons[kept]
+        return replace(
+            self,
+            rows=self.rows[kept],
+            columns=self.columns[kept],
+            labels=self.labels[kept],
+            polygons=polygons,
+        )
+
+    def regions(self) -> np.ndarray:
+        """Tell regions apart by number: polygons, or patches of touching pixels of one class."""
+        if self.polygons is not None:
+            return self.polygons
+        width = int(self.columns.max()) + 2
+        flat = self.rows.astype(np.int64) * width + self.columns
+        order = np.argsort(flat)
+        links = []
+        for step in (1, width - 1, width, width + 1):  # right, and the three below
+            place = np.searchsorted(flat, flat + step, sorter=order).clip(max=len(flat) - 1)
+            there = order[place]
+            near = (flat[there] == flat + step) & (self.labels[there] == self.labels)
+            links.append(np.stack([np.flatnonzero(near), there[near]]))
+        one, other = np.concatenate(links, axis=1)
+        shape = (len(flat), len(flat))
+        return connected_components(coo_array((np.ones(len(one)), (one, other)), shape=shape))[1]
+
+    def distance_to(self, others: Places) -> np.ndarray:
+        """Pixels from each to the nearest of others; 0 is the same pixel, 1 beside it."""
+        tree = KDTree(np.column_stack([others.rows, others.columns]))
+        # Steps of a king on a chess board: 1 touches, at a corner too.
+        return tree.query(np.column_stack([self.rows, self.columns]), p=np.inf)[0]
