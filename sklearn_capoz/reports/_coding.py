@@ -23,11 +23,11 @@ __all__ = ["StoredSpectra", "store_spectra"]
 #: Room for the classes' directions, in bytes before they are deflated.
 DIRECTION_BYTES = 400_000
 
-#: Rounding that no instrument would notice; where there is room for more, it is left.
-FINEST = 0.0005 * np.sqrt(12)
+#: Rounding that no instrument would notice, 0.001 root mean square: more room is left unused.
+FINEST = 0.001 * np.sqrt(12)
 
 #: Deflate needs somewhat more than the entropy.
-DEFLATED = 1.12
+DEFLATED = 1.06
 
 #: Directions in which pixels spread by less than this many steps say nothing.
 LEAST_SPREAD = 0.35

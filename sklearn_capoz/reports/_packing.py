@@ -12,16 +12,19 @@ __all__ = ["packed", "palette_png", "text_of"]
 
 
 def packed(array: np.ndarray) -> bytes:
-    """Deflate an array of bytes or of two-byte numbers.
+    """Deflate an array of bytes, or of small whole numbers of two bytes.
 
-    Of two-byte numbers all low bytes come first, then all high ones: these hardly change, and
-    deflate finds that only where they stand together.
+    Of these the sign goes into the last bit, so that small numbers have small bytes, and all low
+    bytes come before all high ones, which are hardly ever other than 0. Codes by frequency and
+    runs are then all there is to be found: it comes within some hundredths of the entropy.
     """
     array = np.ascontiguousarray(array)
-    if array.dtype.itemsize == 2:
-        array = array.astype(array.dtype.newbyteorder("<"))
-        array = np.stack([array.view(np.uint8).ravel()[i::2] for i in (0, 1)])
-    return zlib.compress(array.astype(np.uint8, copy=False).tobytes(), 6)
+    if array.dtype == np.uint8:
+        return zlib.compress(array.tobytes(), 6)
+    wide = array.astype(np.int32)
+    numbers = ((wide << 1) ^ (wide >> 31)).astype("<u2").reshape(-1, 1).view(np.uint8)
+    deflate = zlib.compressobj(6, zlib.DEFLATED, 15, 9, zlib.Z_RLE)
+    return deflate.compress(numbers.T.tobytes()) + deflate.flush()
 
 
 def palette_png(codes: np.ndarray, colors: np.ndarray) -> bytes:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from .._warn import warn
 from ..formats._atomic import write_atomically
@@ -153,7 +154,8 @@ def write_report(
     layers = None if trust is None else describe_trust(trust, class_map, len(classes), thinning)
     used = len(picture) + (0 if layers is None else len(layers["values"]) * 3 // 4)
     room = max(LEAST_ROOM, ROOM - used)
-    stored = store_spectra(spectra, found, class_map.codes, thinning, room, verbose)
+    with threadpool_limits(1, "blas"):  # small products, which more threads only delay
+        stored = store_spectra(spectra, found, class_map.codes, thinning, room, verbose)
     data = {
         "rows": class_map.shape[0],
         "columns": class_map.shape[1],
@@ -214,8 +216,8 @@ def _facts(
         ends = scene.wavelengths[bands[[0, -1]]]
         shown += f", {ends[0]:.5g} to {ends[1]:.5g} nm"
     return [
-        ("Map", str(mapped.path) if mapped.path is not None else "in memory"),
-        ("Scene", str(scene.files[0]) if scene.files else "in memory"),
+        ("Map", "in memory" if mapped.path is None else Path(mapped.path).name),
+        ("Scene", scene.files[0].name if scene.files else "in memory"),
         ("Size", f"{n_rows:,} rows of {n_columns:,} pixels"),
         ("Shown", shown),
         ("Spectra of pixels", _kept_how(stored, thinning)),

@@ -89,31 +89,31 @@ def pruning_of(model) -> dict[str, Any] | None:
     columns = [name for name in HISTORY if name in history]
     return {
         "columns": columns,
-        "rows": [[_plain_number(row[name]) for name in columns] for _, row in history.iterrows()],
+        "rows": [[_number(row[name], name) for name in columns] for _, row in history.iterrows()],
         "kept": int(kept[-1]) if len(kept) else None,
         "units": units,
     }
 
 
-def _plain_number(value) -> float | int | None:
+def _number(value, column: str) -> float | int | None:
     if pd.isna(value):
         return None
-    return int(value) if float(value).is_integer() and abs(value) > 1 else float(value)
+    return float(value) if column.startswith("accuracy") else int(value)
 
 
 def assessment_of(found: Assessment) -> dict[str, Any]:
     """Tables of an assessment, as rows of text."""
     classes = [str(name) for name in found.classes.index]
-    percent, unit = 100 * found.confidence, found.area_unit
+    # What is rejected is mapped, and no truth.
+    in_truth = (found.counts.to_numpy().sum(axis=0) > 0).tolist()
 
-    def interval(name: str, column: str, scale: float, digits: int) -> str:
+    def interval(name: str, column: str, scale: float, digits: int) -> tuple[str, str]:
         value, margin = (
             scale * float(found.classes[c][name]) for c in (column, f"{column}_margin")
         )
         if np.isnan(value):
-            return "-"
-        told = f"{value:,.{digits}f}"
-        return told if np.isnan(margin) else f"{told} ± {margin:,.{digits}f}"
+            return "-", ""
+        return f"{value:,.{digits}f}", "" if np.isnan(margin) else f"{margin:,.{digits}f}"
 
     largest = float(found.classes["area"].max())
     digits = 0 if largest >= 1000 else 1 if largest >= 10 else 3
@@ -130,12 +130,22 @@ def assessment_of(found: Assessment) -> dict[str, Any]:
     return {
         "overall": f"{100 * found.overall:.1f} ± {100 * found.overall_margin:.1f}",
         "kappa": f"{found.kappa:.3f}",
-        "confidence": f"{percent:g}",
-        "unit": unit,
+        "confidence": f"{100 * found.confidence:g}",
+        "unit": found.area_unit,
         "n_places": int(found.counts.to_numpy().sum()),
-        "classes": classes,
+        "truths": [name for name, there in zip(classes, in_truth, strict=True) if there],
         "rows": rows,
-        "counts": found.counts.to_numpy().tolist(),
+        "counts": [
+            {
+                "name": name,
+                "row": [
+                    (int(n), name == truth)
+                    for truth, n, there in zip(classes, row, in_truth, strict=True)
+                    if there
+                ],
+            }
+            for name, row in zip(classes, found.counts.to_numpy(), strict=True)
+        ],
         "notes": list(found.notes),
     }
 

@@ -48,7 +48,7 @@ function runs(x, y) {
   return found;
 }
 
-// spec: x, y (low, high), xLabel, yLabel, height, lines, areas, bars; see where it is called.
+// spec: x, y (low, high), xLabel, yLabel, height, lines, areas, bars; "bare" leaves out the y axis.
 function drawChart(box, spec) {
   box.spec = spec;
   if (!box.watcher) {
@@ -59,8 +59,8 @@ function drawChart(box, spec) {
 }
 
 function paintChart(box) {
-  const spec = box.spec, width = Math.max(200, box.clientWidth), height = spec.height || 230;
-  const left = 46, right = 10, top = 8, bottom = spec.xLabel ? 38 : 22;
+  const spec = box.spec, width = Math.max(120, box.clientWidth), height = spec.height || 230;
+  const left = spec.bare ? 14 : 46, right = 10, top = 8, bottom = spec.xLabel ? 38 : 22;
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   svg.setAttribute("height", height);
@@ -69,7 +69,7 @@ function paintChart(box) {
   const X = (v) => left + ((v - spec.x[0]) / (spec.x[1] - spec.x[0])) * (width - left - right);
   const Y = (v) => height - bottom - ((v - spec.y[0]) / (spec.y[1] - spec.y[0])) * (height - top - bottom);
   const down = ticks(spec.y[0], spec.y[1], spec.yTicks || 4);
-  for (const value of down.found) {
+  for (const value of spec.bare ? [] : down.found) {
     element(svg, "line", { x1: left, x2: width - right, y1: Y(value), y2: Y(value), stroke: LINE });
     element(svg, "text", { x: left - 6, y: Y(value) + 4, "text-anchor": "end", fill: SOFT },
       value.toFixed(down.digits));

@@ -123,19 +123,20 @@ function drawTrust(data) {
   if (!data.trust) return;
   data.classes.forEach((group, code) => {
     if (!code || !group.pixels) return;
-    const heading = parent.appendChild(document.createElement("h3"));
-    heading.textContent = group.name;
-    const grid = parent.appendChild(document.createElement("div"));
+    const part = parent.appendChild(document.createElement("div"));
+    part.className = "trust-class";
+    part.appendChild(document.createElement("h3")).textContent = group.name;
+    const grid = part.appendChild(document.createElement("div"));
     grid.className = "trust-grid";
-    grid.style.gridTemplateColumns = `repeat(auto-fill, minmax(${data.trust.layers.length > 2 ? 210 : 260}px, 1fr))`;
     for (const layer of data.trust.layers) {
       const counts = layer.bars[code], all = counts.reduce((sum, n) => sum + n, 0);
       const wide = (layer.high - layer.low) / counts.length;
       const bars = counts.map((n, i) => ({ x0: layer.low + i * wide, x1: layer.low + (i + 1) * wide,
         y: all ? (100 * n) / all : 0, color: group.color }));
       const box = figure(grid, layer.name);
-      drawChart(box, { x: [layer.low, layer.high], y: [0, span(bars.map((bar) => bar.y), 0.08)[1]],
-        yLabel: "% of pixels", bars, height: 120, yTicks: 3, title: `${layer.name} of ${group.name}` });
+      const highest = Math.max(...bars.map((bar) => bar.y), 1);
+      drawChart(box, { x: [layer.low, layer.high], y: [0, highest], bars, height: 84, bare: true,
+        title: `${layer.name} of ${group.name}` });
     }
   });
 }

@@ -10,10 +10,13 @@ async function inflate(bytes) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-// Two-byte numbers, of which all low bytes come first.
+// Two-byte numbers: all low bytes come first, and the last bit is the sign.
 function paired(bytes) {
   const n = bytes.length / 2, numbers = new Int16Array(n);
-  for (let i = 0; i < n; i++) numbers[i] = bytes[i] | (bytes[n + i] << 8);
+  for (let i = 0; i < n; i++) {
+    const whole = bytes[i] | (bytes[n + i] << 8);
+    numbers[i] = (whole >>> 1) ^ -(whole & 1);
+  }
   return numbers;
 }
 
