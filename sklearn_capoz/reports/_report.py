@@ -167,7 +167,7 @@ def write_report(
         "classes": classes,
         "wavelengths": None if spectra.wavelengths is None else numbers(spectra.wavelengths),
         "bands": bands.tolist(),
-        "spectra": stored.content,
+        "spectra": {**stored.content, "rms_error": stored.rms_error},
         "trust": layers,
         "place": place_of(class_map),
         "pruning": pruning,
