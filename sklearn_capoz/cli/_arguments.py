@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 __all__ = [
-    "above_zero", "band_centres", "jobs", "nm_ranges", "number", "refuse_files_of", "share",
-    "told_in_options",
+    "above_zero", "band_centres", "jobs", "nm_ranges", "number", "pair_of_names",
+    "refuse_files_of", "share", "told_in_options", "words",
 ]  # fmt: skip
 
 #: A text file of band centres is small: 10,000 numbers of 20 letters.
@@ -77,6 +77,21 @@ def above_zero(text: str) -> float:
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"must be a number above 0, got {text}")
     return value
+
+
+def pair_of_names(text: str) -> tuple[str, str]:
+    """Read a pair such as chlorite=Chlorite; nothing behind the sign leaves a class out."""
+    old, sign, new = text.partition("=")
+    if not (sign and old.strip()):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no pair of names such as chl=Chlorite, or chl= to leave it out"
+        )
+    return old.strip(), new.strip()
+
+
+def words(text: str) -> list[str]:
+    """Read names such as Alunite,Calcite."""
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def nm_ranges(text: str) -> list[tuple[float, float]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ._arguments import number, refuse_files_of, share
+from ._arguments import number, pair_of_names, refuse_files_of, share
 
 __all__ = ["add_assess_parser"]
 
@@ -20,16 +20,6 @@ OPTIONS = {
     "crs": "--crs",
     "training": "--training",
 }
-
-
-def _rename(text: str) -> tuple[str, str]:
-    """Read a pair such as chlorite=Chlorite; nothing behind the sign leaves a class out."""
-    old, sign, new = text.partition("=")
-    if not (sign and old.strip()):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no pair of names such as chl=Chlorite, or chl= to leave it out"
-        )
-    return old.strip(), new.strip()
 
 
 def add_assess_parser(subparsers) -> None:
@@ -58,7 +48,7 @@ def add_assess_parser(subparsers) -> None:
         "--label", default="label", help="column of polygons or points with the class (label)"
     )
     parser.add_argument(
-        "--rename", type=_rename, action="append", default=[], metavar="OLD=NEW",
+        "--rename", type=pair_of_names, action="append", default=[], metavar="OLD=NEW",
         help="take a class of the truth for one of the map; OLD= leaves its places out, and "
         "OLD=OLD keeps a class that the map has not. May be given several times",
     )  # fmt: skip

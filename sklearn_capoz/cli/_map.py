@@ -75,6 +75,7 @@ def add_map_parser(subparsers) -> None:
 def _map(arguments: argparse.Namespace) -> None:
     from ..deploy import load_model, predict_scene
     from ..scenes._output import refuse_inputs
+    from ._scene_bands import mask_of_bad_bands
 
     refuse_inputs(arguments.output, [arguments.model])
     try:
@@ -88,7 +89,9 @@ def _map(arguments: argparse.Namespace) -> None:
             nodata=arguments.nodata,
             scale=arguments.scale,
             wavelengths=arguments.wavelengths,
-            bad_bands=_bad_bands(arguments),
+            bad_bands=mask_of_bad_bands(
+                arguments.scene, arguments.bad_bands, arguments.wavelengths
+            ),
             max_band_gap=arguments.max_band_gap,
             n_jobs=arguments.jobs,
             resume=arguments.resume,
@@ -103,26 +106,3 @@ def _map(arguments: argparse.Namespace) -> None:
     for name, count in zip(names, found.counts, strict=True):
         print(f"{name:<{width}}  {count:>12,} pixels  {count / found.counts.sum():7.2%}")
     print("written:", *map(str, found.files))
-
-
-def _bad_bands(arguments: argparse.Namespace):
-    """Mask of the bands to leave out: those in the ranges, and those that the file calls bad."""
-    if arguments.bad_bands is None:
-        return None
-    import numpy as np
-
-    from ..scenes._open import open_source
-    from ..spectral._wavelengths import bands_named, wavelengths_nm
-
-    source = open_source(arguments.scene)
-    nm = source.wavelengths
-    if arguments.wavelengths is not None:
-        nm = wavelengths_nm(None, source.shape[2], arguments.wavelengths)
-    if nm is None:
-        raise ValueError(
-            f"--bad-bands are wavelengths, and {arguments.scene} does not say those of its bands: "
-            "give them with --wavelengths."
-        )
-    # A band without a wavelength is of no use.
-    bad = bands_named(nm, arguments.bad_bands, "the scene") | ~np.isfinite(nm)
-    return bad if source.good is None else bad | ~source.good

@@ -8,8 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ._arguments import band_centres, nm_ranges, refuse_files_of
-from ._assess import _rename
+from ._arguments import band_centres, nm_ranges, pair_of_names, refuse_files_of
 
 __all__ = ["add_report_parser"]
 
@@ -55,7 +54,7 @@ def add_report_parser(subparsers) -> None:
     )
     parser.add_argument("--label", default="label", help="column of the truth's class (label)")
     parser.add_argument(
-        "--rename", type=_rename, action="append", default=[], metavar="OLD=NEW",
+        "--rename", type=pair_of_names, action="append", default=[], metavar="OLD=NEW",
         help="take a class of the truth for one of the map, as `assess` does",
     )  # fmt: skip
     parser.add_argument("--crs", help="coordinate system of the truth, such as EPSG:32611")
@@ -79,7 +78,7 @@ def _report(arguments: argparse.Namespace) -> None:
     from ..deploy import load_model
     from ..reports import write_report
     from ..scenes import assess
-    from ._map import _bad_bands
+    from ._scene_bands import mask_of_bad_bands
 
     output, truth = arguments.output, arguments.truth
     inputs = {"map": arguments.map, "scene": arguments.scene}
@@ -103,7 +102,7 @@ def _report(arguments: argparse.Namespace) -> None:
         nodata=arguments.nodata,
         scale=arguments.scale,
         wavelengths=arguments.wavelengths,
-        bad_bands=_bad_bands(arguments),
+        bad_bands=mask_of_bad_bands(arguments.scene, arguments.bad_bands, arguments.wavelengths),
         verbose=not arguments.quiet,
     )
     print(f"written: {output}, {output.stat().st_size / 1e6:.1f} MB; open it in a browser")

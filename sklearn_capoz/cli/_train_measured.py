@@ -14,24 +14,14 @@ from .. import PrunedMLPClassifier
 from ..formats._csv_table import SpectraTable
 from ._train_features import feature_steps
 
-__all__ = ["train_as_measured"]
+__all__ = ["measured_network", "train_as_measured"]
 
 
 def train_as_measured(table: SpectraTable, fwhm, arguments: argparse.Namespace) -> Pipeline:
     """Train on a part of the table, prune, and print how right the rest of it is named."""
     X, y, groups = table.X, table.y, table.groups
-    units = arguments.units or 30
     train, validation, test = _split(y, groups, arguments.test_fraction, arguments.seed)
-    network = PrunedMLPClassifier(
-        (units,),
-        criterion=arguments.criterion,
-        threshold=arguments.threshold or "mean+std",
-        n_iterations=5 if arguments.iterations is None else arguments.iterations,
-        keep="smallest",
-        tolerance=arguments.tolerance,
-        verbose=not arguments.quiet,
-        random_state=arguments.seed,
-    )
+    network = measured_network(arguments)
     features = make_pipeline(*feature_steps(arguments.features or "index", table.wavelengths))
     prepared = features.fit_transform(X[train])
     own = {}
@@ -44,7 +34,8 @@ def train_as_measured(table: SpectraTable, fwhm, arguments: argparse.Namespace) 
     print(network.history_[columns].round(3).to_string())
     print(
         f"kept: iteration {network.best_iteration_}, "
-        f"{network.history_['n_units'][network.best_iteration_]} of {units} units"
+        f"{network.history_['n_units'][network.best_iteration_]} of "
+        f"{network.history_['n_units'].iloc[0]} units"
     )
     predicted = model.predict(X[test])
     samples = "" if groups is None else f" of {len(set(groups[test]))} samples"
@@ -53,6 +44,20 @@ def train_as_measured(table: SpectraTable, fwhm, arguments: argparse.Namespace) 
         f"balanced accuracy {balanced_accuracy_score(y[test], predicted):.3f}"
     )
     return model
+
+
+def measured_network(arguments: argparse.Namespace) -> PrunedMLPClassifier:
+    """Network and pruning for spectra of the field."""
+    return PrunedMLPClassifier(
+        (arguments.units or 30,),
+        criterion=arguments.criterion,
+        threshold=arguments.threshold or "mean+std",
+        n_iterations=5 if arguments.iterations is None else arguments.iterations,
+        keep="smallest",
+        tolerance=arguments.tolerance,
+        verbose=not arguments.quiet,
+        random_state=arguments.seed,
+    )
 
 
 def _split(y, groups, test_fraction: float, seed: int):

@@ -4,6 +4,7 @@
 asked for. `SHIFTS` names how far `make_field_spectra` takes a library from the laboratory.
 """
 
+from ..formats._ecostress import read_ecostress
 from ..formats._envi_library import read_envi_library
 from ._airborne import fetch_indian_pines, fetch_jasper_ridge
 from ._cuprite import fetch_cuprite_labels, fetch_cuprite_pixels, fetch_usgs_splib
@@ -28,5 +29,6 @@ __all__ = [
     "make_field_spectra",
     "make_mineral_scene",
     "make_mineral_spectra",
+    "read_ecostress",
     "read_envi_library",
 ]

@@ -1,4 +1,4 @@
-"""From model to map: fast prediction, safe files, whole scenes.
+"""From model to map: fast prediction, safe files, whole scenes, and how right they are.
 
 The public names of `sklearn_capoz.export` and `sklearn_capoz.scenes` in one place.
 """
@@ -11,11 +11,12 @@ from ..export import (
     to_c,
     to_onnx,
 )
-from ..scenes import SceneMap, predict_scene
+from ..scenes import SceneMap, assess, predict_scene
 
 __all__ = [
     "CompiledClassifier",
     "SceneMap",
+    "assess",
     "compile_pipeline",
     "load_model",
     "predict_scene",

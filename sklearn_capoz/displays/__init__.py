@@ -8,6 +8,7 @@ as with `plt.subplots(layout="constrained")`, and inside them elsewhere.
 """
 
 from .._colors import class_colors, mineral_colors
+from ._assessment import AssessmentDisplay
 from ._importance import ImportanceDisplay
 from ._mineral_map import MineralMapDisplay
 from ._path import PruningPathDisplay
@@ -17,6 +18,7 @@ from ._trade_off import TradeOffDisplay
 from ._unit_map import UnitMapDisplay
 
 __all__ = [
+    "AssessmentDisplay",
     "ImportanceDisplay",
     "MineralMapDisplay",
     "PruningPathDisplay",

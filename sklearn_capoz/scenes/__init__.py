@@ -3,12 +3,15 @@
 from ._assessment import Assessment, assess
 from ._class_map import ClassMap, read_class_map
 from ._predict import SceneMap, predict_scene
+from ._regions import RegionSamples, sample_regions
 
 __all__ = [
     "Assessment",
     "ClassMap",
+    "RegionSamples",
     "SceneMap",
     "assess",
     "predict_scene",
     "read_class_map",
+    "sample_regions",
 ]

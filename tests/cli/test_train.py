@@ -143,7 +143,7 @@ def test_the_table_is_not_overwritten(table, tmp_path, run):
     table.to_csv(path, index=False)
     before = path.read_bytes()
     (tmp_path / "here").symlink_to(tmp_path)
-    with pytest.raises(FileExistsError, match=r"is the table of spectra, .*; name another file"):
+    with pytest.raises(FileExistsError, match=r"is the file of spectra .*; name another file"):
         run("train", path, "--label", "mineral", "--output", tmp_path / "here" / "spectra.csv")
     assert path.read_bytes() == before
 

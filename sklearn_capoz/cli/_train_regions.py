@@ -1,0 +1,137 @@
+"""Training on regions of a scene: what `train scene.hdr --truth regions.geojson` does."""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.pipeline import Pipeline, make_pipeline
+
+from ..model_selection import SpatialKFold, spatial_blocks
+from ..scenes import RegionSamples, sample_regions
+from ..scenes._truth import read_names
+from ._scene_bands import mask_of_bad_bands
+from ._train_features import feature_steps
+from ._train_measured import measured_network
+
+__all__ = ["train_on_regions"]
+
+#: Folds that regions are held out in, at most.
+N_FOLDS = 5
+
+#: Pixels that a class needs to be split into folds, and these to train, score and choose on.
+FEWEST = 20
+
+
+def train_on_regions(arguments: argparse.Namespace) -> Pipeline:
+    """Train on the pixels of regions, and print how right others are named, near and far."""
+    (scene,) = arguments.spectra
+    samples = sample_regions(
+        scene,
+        arguments.truth,
+        label=arguments.label or "label",
+        names=read_names(arguments.names) | dict(arguments.rename),
+        crs=arguments.crs,
+        max_per_class=arguments.max_pixels,
+        scale=arguments.scale,
+        bad_bands=mask_of_bad_bands(scene, arguments.bad_bands),
+        random_state=arguments.seed,
+    )
+    _check(samples, arguments)
+    for note in samples.notes:
+        print(note)
+    n_regions = pd.Series(samples.coordinates[:, 2]).groupby(samples.y).nunique()
+    pixels = pd.Series(samples.y).value_counts().rename("pixels").sort_index()
+    print(pd.concat([pixels, n_regions.rename("regions")], axis=1).to_string())
+    model = make_pipeline(
+        *feature_steps(arguments.features or "hull", samples.wavelengths),
+        measured_network(arguments),
+    )
+    _say_what_to_expect(model, samples, arguments)
+    model.fit(samples.X, samples.y)
+    network = model[-1]
+    n_units = network.history_["n_units"]
+    print(f"kept: {n_units[network.best_iteration_]} of {n_units.iloc[0]} units")
+    return model
+
+
+def _check(samples: RegionSamples, arguments: argparse.Namespace) -> None:
+    (scene,) = arguments.spectra
+    if samples.wavelengths is None:
+        raise ValueError(
+            f"{scene} does not say the wavelengths of its bands: write them into its header, or "
+            "into one beside it."
+        )
+    classes, counts = np.unique(samples.y, return_counts=True)
+    if len(classes) < 2 or counts.min() < FEWEST:
+        raise ValueError(
+            f"{arguments.truth} must hold at least two classes, of {FEWEST} pixels with data each "
+            f"or more: '{classes[counts.argmin()]}' has {counts.min()}, and there are "
+            f"{len(classes)} classes."
+        )
+
+
+def _say_what_to_expect(
+    model: Pipeline, samples: RegionSamples, arguments: argparse.Namespace
+) -> None:
+    """Hold out whole blocks, and pixels at random, and say which of the two figures to believe."""
+    places, size, seed = samples.coordinates, arguments.block_size, arguments.seed
+    blocks = spatial_blocks(places[:, 0], places[:, 1], size, regions=places[:, 2])
+    of_class = pd.Series(blocks).groupby(samples.y).nunique()
+    n_folds = min(N_FOLDS, len(np.unique(blocks)))
+    random = StratifiedKFold(N_FOLDS, shuffle=True, random_state=seed)
+    held_out = {"random pixels": _predicted(model, samples, random)}
+    alone = of_class.index[of_class == 1].tolist()
+    fair = ~np.isin(samples.y, alone)
+    if n_folds > 1 and fair.any():
+        spatial = SpatialKFold(n_folds, block_size=size, random_state=seed)
+        held_out = {"spatial blocks": _predicted(model, samples, spatial)} | held_out
+    print(
+        f"\nheld out in {N_FOLDS} folds, whole blocks of {size} pixels with their regions, or "
+        "pixels at random:"
+    )
+    _print_figures(held_out, samples.y, fair)
+    if alone:
+        print(
+            f"{', '.join(alone)}: all regions lie in one block, so that none can be held out. Draw "
+            "some elsewhere; where they lie near to each other, try a smaller --block-size."
+        )
+    if "spatial blocks" in held_out:
+        print(
+            "Believe the spatial blocks: neighbouring pixels are nearly the same spectrum, and at "
+            "random they\nare on both sides. Regions are as a rule purer than the rest of the "
+            "scene, which no figure here shows."
+        )
+    else:
+        print(
+            "Nothing here says how right the map is away from the regions: the random figure is "
+            "too good."
+        )
+
+
+def _predicted(model: Pipeline, samples: RegionSamples, folds) -> np.ndarray:
+    with warnings.catch_warnings():
+        # Said below, by class.
+        warnings.filterwarnings("ignore", message=".*all pixels lie in one block")
+        return cross_val_predict(
+            clone(model), samples.X, samples.y, groups=samples.coordinates, cv=folds
+        )
+
+
+def _print_figures(held_out: dict[str, np.ndarray], y: np.ndarray, fair: np.ndarray) -> None:
+    """Print accuracies and the part of each class that is named right; the fair first."""
+    columns = {}
+    for name, predicted in held_out.items():
+        seen = fair if name == "spatial blocks" else np.ones(len(y), dtype=bool)
+        right = pd.Series((predicted == y)[seen])
+        recall = right.groupby(y[seen]).mean()
+        overall = pd.Series({"overall": right.mean(), "balanced": recall.mean()})
+        columns[name] = pd.concat([overall, recall.reindex(np.unique(y))])
+    table = pd.DataFrame(columns)
+    print(table.iloc[:2].round(3).to_string())
+    print("\npart of each class that is named right:")
+    print(table.iloc[2:].round(2).to_string(na_rep="-"))
