@@ -19,12 +19,14 @@ def main(argv: list[str] | None = None) -> int:
     from .cli._assess import add_assess_parser
     from .cli._demo import add_demo_parser
     from .cli._map import add_map_parser
+    from .cli._report import add_report_parser
     from .cli._train import add_train_parser
 
     add_demo_parser(subparsers)
     add_train_parser(subparsers)
     add_map_parser(subparsers)
     add_assess_parser(subparsers)
+    add_report_parser(subparsers)
     arguments = parser.parse_args(argv)
     options = getattr(arguments, "options", {})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 
@@ -18,12 +19,17 @@ from ..displays import ImportanceDisplay, MineralMapDisplay, PruningPathDisplay
 from ..estimators._classifier import PrunedMLPClassifier
 from ..estimators._search import PruningPath, pruning_path
 from ..exceptions import PruningStalledWarning
+from ..reports import write_report
+from ..scenes import SceneMap, assess
 from ..spectral import SpectralAbsorptionIndex
 
 __all__ = ["add_demo_parser"]
 
 #: The C-APoZ paper's test samples per mineral.
 _N_TEST = (400, 240, 240, 400, 400, 400, 240)
+
+#: Pixels of the made scene whose mineral the report takes for known.
+_N_PLACES = 1000
 
 _COLUMNS = {
     "n_units": "units",
@@ -113,17 +119,11 @@ def _write(folder: Path, features: Pipeline, paths: dict[str, PruningPath], seed
     before, after = (
         predict_scene(model, scene.cube, wavelengths=scene.wavelengths) for model in (dense, pruned)
     )
-    assert before.codes is not None  # the map is in memory, no file was asked for
-    assert after.codes is not None
-    MineralMapDisplay(
-        after.codes.astype(int) - 1,
-        after.class_names[1:],
-        before=before.codes.astype(int) - 1,
-        titles=(
-            "dense network",
-            f"{path.estimators[path.best_iteration].network_.widths[0]} units",
-        ),
-    ).plot().figure_.savefig(folder / "map.png", dpi=150, bbox_inches="tight")
+    titles = ("dense network", f"{path.estimators[path.best_iteration].network_.widths[0]} units")
+    picture = MineralMapDisplay.from_map(after, before=before, titles=titles).figure_
+    picture.savefig(folder / "map.png", dpi=150, bbox_inches="tight")
+    assert after.codes is not None  # the map is in memory, no file was asked for
+    page = _report(folder / "report.html", after, scene, pruned, seed)
     right = np.array(after.class_names)[after.codes] == scene.target_names[scene.labels]
     print(
         f"Kept iteration {path.best_iteration} of C-APoZ: the smallest network within a point of "
@@ -134,5 +134,28 @@ def _write(folder: Path, features: Pipeline, paths: dict[str, PruningPath], seed
         "  history.csv     every iteration of both criteria\n"
         "  importance.png  score of every unit, and the threshold\n"
         "  path.png        size and accuracy against the iteration\n"
-        "  map.png         the scene by the dense and by the pruned network"
+        "  map.png         the scene by the dense and by the pruned network\n"
+        f"  report.html     {page}"
     )
+
+
+def _report(path: Path, found: SceneMap, scene, model: Pipeline, seed: int) -> str:
+    """Write the page about the map, where there is jinja2, and say what it is."""
+    if find_spec("jinja2") is None:
+        return "was left out: pip install 'sklearn-capoz[report]'"
+    rows, columns = np.divmod(
+        np.random.RandomState(seed).choice(scene.labels.size, _N_PLACES, replace=False),
+        scene.labels.shape[1],
+    )
+    places = pd.DataFrame({"row": rows, "column": columns})
+    places["label"] = scene.target_names[scene.labels[rows, columns]]
+    write_report(
+        path,
+        found,
+        scene.cube,
+        model=model,
+        assessment=assess(found, places),
+        title="A made scene of seven minerals",
+        wavelengths=scene.wavelengths,
+    )
+    return f"all of it in one page; {_N_PLACES} known pixels say how right. Open it in a browser"

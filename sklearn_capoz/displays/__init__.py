@@ -7,13 +7,13 @@ Axes of your own come as `ax`. Their legend stands beside them where the figure 
 as with `plt.subplots(layout="constrained")`, and inside them elsewhere.
 """
 
+from .._colors import class_colors, mineral_colors
 from ._assessment import AssessmentDisplay
 from ._importance import ImportanceDisplay
 from ._mineral_map import MineralMapDisplay
 from ._path import PruningPathDisplay
 from ._sensitivity import SensitivityDisplay
 from ._spectrum import SpectrumDisplay
-from ._style import class_colors
 from ._trade_off import TradeOffDisplay
 from ._unit_map import UnitMapDisplay
 
@@ -27,4 +27,5 @@ __all__ = [
     "TradeOffDisplay",
     "UnitMapDisplay",
     "class_colors",
+    "mineral_colors",
 ]

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._style import add_legend, axes_grid, class_colors, pyplot
+from .._colors import mineral_colors
+from ._style import add_legend, axes_grid, pyplot
 
 __all__ = ["MineralMapDisplay"]
-
-_NO_CLASS = "#DDDDDD"
 
 
 class MineralMapDisplay:
     """Map of classes with a legend; with a second map, both and where they differ.
 
-    Use `from_estimator` for a scene, `from_predictions` for maps of labels.
+    Use `from_map` for what `predict_scene` gives, in memory or in a file, `from_estimator` for a
+    scene, `from_predictions` for maps of labels.
 
     Parameters
     ----------
@@ -25,6 +25,9 @@ class MineralMapDisplay:
         A map to compare with, as a rule that of the unpruned network.
     titles : sequence of str, default=("before", "after")
         Titles of `before` and `labels`.
+    colors : mapping of name -> "#rrggbb" or (red, green, blue), default=None
+        Colours of your own for classes, and for "no data". The others have those of
+        `mineral_colors`: one mineral, one colour, in every map.
 
     Attributes
     ----------
@@ -50,12 +53,15 @@ class MineralMapDisplay:
     1
     """
 
-    def __init__(self, labels, class_names, *, before=None, titles=("before", "after")):
+    def __init__(
+        self, labels, class_names, *, before=None, titles=("before", "after"), colors=None
+    ):
         self.class_names = [str(name) for name in class_names]
         self.labels = self._check_map("labels", labels)
         self.before = None if before is None else self._check_map("before", before)
         self.titles = tuple(titles)
-        self.colors = class_colors(len(self.class_names))
+        names = [*self.class_names, "no data"]
+        self.colors, self._no_data_color = np.split(mineral_colors(names, colors), [-1])
         self.differs: np.ndarray | None = None
         if self.before is not None:
             if self.before.shape != self.labels.shape:
@@ -82,8 +88,8 @@ class MineralMapDisplay:
 
     @classmethod
     def from_predictions(
-        cls, y_map, *, before=None, classes=None, mask=None, titles=("before", "after"), ax=None,
-        **kwargs,
+        cls, y_map, *, before=None, classes=None, mask=None, titles=("before", "after"),
+        colors=None, ax=None, **kwargs,
     ):  # fmt: skip
         """Draw maps of labels of any kind.
 
@@ -98,6 +104,8 @@ class MineralMapDisplay:
         mask : array-like of shape (n_rows, n_columns), bool, default=None
             True where the map holds; None everywhere.
         titles : sequence of str, default=("before", "after")
+        colors : mapping of name -> colour, default=None
+            As in the class.
         ax : matplotlib Axes or array of them, default=None
         **kwargs : dict
             Passed to `matplotlib.axes.Axes.imshow`.
@@ -117,13 +125,63 @@ class MineralMapDisplay:
             classes,
             before=None if before is None else _index_map(np.asarray(before), classes, mask),
             titles=titles,
+            colors=colors,
         )
         return display.plot(ax, **kwargs)
 
     @classmethod
-    def from_estimator(
-        cls, estimator, cube, *, before=None, titles=("before", "after"), ax=None, **kwargs
+    def from_map(
+        cls, source, *, before=None, titles=("before", "after"), colors=None, ax=None, **kwargs
     ):
+        """Draw a map of `predict_scene`, in its own colours.
+
+        Parameters
+        ----------
+        source : SceneMap, ClassMap or path
+            What `predict_scene` gives, or a class map in a file: GeoTIFF or ENVI.
+        before : SceneMap, ClassMap or path, default=None
+            A second map of the same pixels and classes.
+        titles : sequence of str, default=("before", "after")
+        colors : mapping of name -> colour, default=None
+            As in the class; they come before the map's own.
+        ax : matplotlib Axes or array of them, default=None
+        **kwargs : dict
+            Passed to `matplotlib.axes.Axes.imshow`.
+
+        Returns
+        -------
+        MineralMapDisplay
+
+        Raises
+        ------
+        ValueError
+            If a map does not name its classes, or the two have other classes or shapes.
+        """
+        from ..scenes import read_class_map  # whoever has labels alone needs no readers
+
+        found = read_class_map(source)
+        names = found.named()
+        own = (
+            dict(zip(names[1:], found.class_colors[1:], strict=True)) if found.class_colors else {}
+        )
+        labels = found.codes.astype(int) - 1
+        earlier = None
+        if before is not None:
+            first = read_class_map(before)
+            if first.named()[1:] != names[1:]:
+                raise ValueError(
+                    "the two maps must have the same classes in the same order; they have "
+                    f"{', '.join(names[1:])[:200]} and {', '.join(first.named()[1:])[:200]}."
+                )
+            earlier = first.codes.astype(int) - 1
+        settings = {"before": earlier, "titles": titles, "colors": {**own, **(colors or {})}}
+        return cls(labels, names[1:], **settings).plot(ax, **kwargs)
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, cube, *, before=None, titles=("before", "after"), colors=None, ax=None,
+        **kwargs,
+    ):  # fmt: skip
         """Classify a scene and draw the map.
 
         Parameters
@@ -135,6 +193,8 @@ class MineralMapDisplay:
         before : fitted classifier, default=None
             A second classifier, as a rule the unpruned one.
         titles : sequence of str, default=("before", "after")
+        colors : mapping of name -> colour, default=None
+            As in the class.
         ax : matplotlib Axes or array of them, default=None
         **kwargs : dict
             Passed to `matplotlib.axes.Axes.imshow`.
@@ -155,6 +215,7 @@ class MineralMapDisplay:
             classes=estimator.classes_,
             mask=valid,
             titles=titles,
+            colors=colors,
             ax=ax,
             **kwargs,
         )
@@ -201,8 +262,7 @@ class MineralMapDisplay:
 
     def _paint(self, labels):
         """RGB picture of a map, (n_rows, n_columns, 3), uint8."""
-        blank = [int(_NO_CLASS[i : i + 2], 16) for i in (1, 3, 5)]
-        return np.vstack([self.colors, [blank]]).astype(np.uint8)[labels]
+        return np.vstack([self.colors, self._no_data_color])[labels]
 
     def _handles(self):
         """Return a patch for each class that occurs, with its share of the classified pixels."""
@@ -221,7 +281,8 @@ class MineralMapDisplay:
             for i in np.flatnonzero(occurs)
         ]
         if (self.labels < 0).any():
-            handles.append(patch(facecolor=_NO_CLASS, edgecolor="black", label="no class"))
+            settings = {"facecolor": self._no_data_color[0] / 255, "edgecolor": "black"}
+            handles.append(patch(**settings, linewidth=0.5, label="no class"))
         return handles
 
 

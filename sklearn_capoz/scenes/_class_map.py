@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .._colors import REJECTED_NAMES
 from ..exceptions import DataFormatError
 from ..formats._envi_fields import EnviFields
 from ._envi import EnviSource
@@ -20,9 +21,6 @@ from ._scratch import Scratch
 from ._source import Source
 
 __all__ = ["ClassMap", "read_class_map"]
-
-#: Names of the code of pixels that the model refused to name; no ground has such a class.
-REJECTED_NAMES = ("rejected", "unknown")
 
 #: Names that programs give to the code of pixels of which nothing is said.
 NO_DATA_NAMES = ("", "no data", "nodata", "none", "unclassified", "unlabelled", "unlabeled",

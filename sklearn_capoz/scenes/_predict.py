@@ -12,8 +12,8 @@ import joblib
 import numpy as np
 from sklearn.utils import check_scalar
 
+from sklearn_capoz._colors import mineral_colors
 from sklearn_capoz._warn import warn
-from sklearn_capoz.displays import class_colors
 from sklearn_capoz.exceptions import DataFormatError
 
 from ._bands import BandMatch, match_bands
@@ -32,8 +32,6 @@ __all__ = ["SceneMap", "predict_scene"]
 #: Bytes of reflectance per block: small enough for a cluster's messages, and above the 4 MiB from
 #: which numpy asks for huge pages, without which a fresh array costs as much as what is done to it.
 BLOCK_BYTES = 8_000_000
-
-REJECTED_COLOR = (128, 128, 128)
 
 #: Classes that a printed map names.
 N_LISTED = 8
@@ -97,6 +95,7 @@ def predict_scene(
     proba: bool = False,
     features=None,
     reject_below: float | None = None,
+    colors: Mapping | None = None,
     nodata: float | None = None,
     scale: float | None = None,
     wavelengths=None,
@@ -136,6 +135,9 @@ def predict_scene(
         step of the pipeline.
     reject_below : float in (0, 1], default=None
         Pixels whose most likely class has a smaller probability are "rejected".
+    colors : mapping of name -> "#rrggbb" or (red, green, blue), default=None
+        Colours of your own for classes, and for "rejected" and "no data". The others have those
+        of `sklearn_capoz.displays.mineral_colors`: one mineral, one colour, in every map.
     nodata : float, default=None
         The stored number that says "not measured". None takes the file's. NaN and infinite
         values always say so, and so does the mask of a masked array. A pixel has no data if any
@@ -225,7 +227,7 @@ def predict_scene(
     began = scene.state()
     match = _match(scene, model, max_band_gap, check_range=scale is None)
     classify = PixelClassifier.of(model, match, layers, features, scene, reject_below)
-    legend = _legend(model.classifier.classes_, rejects=reject_below is not None)
+    legend = _legend(model.classifier.classes_, colors, rejects=reject_below is not None)
     place = (layers, scene.shape[:2], _block_rows(scene, len(match.bands), block_rows))
     with workers(scene, classify, n_jobs, client) as team:
         if path is None:
@@ -355,12 +357,10 @@ def _block_rows(source: Source, n_bands: int, block_rows: int | None) -> int:
     return rows - rows % source.rows_together if source.rows_together <= rows else rows
 
 
-def _legend(classes, *, rejects: bool) -> Legend:
-    colors = [(int(r), int(g), int(b)) for r, g, b in class_colors(len(classes))]
-    names = ["no data", *map(str, classes)]
-    if rejects:
-        return Legend((*names, "rejected"), ((0, 0, 0), *colors, REJECTED_COLOR))
-    return Legend(tuple(names), ((0, 0, 0), *colors))
+def _legend(classes, colors: Mapping | None, *, rejects: bool) -> Legend:
+    names = ("no data", *map(str, classes), *(("rejected",) if rejects else ()))
+    found = mineral_colors(names, colors).tolist()
+    return Legend(names, tuple((r, g, b) for r, g, b in found))
 
 
 def _request(estimator, classify: PixelClassifier, identity: str) -> dict[str, str]:

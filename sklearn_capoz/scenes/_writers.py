@@ -20,7 +20,7 @@ from ._raster import import_rasterio, quiet
 from ._source import Georeference
 from ._work import WorkFolder
 
-__all__ = ["Legend", "write_layers"]
+__all__ = ["Legend", "plain", "write_layers"]
 
 #: Rows written to a GeoTIFF at a time; one strip of the file.
 STRIP_ROWS = 16
@@ -163,7 +163,7 @@ def _write_envi(
         "data type": envi.dtype_to_envi[np.dtype(layer.dtype).char],
         "interleave": "bip",
         "byte order": int(sys.byteorder == "big"),
-        "band names": [_plain(name) for name in layer.bands],
+        "band names": [plain(name) for name in layer.bands],
         "data ignore value": NO_DATA if layer.name == "classes" else "NaN",
         "file type": "ENVI Standard",
         **_envi_georeference(georeference),
@@ -171,7 +171,7 @@ def _write_envi(
     if layer.name == "classes":
         header["file type"] = "ENVI Classification"
         header["classes"] = len(legend.names)
-        header["class names"] = [_plain(name) for name in legend.names]
+        header["class names"] = [plain(name) for name in legend.names]
         header["class lookup"] = [value for color in legend.colors for value in color]
     data = path.with_suffix(".img")
     # A link, not a rename: an interruption after this leaves the raw results to go on from.
@@ -190,7 +190,7 @@ def _link_or_copy(work: WorkFolder, layer: MapLayer, data: Path) -> None:
                 file.write(strip.tobytes())
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """Names without what ends a list in a header; GDAL takes a line with "=" for an entry."""
     return _printable(name).translate(str.maketrans("{},=", "();:")).strip()
 

@@ -8,6 +8,7 @@ import joblib
 import pandas as pd
 import pytest
 
+from sklearn_capoz.cli import _demo
 from sklearn_capoz.datasets import make_mineral_spectra
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,6 +61,21 @@ def test_saved_model_labels_reflectance(demo):
 def test_pictures_are_there(demo):
     for name in ("importance", "path", "map"):
         assert (demo[0] / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_last_step_is_a_page(demo):
+    page = (demo[0] / "report.html").read_text("utf-8")
+    for section in ("map", "class", "assessment", "pruning"):
+        assert f'id="{section}-section"' in page
+    assert "1,000 places whose class is known" in page
+    assert "report.html" in demo[1]
+
+
+def test_without_jinja_the_page_is_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(_demo, "find_spec", lambda name: None)
+    said = _demo._report(tmp_path / "report.html", None, None, None, 0)
+    assert said == "was left out: pip install 'sklearn-capoz[report]'"
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_wrong_command_is_answered(tmp_path):

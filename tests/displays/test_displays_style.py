@@ -2,11 +2,10 @@ import subprocess
 import sys
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pytest
 
-from sklearn_capoz.displays import PruningPathDisplay, class_colors
-from sklearn_capoz.displays._style import add_legend, axes_grid, perceived, series_style
+from sklearn_capoz.displays import PruningPathDisplay
+from sklearn_capoz.displays._style import add_legend, axes_grid, series_style
 
 
 def test_importing_the_package_leaves_matplotlib_alone():
@@ -21,36 +20,6 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch, history)
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"pip install 'sklearn-capoz\[plot\]'"):
         PruningPathDisplay(history).plot()
-
-
-def test_class_colors_are_the_same_for_fewer_and_more_classes():
-    many = class_colors(25)
-    assert many.shape == (25, 3)
-    assert many.dtype == np.uint8
-    np.testing.assert_array_equal(class_colors(7), many[:7])
-    assert class_colors(0).shape == (0, 3)
-    with pytest.raises(ValueError, match="n_classes must be 0 or more, got -1"):
-        class_colors(-1)
-
-
-def test_callers_cannot_spoil_the_palette():
-    class_colors(3)[:] = 0
-    np.testing.assert_array_equal(class_colors(3)[0], [0, 114, 178])
-
-
-@pytest.mark.parametrize("n_classes", [7, 16, 25])
-def test_no_two_classes_look_alike_in_any_kind_of_colour_vision(n_classes):
-    seen = perceived(class_colors(n_classes))
-    distances = np.linalg.norm(seen[:, :, None] - seen[:, None], axis=-1)
-    apart = distances[:, ~np.eye(n_classes, dtype=bool)]
-    # For scale: in full colour vision, tab20's closest pair is 0.047 apart.
-    assert apart.min() > 0.06
-
-
-def test_perceived_greys_have_no_hue():
-    lab = perceived([[0, 0, 0], [128, 128, 128], [255, 255, 255]])
-    np.testing.assert_allclose(lab[..., 1:], 0, atol=1e-3)
-    np.testing.assert_allclose(lab[:, [0, 2], 0], [[0, 1]] * 4, atol=1e-3)
 
 
 def test_series_differ_in_colour_marker_or_line():

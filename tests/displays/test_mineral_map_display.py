@@ -4,7 +4,8 @@ import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.neighbors import KNeighborsClassifier
 
-from sklearn_capoz.displays import MineralMapDisplay, class_colors
+from sklearn_capoz.displays import MineralMapDisplay, mineral_colors
+from sklearn_capoz.scenes import predict_scene
 
 NAMES = ["Alunite", "Calcite", "Kaolinite"]
 
@@ -16,10 +17,10 @@ def legend_texts(display):
 def test_a_map_is_painted_in_the_class_colours():
     display = MineralMapDisplay([[0, 2], [2, -1]], NAMES).plot()
     picture = display.images_[0].get_array()
-    colors = class_colors(3)
+    colors = mineral_colors(NAMES)
     np.testing.assert_array_equal(picture[0, 0], colors[0])
     np.testing.assert_array_equal(picture[1, 0], colors[2])
-    np.testing.assert_array_equal(picture[1, 1], [0xDD] * 3)
+    np.testing.assert_array_equal(picture[1, 1], [255] * 3)
     assert legend_texts(display) == ["Alunite (33.3%)", "Kaolinite (66.7%)", "no class"]
     assert display.axes_[0].get_xlabel() == "column / pixels"
     assert display.axes_[0].get_ylabel() == "row / pixels"
@@ -54,6 +55,48 @@ def test_from_estimator_leaves_out_pixels_without_data():
     assert display.labels.tolist() == [[0, 1], [-1, 1]]
     assert display.before.tolist() == [[0, 0], [-1, 0]]
     assert display.differs.tolist() == [[False, True], [False, True]]
+
+
+@pytest.fixture
+def mapped(tmp_path):
+    """Map a scene of four pixels, one without data, in memory and into both kinds of files."""
+    cube = np.array([[[0.1], [1.0]], [[np.nan], [0.2]]])
+    classifier = KNeighborsClassifier(1).fit([[0.1], [1.0]], ["Calcite", "Kaolinite"])
+
+    def run(output=None, **settings):
+        output = output and tmp_path / output
+        found = predict_scene(classifier, cube, output=output, scale=1, **settings)
+        return found, output
+
+    return run
+
+
+@pytest.mark.parametrize("file", [None, "map.tif", "map.hdr"])
+def test_from_map_takes_what_predict_scene_gives(mapped, file):
+    if file:
+        pytest.importorskip("rasterio" if file.endswith("tif") else "spectral")
+    found, path = mapped(file)
+    for source in [found] if path is None else [found, path]:
+        display = MineralMapDisplay.from_map(source)
+        assert display.labels.tolist() == [[0, 1], [-1, 0]]
+        assert display.class_names == ["Calcite", "Kaolinite"]
+        np.testing.assert_array_equal(display.colors, found.class_colors[1:])
+
+
+def test_a_map_keeps_its_colours_and_the_users_come_before_them(mapped):
+    found, _ = mapped(colors={"Calcite": "#010203"})
+    assert found.class_colors[1] == (1, 2, 3)
+    assert MineralMapDisplay.from_map(found).colors[0].tolist() == [1, 2, 3]
+    display = MineralMapDisplay.from_map(found, before=found, colors={"Calcite": "#040506"})
+    assert display.colors[0].tolist() == [4, 5, 6]
+    assert not display.differs.any()
+
+
+def test_maps_of_other_classes_are_not_compared(mapped):
+    found, _ = mapped()
+    other, _ = mapped(reject_below=0.9)
+    with pytest.raises(ValueError, match="the two maps must have the same classes"):
+        MineralMapDisplay.from_map(found, before=other)
 
 
 def test_a_legend_of_25_classes_stays_readable(assert_apart):

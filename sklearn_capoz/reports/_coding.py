@@ -1,0 +1,191 @@
+"""The spectrum behind every pixel of a map, in as many bytes as a page has room for.
+
+A million pixels of fifty bands are a hundred megabytes, and a page may have three. What all pixels
+of a class share is said once, as their mean and main directions; a pixel adds how far it goes in
+each. All are rounded by one step, as fine as there is room for: that is the best that can be done
+for spectra that spread like a normal distribution (reverse water-filling), and what is rounded
+away is measured and told. Small maps are kept as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ._packing import packed, text_of
+from ._scene_spectra import ClassSpectra, SceneSpectra
+from ._thinning import Thinning
+
+__all__ = ["StoredSpectra", "store_spectra"]
+
+#: Room for the classes' directions, in bytes before they are deflated.
+DIRECTION_BYTES = 400_000
+
+#: Rounding that no instrument would notice, 0.001 root mean square: more room is left unused.
+FINEST = 0.001 * np.sqrt(12)
+
+#: Deflate needs somewhat more than the entropy.
+DEFLATED = 1.06
+
+#: Directions in which pixels spread by less than this many steps say nothing.
+LEAST_SPREAD = 0.35
+
+
+@dataclass(frozen=True, eq=False)
+class StoredSpectra:
+    """Spectra as the page's script unpacks them.
+
+    Parameters
+    ----------
+    content : dict
+        What the script reads: plain numbers, and text of packed arrays.
+    rms_error, largest_error : float
+        In reflectance: the root mean square of what rounding took, and what 99 of 100 pixels stay
+        within in every band.
+    """
+
+    content: dict[str, Any]
+    rms_error: float
+    largest_error: float
+
+
+def store_spectra(
+    spectra: SceneSpectra,
+    classes: ClassSpectra,
+    codes: np.ndarray,
+    thinning: Thinning,
+    room: int,
+    verbose: bool,
+) -> StoredSpectra:
+    """Go through a scene and keep the spectra of its classified pixels, in so many bytes."""
+    places = thinning.places()
+    n_numbers = len(places[0]) * len(places[1]) * len(spectra.bands)
+    coder: _Exact | _Coded
+    coder = _Exact(classes) if 2 * n_numbers <= room else _Coded.in_room(classes, room, thinning)
+    planes = np.zeros((coder.n_planes, len(places[0]), len(places[1])), dtype=np.int16)
+    has = np.zeros(planes.shape[1:], dtype=np.uint8)
+    squares, worst = 0.0, [np.zeros(0)]
+    for start, X, valid in spectra.blocks("spectra of pixels", verbose=verbose):
+        rows = np.flatnonzero((places[0] >= start) & (places[0] < start + len(valid)))
+        inside = np.zeros(valid.shape, dtype=bool)
+        inside[np.ix_(places[0][rows] - start, places[1])] = True
+        inside &= codes[start : start + len(valid)] > 0
+        some = X[inside[valid]]
+        here = (inside & valid)[np.ix_(places[0][rows] - start, places[1])]
+        labels = codes[start : start + len(valid)][inside & valid]
+        has[rows] = here
+        if not len(some):
+            continue
+        numbers, seen = coder.encode(some, labels)
+        for plane, values in zip(planes, numbers.T, strict=True):
+            part = plane[rows]
+            part[here] = values
+            plane[rows] = part
+        errors = np.abs(seen - some)
+        squares += float(np.square(errors, dtype=np.float64).sum())
+        worst.append(errors.max(axis=1))
+    largest = np.concatenate(worst)
+    n_kept = max(1, largest.size * len(spectra.bands))
+    return StoredSpectra(
+        content={
+            "has": text_of(packed(has)), "planes": text_of(packed(planes)), **coder.content(),
+        },
+        rms_error=float(np.sqrt(squares / n_kept)),
+        largest_error=float(np.percentile(largest, 99)) if largest.size else 0.0,
+    )  # fmt: skip
+
+
+class _Exact:
+    """Every number, rounded to one of 65,536."""
+
+    def __init__(self, classes: ClassSpectra):
+        # The samples are all pixels, or show their range: what lies outside is cut, and told.
+        known = [s for s in classes.samples if s.size]
+        low = min((float(s.min()) for s in known), default=0.0)
+        high = max((float(s.max()) for s in known), default=1.0)
+        margin = (
+            0.1 * (high - low)
+            if any(len(s) < n for s, n in zip(classes.samples, classes.counts, strict=True))
+            else 0
+        )
+        self.low, self.step = low - margin, max((high - low + 2 * margin) / 65535, 1e-12)
+        self.n_planes = classes.means.shape[1]
+
+    def encode(self, X, labels):
+        numbers = np.clip(np.rint((X - self.low) / self.step), 0, 65535)
+        return (numbers - 32768).astype(np.int16), numbers * self.step + self.low
+
+    def content(self) -> dict[str, Any]:
+        return {"kind": "exact", "low": self.low, "step": self.step}
+
+
+class _Coded:
+    """For each class its mean and directions, for each pixel its steps along them."""
+
+    def __init__(self, means: np.ndarray, directions: list[np.ndarray], step: float):
+        self.means, self.step = means.astype(np.float32), step
+        # What the page multiplies with is what is rounded by here.
+        self.whole = [np.rint(d * 32767).astype(np.int16) for d in directions]
+        self.directions = [(w / 32767).astype(np.float32) for w in self.whole]
+        self.n_planes = max((len(d) for d in directions), default=0)
+
+    @classmethod
+    def in_room(cls, classes: ClassSpectra, room: int, thinning: Thinning) -> _Coded:
+        """Choose the finest step whose numbers take so many bytes, by their entropy."""
+        n_codes, n_bands = classes.means.shape
+        most = max(1, min(n_bands, DIRECTION_BYTES // (2 * n_codes * n_bands)))
+        means = np.zeros((n_codes, n_bands))
+        directions, spreads = [], []
+        for code, sample in enumerate(classes.samples):
+            if len(sample):
+                means[code] = sample.mean(axis=0)
+            centred = sample - means[code].astype(np.float32)
+            covariance = centred.T @ centred / max(1, len(sample))
+            variance, vectors = np.linalg.eigh(covariance.astype(np.float64))
+            spreads.append(np.sqrt(np.maximum(variance[::-1][:most], 0)))
+            directions.append(vectors.T[::-1][:most])
+        counts = classes.counts / thinning.stored**2
+        low, high = np.log(FINEST), np.log(max(1e3, max(s.max(initial=0) for s in spreads)))
+        if _n_bytes(spreads, counts, FINEST) > room:
+            while high - low > 0.01:
+                middle = (low + high) / 2
+                too_much = _n_bytes(spreads, counts, np.exp(middle)) > room
+                low, high = (middle, high) if too_much else (low, middle)
+        else:
+            high = low
+        step = float(np.exp(high))
+        kept = [d[s >= LEAST_SPREAD * step] for d, s in zip(directions, spreads, strict=True)]
+        return cls(means, kept, step)
+
+    def encode(self, X, labels):
+        numbers = np.zeros((len(X), self.n_planes), dtype=np.int16)
+        seen = np.empty_like(X)
+        for code in np.unique(labels).tolist():
+            of_class, along = labels == code, self.directions[code]
+            steps = np.rint((X[of_class] - self.means[code]) @ along.T / self.step)
+            steps = np.clip(steps, -32768, 32767)
+            numbers[of_class, : len(along)] = steps
+            seen[of_class] = self.means[code] + steps * self.step @ along
+        return numbers, seen
+
+    def content(self) -> dict[str, Any]:
+        n_bands = self.means.shape[1]
+        whole = np.concatenate([*self.whole, np.empty((0, n_bands), np.int16)])
+        return {
+            "kind": "coded",
+            "step": self.step,
+            "n_directions": [len(w) for w in self.whole],
+            "directions": text_of(packed(whole)),
+            "means": text_of(self.means.astype("<f4").tobytes()),
+        }
+
+
+def _n_bytes(spreads: list[np.ndarray], counts: np.ndarray, step: float) -> float:
+    """Bytes of normally distributed numbers in steps: 0.5 log2(1 + 2 pi e (spread / step)^2)."""
+    bits = 0.0
+    for spread, count in zip(spreads, counts, strict=True):
+        ratio = spread[spread >= LEAST_SPREAD * step] / step
+        bits += count * float(0.5 * np.log2(1 + 2 * np.pi * np.e * ratio**2).sum())
+    return DEFLATED * bits / 8
