@@ -5,8 +5,10 @@ The public names of `sklearn_capoz.export` and `sklearn_capoz.scenes` in one pla
 
 from ..export import (
     CompiledClassifier,
+    QuantizedClassifier,
     compile_pipeline,
     load_model,
+    quantize,
     save_model,
     to_c,
     to_onnx,
@@ -15,10 +17,12 @@ from ..scenes import SceneMap, predict_scene
 
 __all__ = [
     "CompiledClassifier",
+    "QuantizedClassifier",
     "SceneMap",
     "compile_pipeline",
     "load_model",
     "predict_scene",
+    "quantize",
     "save_model",
     "to_c",
     "to_onnx",

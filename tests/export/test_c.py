@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 
 from sklearn_capoz.deploy import CompiledClassifier, compile_pipeline, to_c
 from sklearn_capoz.exceptions import UnsupportedNetworkError
-from sklearn_capoz.export._c import _identifier
+from sklearn_capoz.export._c_source import identifier
 from sklearn_capoz.networks import ACTIVATIONS, DenseNetwork
 
 STRICT = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion"]
@@ -189,7 +189,7 @@ def test_nan_reaches_the_last_score(compiler, tmp_path, activation, n_outputs):
     ],
 )
 def test_file_names_become_names_that_c_accepts(stem, expected):
-    assert _identifier(stem) == expected
+    assert identifier(stem) == expected
 
 
 def test_an_odd_file_name_compiles(models, compiler, tmp_path):
