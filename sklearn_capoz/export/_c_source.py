@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import count
 
 import numpy as np
 
@@ -40,7 +41,8 @@ class Source:
         self.includes: set[str] = set()
         #: Bytes of all constants so far.
         self.n_constant_bytes = 0
-        self._helpers: dict[str, int] = {}
+        self._constants: dict[tuple[str, bytes], str] = {}
+        self._helpers: set[str] = set()
 
     @property
     def number(self) -> str:
@@ -53,9 +55,12 @@ class Source:
         return "f" if self.number == "float" else ""
 
     def constant(self, what: str, values: np.ndarray) -> str:
-        """Add an array in C's order, and return its name."""
+        """Add an array in C's order, once for the same numbers, and return its name."""
         values = np.ascontiguousarray(values)
         kind = values.dtype.name
+        content = kind, values.tobytes()
+        if content in self._constants:  # the wavelengths of another step, for example
+            return self._constants[content]
         if kind.startswith("float"):
             # The shortest digits that a compiler reads back to the same bits.
             end = "f" if kind == "float32" else ""
@@ -64,20 +69,20 @@ class Source:
             flat = [str(v) for v in values.ravel()]
             self.includes.add("stdint.h")
         name = f"{self.name}_{what}"
+        taken = set(self._constants.values())
+        if name in taken:
+            name = next(n for i in count(2) if (n := f"{name}_{i}") not in taken)
+        self._constants[content] = name
         self.parts.append(
             f"static const {_TYPES[kind]} {name}[{len(flat)}] = {{\n    {_lines(flat)}\n}};\n"
         )
         self.n_constant_bytes += values.nbytes
         return name
 
-    def helper(self, what: str, text: str, ram: int = 0) -> str:
-        """Add a function once, however often it is asked for; return its name.
-
-        `text` has NAME for the model's name and REAL for the type of features; `ram` is the bytes
-        of its arrays.
-        """
+    def helper(self, what: str, text: str) -> str:
+        """Add a function once, however often it is asked for; return its name."""
         if what not in self._helpers:
-            self._helpers[what] = ram
+            self._helpers.add(what)
             self.add(text)
         return f"{self.name}_{what}"
 

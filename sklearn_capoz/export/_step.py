@@ -112,7 +112,7 @@ class StepKind:
 class LearntKind(StepKind):
     """A transformer of scikit-learn: its arrays are put back as they were."""
 
-    has_onnx = True
+    has_onnx = has_c = True
     #: Attribute -> its shape, in features n and outputs k.
     shapes: dict[str, str] = {}
     #: Attributes that may be missing, unless the parameter of that name is set.

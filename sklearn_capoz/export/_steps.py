@@ -11,15 +11,14 @@ from typing import Any
 import numpy as np
 
 from ..exceptions import DataFormatError, UnsupportedNetworkError
-from ..spectral import ContinuumRemoval
 from ._step import Affine, CStep, StepKind
 from ._step_sklearn import MinMaxScalerKind, PCAKind, StandardScalerKind
 from ._step_spectral import (
     AbsorptionFeaturesKind,
     BandSelectorKind,
+    ContinuumRemovalKind,
     SensorResamplerKind,
     SpectralAbsorptionIndexKind,
-    SpectralKind,
     SpectrumStandardizerKind,
 )
 
@@ -44,7 +43,7 @@ KINDS: dict[str, StepKind] = {
         PCAKind(),
         BandSelectorKind(),
         SensorResamplerKind(),
-        SpectralKind(ContinuumRemoval),
+        ContinuumRemovalKind(),
         SpectralAbsorptionIndexKind(),
         AbsorptionFeaturesKind(),
         SpectrumStandardizerKind(),
