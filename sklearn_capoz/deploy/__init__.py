@@ -5,8 +5,10 @@ The public names of `sklearn_capoz.export` and `sklearn_capoz.scenes` in one pla
 
 from ..export import (
     CompiledClassifier,
+    DeviceReport,
     QuantizedClassifier,
     compile_pipeline,
+    device_report,
     load_model,
     quantize,
     save_model,
@@ -17,9 +19,11 @@ from ..scenes import SceneMap, predict_scene
 
 __all__ = [
     "CompiledClassifier",
+    "DeviceReport",
     "QuantizedClassifier",
     "SceneMap",
     "compile_pipeline",
+    "device_report",
     "load_model",
     "predict_scene",
     "quantize",

@@ -2,6 +2,7 @@
 
 from ._c import to_c
 from ._compiled import CompiledClassifier
+from ._device import DeviceReport, device_report
 from ._files import load_model, save_model
 from ._onnx import to_onnx
 from ._pipeline import compile_pipeline
@@ -10,8 +11,10 @@ from ._quantized import QuantizedClassifier
 
 __all__ = [
     "CompiledClassifier",
+    "DeviceReport",
     "QuantizedClassifier",
     "compile_pipeline",
+    "device_report",
     "load_model",
     "quantize",
     "save_model",

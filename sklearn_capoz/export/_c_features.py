@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..spectral._kernels import PARAMETERS
+from ._c_bands import FINITE, gather, places_of
+from ._c_continuum import VERTICES
 from ._c_source import Source
-from ._c_spectral import _FINITE, _VERTICES, gather, places_of
 from ._step import CStep
 
 __all__ = ["absorption_features"]
@@ -147,8 +148,8 @@ def absorption_features(source: Source, step) -> CStep:
 
 def _add_functions(source: Source, step, widest: int, needs_shape: bool) -> None:
     source.includes.add("stdint.h")
-    source.helper("finite", _FINITE)
-    source.helper("vertices", _VERTICES)
+    source.helper("finite", FINITE)
+    source.helper("vertices", VERTICES)
     source.helper("quotients", _QUOTIENTS)
     source.helper("lowest", _LOWEST)
     if needs_shape:

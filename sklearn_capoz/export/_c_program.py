@@ -79,7 +79,9 @@ def write_program(parts: ModelParts, name: str, dtype: np.dtype) -> tuple[str, l
     if parts.steps:
         costs.append(_add_scores(source, parts, calls, costs))
     used = source.n_constant_bytes - before
-    costs.append(Cost(parts.name, used, ram + 4 * network.n_classes, network.n_multiply_adds))
+    size = 4 if isinstance(network, IntegerNetwork) else source.dtype.itemsize
+    scores = size * network.n_classes
+    costs.append(Cost(parts.name, used, ram + scores, network.n_multiply_adds))
     _add_predict(source, parts)
     defines = {"N_FEATURES": parts.n_features, "N_CLASSES": network.n_classes}
     return source.text(_title(parts), defines, parts.classes), costs

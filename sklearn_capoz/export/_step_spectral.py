@@ -22,7 +22,8 @@ from ..spectral import (
     SpectralAbsorptionIndex,
     SpectrumStandardizer,
 )
-from . import _c_spectral
+from ._c_bands import resample, select_bands, standardize
+from ._c_continuum import hull_index, local_index, remove_continuum
 from ._c_features import absorption_features
 from ._limits import check_measurements
 from ._step import StepKind
@@ -82,7 +83,7 @@ class ContinuumRemovalKind(SpectralKind):
         super().__init__(ContinuumRemoval)
 
     def add_to_c(self, source, step):
-        return _c_spectral.remove_continuum(source, step)
+        return remove_continuum(source, step)
 
 
 class AbsorptionFeaturesKind(SpectralKind):
@@ -133,7 +134,7 @@ class SensorResamplerKind(SpectralKind):
         return step.on_missing == "nan"
 
     def add_to_c(self, source, step):
-        return _c_spectral.resample(source, step)
+        return resample(source, step)
 
 
 class BandSelectorKind(SpectralKind):
@@ -151,7 +152,7 @@ class BandSelectorKind(SpectralKind):
         return graph.add("Gather", value, graph.constant(np.flatnonzero(step._keep)), axis=1)
 
     def add_to_c(self, source, step):
-        return _c_spectral.select_bands(source, step)
+        return select_bands(source, step)
 
 
 class SpectrumStandardizerKind(SpectralKind):
@@ -178,7 +179,7 @@ class SpectrumStandardizerKind(SpectralKind):
         return graph.add("Where", varies, graph.add("Div", centred, deviation), zero)
 
     def add_to_c(self, source, step):
-        return _c_spectral.standardize(source, step)
+        return standardize(source, step)
 
 
 class SpectralAbsorptionIndexKind(SpectralKind):
@@ -212,7 +213,7 @@ class SpectralAbsorptionIndexKind(SpectralKind):
         return graph.add("Log", index) if step.log else index
 
     def add_to_c(self, source, step):
-        write = _c_spectral.hull_index if step._shoulders is None else _c_spectral.local_index
+        write = hull_index if step._shoulders is None else local_index
         return write(source, step)
 
 
