@@ -5,8 +5,12 @@ The public names of `sklearn_capoz.export` and `sklearn_capoz.scenes` in one pla
 
 from ..export import (
     CompiledClassifier,
+    DeviceReport,
+    QuantizedClassifier,
     compile_pipeline,
+    device_report,
     load_model,
+    quantize,
     save_model,
     to_c,
     to_onnx,
@@ -15,11 +19,15 @@ from ..scenes import SceneMap, assess, predict_scene
 
 __all__ = [
     "CompiledClassifier",
+    "DeviceReport",
+    "QuantizedClassifier",
     "SceneMap",
     "assess",
     "compile_pipeline",
+    "device_report",
     "load_model",
     "predict_scene",
+    "quantize",
     "save_model",
     "to_c",
     "to_onnx",

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
 
 from ..estimators._prediction import NetworkPredictionMixin
 from ..networks import ACTIVATIONS, DenseNetwork
 from ..networks._predictor import Predictor
+from ._fixed import FixedClassifier
 
 __all__ = ["CompiledClassifier"]
 
 
-class CompiledClassifier(NetworkPredictionMixin, ClassifierMixin, BaseEstimator):
+class CompiledClassifier(NetworkPredictionMixin, FixedClassifier):
     """A fitted network that only predicts, without what trained it.
 
     This is what `load_model` and `compile_pipeline` return. Like a
@@ -58,76 +57,6 @@ class CompiledClassifier(NetworkPredictionMixin, ClassifierMixin, BaseEstimator)
     array(['rises', 'falls'], dtype='<U5')
     """
 
-    def __init__(self, network, classes, *, feature_names=None, wavelengths=None, history=None):
-        self.network = network
-        self.classes = classes
-        self.feature_names = feature_names
-        self.wavelengths = wavelengths
-        self.history = history
-        self._check_parts()
-
-    def fit(self, X, y=None):
-        """Return the classifier as it is.
-
-        Parameters
-        ----------
-        X, y : ignored
-
-        Returns
-        -------
-        self : CompiledClassifier
-        """
-        return self
-
-    def set_params(self, **params):
-        """Change parameters; what does not fit together is refused, and changes nothing.
-
-        Parameters
-        ----------
-        **params : dict
-            Parameters of the constructor.
-
-        Returns
-        -------
-        self : CompiledClassifier
-        """
-        changed = super(CompiledClassifier, copy(self)).set_params(**params)
-        changed._check_parts()
-        self.__dict__ |= vars(changed)
-        return self
-
-    # What scikit-learn calls learnt is read from the parameters, so that it never differs.
-
-    @property
-    def network_(self) -> DenseNetwork:
-        return self.network
-
-    @property
-    def classes_(self) -> np.ndarray:  # type: ignore[override]
-        return np.asarray(self.classes)
-
-    @property
-    def n_features_in_(self) -> int:
-        return self.network.n_features
-
-    @property
-    def feature_names_in_(self) -> np.ndarray:
-        return np.asarray(self._given("feature_names"), dtype=object)
-
-    @property
-    def wavelengths_(self) -> np.ndarray:
-        return np.asarray(self._given("wavelengths"), dtype=np.float64)
-
-    @property
-    def history_(self):
-        return self._given("history")
-
-    def _given(self, name: str):
-        value = getattr(self, name)
-        if value is None:
-            raise AttributeError(f"This CompiledClassifier was given no {name}.")
-        return value
-
     @property
     def _predictor(self) -> Predictor:  # type: ignore[override]
         """Made when it is first asked for, and again for another network."""
@@ -137,11 +66,7 @@ class CompiledClassifier(NetworkPredictionMixin, ClassifierMixin, BaseEstimator)
             self._made = made = Predictor(self.network)
         return made
 
-    def _check_parts(self) -> None:
-        """Raise where compiled code would read beyond an array, or a label would be missing.
-
-        What fits is the classifier's own from then on.
-        """
+    def _check_network(self) -> DenseNetwork:
         network = self.network
         if not isinstance(network, DenseNetwork):
             raise ValueError(
@@ -149,33 +74,7 @@ class CompiledClassifier(NetworkPredictionMixin, ClassifierMixin, BaseEstimator)
                 "makes a CompiledClassifier of a fitted classifier."
             )
         _check_layers(network)
-        n_classes = 2 if network.output == "logistic" else network.weights[-1].shape[1]
-        if n_classes == 2 and np.shape(self.classes) == (1,) and network.output == "logistic":
-            n_classes = 1  # fitted to a single class, which has an output for another nonetheless
-        expected = {
-            "classes": n_classes,
-            "feature_names": network.n_features,
-            "wavelengths": network.n_features,
-        }
-        for name, n in expected.items():
-            value = getattr(self, name)
-            if value is not None and np.shape(value) != (n,):
-                raise ValueError(
-                    f"{name} must have the shape ({n},) beside a network from "
-                    f"{network.n_features} features to {n_classes} classes, found "
-                    f"{np.shape(value)}."
-                )
-        self.network = _unchangeable(network)
-
-    def __repr__(self, N_CHAR_MAX=700):
-        # The table of the pruning run and thousands of wavelengths would fill the screen.
-        return f"CompiledClassifier({self.network!r}, {len(self.classes)} classes)"
-
-    def __sklearn_clone__(self):
-        return self
-
-    def __sklearn_is_fitted__(self):
-        return True
+        return _unchangeable(network)
 
 
 def _unchangeable(network: DenseNetwork) -> DenseNetwork:

@@ -10,19 +10,21 @@ import numpy as np
 import pandas as pd
 
 from ..exceptions import DataFormatError, UnsupportedNetworkError
+from ..integers import IntegerNetwork
 from ..networks import ACTIVATIONS, DenseNetwork
 from ._limits import check_labels, check_values
 
 __all__ = [
-    "FORMAT_VERSION",
     "build_classes",
     "build_history",
     "check_description",
     "describe_classes",
     "describe_history",
+    "format_version_of",
 ]
 
-FORMAT_VERSION = 1
+#: Networks in integers came with version 2; all else is still written as version 1.
+_FORMAT_VERSION = 2
 
 _CLASS_TYPES = r"str|object|bool|u?int(8|16|32|64)|float(32|64)"
 
@@ -55,18 +57,34 @@ _SCHEMA: dict[str, Any] = {
     "history": (dict, None),
 }
 
+_INTEGER_NETWORK: dict[str, Any] = {
+    "widths": [int],
+    "activations": ["clip|table"],
+    "output": "softmax|logistic",
+    "dtype": "float32|float64",
+    "bits": int,
+    "input_limit": int,
+    "logit_scale": float,
+}
+
+
+def format_version_of(network: dict) -> int:
+    """Return the first format that holds a network, of which its description is given."""
+    return 2 if "bits" in network else 1
+
 
 def check_description(description: Any) -> None:
     """Compare a description with what one must hold; the first place that differs is named."""
     version = description.get("format_version") if isinstance(description, dict) else None
-    if isinstance(version, int) and version > FORMAT_VERSION:
+    if isinstance(version, int) and version > _FORMAT_VERSION:
         raise DataFormatError(
             f"written in format {version}, this version of sklearn_capoz reads up to "
-            f"{FORMAT_VERSION}: update it."
+            f"{_FORMAT_VERSION}: update it."
         )
     if isinstance(description, dict | list):
         check_values(description)
-    _compare(description, _SCHEMA, "description")
+    schema = _SCHEMA | {"network": _INTEGER_NETWORK} if version == 2 else _SCHEMA
+    _compare(description, schema, "description")
     check_labels(description["classes"]["values"])
 
 
@@ -130,10 +148,10 @@ def describe_history(history: pd.DataFrame) -> dict:
     return {str(column): [plain(value) for value in history[column]] for column in history}
 
 
-def build_classes(found: dict, network: DenseNetwork) -> np.ndarray:
+def build_classes(found: dict, network: DenseNetwork | IntegerNetwork) -> np.ndarray:
     """Make the labels, one for each class that the network tells apart."""
     is_logistic = network.output == "logistic"
-    n_classes = 2 if is_logistic else network.weights[-1].shape[1]
+    n_classes = network.n_classes
     values = found["values"]
     # Who was fitted to a single class has one label, and an output for the other as well.
     if len(values) != n_classes and not (is_logistic and len(values) == 1):

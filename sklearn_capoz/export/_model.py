@@ -13,17 +13,20 @@ import sklearn
 from sklearn.pipeline import Pipeline
 
 from ..exceptions import DataFormatError
-from ..networks import DenseNetwork
+from ..integers import IntegerNetwork
 from ._compiled import CompiledClassifier
 from ._description import (
-    FORMAT_VERSION,
     build_classes,
     build_history,
     check_description,
     describe_classes,
     describe_history,
+    format_version_of,
 )
+from ._fixed import FixedClassifier
+from ._network_parts import build_network, describe_network, take
 from ._parts import parts_of
+from ._quantized import QuantizedClassifier
 from ._steps import BAD_INPUT, build_step, describe_step, known_kind_of
 
 __all__ = ["build_model", "describe_model"]
@@ -32,11 +35,7 @@ __all__ = ["build_model", "describe_model"]
 def describe_model(estimator) -> tuple[dict, dict[str, np.ndarray]]:
     """Return the description and the arrays of a fitted model."""
     parts = parts_of(estimator)
-    network = parts.network
-    tensors = {}
-    for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
-        tensors[f"network.{i}.weight"] = np.ascontiguousarray(weight)
-        tensors[f"network.{i}.bias"] = np.ascontiguousarray(bias)
+    network, tensors = describe_network(parts.network)
     steps = []
     for i, (name, step) in enumerate(parts.steps):
         found, arrays = describe_step(name, step)
@@ -47,7 +46,7 @@ def describe_model(estimator) -> tuple[dict, dict[str, np.ndarray]]:
             raise ValueError(f"{key} holds NaN or infinity; a model like that is not saved.")
     wavelengths, history = parts.wavelengths, parts.history
     description = {
-        "format_version": FORMAT_VERSION,
+        "format_version": format_version_of(network),
         "versions": {
             "sklearn_capoz": _own_version(),
             "scikit-learn": sklearn.__version__,
@@ -56,12 +55,7 @@ def describe_model(estimator) -> tuple[dict, dict[str, np.ndarray]]:
         },
         "steps": steps,
         "name": parts.name,
-        "network": {
-            "widths": [network.n_features, *(len(bias) for bias in network.biases)],
-            "activations": list(network.activations),
-            "output": network.output,
-            "dtype": network.dtype.name,
-        },
+        "network": network,
         "classes": describe_classes(parts.classes),
         "feature_names": parts.network_names,
         "wavelengths": None if wavelengths is None else [float(nm) for nm in wavelengths],
@@ -110,10 +104,10 @@ def _release(version: str) -> list[int]:
 
 
 def _build(description: dict, tensors: dict[str, np.ndarray]):
-    network = _build_network(description["network"], tensors)
+    network = build_network(description["network"], tensors)
     steps = []
     for i, found in enumerate(description["steps"]):
-        arrays = {key: _take(tensors, f"steps.{i}.{key}") for key in found["arrays"]}
+        arrays = {key: take(tensors, f"steps.{i}.{key}") for key in found["arrays"]}
         steps.append((found["name"], build_step(found, arrays, f"steps.{i}")))
     if tensors:
         raise DataFormatError(f"the description does not speak of the array {min(tensors)!r}.")
@@ -129,7 +123,8 @@ def _build(description: dict, tensors: dict[str, np.ndarray]):
             f"wavelengths has {len(wavelengths)} entries, the model {n_features} features."
         )
     history = build_history(description["history"])
-    classifier = CompiledClassifier(
+    kind = QuantizedClassifier if isinstance(network, IntegerNetwork) else CompiledClassifier
+    classifier = kind(
         network,
         classes,
         feature_names=names,
@@ -175,7 +170,7 @@ def _table(X: np.ndarray, names) -> Any:
     return X if names is None else pd.DataFrame(X, columns=names)
 
 
-def _check_answer(classifier: CompiledClassifier, X: np.ndarray, names) -> None:
+def _check_answer(classifier: FixedClassifier, X: np.ndarray, names) -> None:
     """Refuse parameters so large or so odd that the answer to a flat spectrum is no number."""
     try:
         probabilities = classifier.predict_proba(_table(X, names))
@@ -183,36 +178,3 @@ def _check_answer(classifier: CompiledClassifier, X: np.ndarray, names) -> None:
         raise DataFormatError(f"the steps give no numbers: {str(error)[:500]}") from error
     if not np.isfinite(probabilities).all():
         raise DataFormatError("its weights are so large that the probabilities are no numbers.")
-
-
-def _take(tensors: dict[str, np.ndarray], key: str, shape=None, dtype=None) -> np.ndarray:
-    """Take an array out of `tensors`, checked."""
-    if key not in tensors:
-        raise DataFormatError(f"the array {key!r} is missing.")
-    array = tensors.pop(key)
-    if array.dtype not in (np.float32, np.float64) or (dtype and array.dtype != dtype):
-        raise DataFormatError(
-            f"the array {key!r} must be {dtype or 'float32 or float64'}, found {array.dtype}."
-        )
-    if shape is not None and array.shape != shape:
-        raise DataFormatError(f"the array {key!r} must be {shape}, found {array.shape}.")
-    if not np.isfinite(array).all():
-        raise DataFormatError(f"the array {key!r} holds NaN or infinity.")
-    return array
-
-
-def _build_network(found: dict, tensors: dict[str, np.ndarray]) -> DenseNetwork:
-    widths, activations = found["widths"], found["activations"]
-    if len(widths) < 2 or len(activations) != len(widths) - 2:
-        raise DataFormatError(
-            f"network: {len(widths)} widths need {max(len(widths) - 2, 0)} activations, found "
-            f"{len(activations)}."
-        )
-    if found["output"] == "logistic" and widths[-1] != 1:
-        raise DataFormatError(f"network.widths: a logistic output is one unit, found {widths[-1]}.")
-    weights, biases = [], []
-    for i in range(len(widths) - 1):
-        shape = (widths[i], widths[i + 1])
-        weights.append(_take(tensors, f"network.{i}.weight", shape, found["dtype"]))
-        biases.append(_take(tensors, f"network.{i}.bias", shape[1:], found["dtype"]))
-    return DenseNetwork(tuple(weights), tuple(biases), tuple(activations), found["output"])

@@ -5,14 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from ..formats._atomic import check_target, write_atomically
+from ..integers import IntegerNetwork
 from ._onnx_graph import Graph
-from ._parts import parts_of
+from ._onnx_integer import add_integer_network
+from ._parts import ModelParts, parts_of
 from ._steps import add_step_to_graph
 
 __all__ = ["to_onnx"]
 
 #: Largest difference of a probability that counts as rounding.
 _TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
+#: The same, where rounding before an integer network moves one of its inputs to the next integer.
+_ONE_INTEGER = 0.05
 
 
 def to_onnx(estimator, path, *, X_check=None) -> None:
@@ -20,7 +24,8 @@ def to_onnx(estimator, path, *, X_check=None) -> None:
 
     The graph takes "X" of shape (n_samples, n_features), in the network's dtype and without NaN,
     and gives "label" and "probabilities". It is run by onnxruntime and compared with the model
-    itself before anything is written.
+    itself before anything is written. That of a quantized classifier computes in its integers:
+    behind the rounding of X every sum is the same, and so is every label.
 
     Parameters
     ----------
@@ -65,20 +70,31 @@ def to_onnx(estimator, path, *, X_check=None) -> None:
         ) from error
     check_target(path)
     parts = parts_of(estimator)
-    graph = Graph(parts.network.dtype)
+    network = parts.network
+    graph = Graph(network.dtype)
     value = "X"
     for name, step in parts.steps:
         value = add_step_to_graph(graph, name, step, value)
-    graph.add_network(parts.network, parts.classes, value)
+    if isinstance(network, IntegerNetwork):
+        add_integer_network(graph, network, parts.classes, value)
+    else:
+        graph.add_network(network, parts.classes, value)
     content = graph.serialize(parts.n_features)
     if X_check is None:
         X_check = np.random.RandomState(0).uniform(size=(256, parts.n_features))
-    _check(content, estimator, X_check, parts.network.dtype)
+    _check(content, estimator, X_check, network.dtype, _tolerance(parts))
     with write_atomically(path) as temporary:
         temporary.write_bytes(content)
 
 
-def _check(content: bytes, estimator, X, dtype: np.dtype) -> None:
+def _tolerance(parts: ModelParts) -> float:
+    """Return the largest difference of a probability that counts as rounding."""
+    if parts.steps and isinstance(parts.network, IntegerNetwork):
+        return _ONE_INTEGER
+    return _TOLERANCE[parts.network.dtype.name]
+
+
+def _check(content: bytes, estimator, X, dtype: np.dtype, tolerance: float) -> None:
     """Compare the graph with the estimator on some samples."""
     import onnxruntime
 
@@ -92,7 +108,6 @@ def _check(content: bytes, estimator, X, dtype: np.dtype) -> None:
         X = pd.DataFrame(X, columns=names)
     expected = estimator.predict_proba(X)
     difference = np.abs(found - expected)
-    tolerance = _TOLERANCE[dtype.name]
     best = np.partition(expected, -2, axis=1)[:, -2:]
     is_clear = best[:, 1] - best[:, 0] > 2 * tolerance
     same = np.asarray(labels)[is_clear] == np.asarray(estimator.predict(X))[is_clear]

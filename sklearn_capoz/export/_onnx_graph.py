@@ -13,19 +13,19 @@ _OPSET, _IR_VERSION = 17, 8
 
 
 class Graph:
-    """Collects operators and constants; every value has the dtype of the network."""
+    """Collects operators and constants; X and what is made of it have the network's dtype."""
 
     def __init__(self, dtype: np.dtype):
         self.dtype = dtype
         self.nodes: list = []
         self.constants: list = []
 
-    def constant(self, array) -> str:
-        """Add an array, and return its name."""
+    def constant(self, array, *, exact: bool = False) -> str:
+        """Add an array, floats in the network's dtype unless `exact`, and return its name."""
         from onnx import numpy_helper
 
         array = np.asarray(array)
-        if array.dtype.kind == "f":
+        if array.dtype.kind == "f" and not exact:
             array = array.astype(self.dtype)
         name = f"constant_{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(array, name))
@@ -56,6 +56,10 @@ class Graph:
             second = self.add("Sigmoid", value)
             first = self.add("Sub", self.constant(np.ones(1)), second)
             self.add("Concat", first, second, axis=1, output="probabilities")
+        self.add_labels(classes, code)
+
+    def add_labels(self, classes: np.ndarray, code: str) -> None:
+        """Add the output "label", of the index that `code` holds."""
         labels = classes.astype(object) if classes.dtype.kind == "U" else classes
         self.add("Gather", self.constant(labels), code, output="label")
 

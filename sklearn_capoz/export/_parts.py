@@ -12,8 +12,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from ..estimators._convert import as_dense_network
+from ..integers import IntegerNetwork
 from ..networks import DenseNetwork
-from ._compiled import CompiledClassifier
+from ._fixed import FixedClassifier
 
 __all__ = ["ModelParts", "parts_of", "take_apart"]
 
@@ -28,7 +29,7 @@ class ModelParts:
         Fitted, in the order of the data.
     name : str
         The classifier's, as a step.
-    network : DenseNetwork
+    network : DenseNetwork or IntegerNetwork
     classes : ndarray of shape (n_classes,)
     n_features : int
         Columns of the first step's X.
@@ -43,7 +44,7 @@ class ModelParts:
 
     steps: list[tuple[str, Any]]
     name: str
-    network: DenseNetwork
+    network: DenseNetwork | IntegerNetwork
     classes: np.ndarray
     n_features: int
     feature_names: list[str] | None
@@ -65,8 +66,8 @@ def parts_of(estimator) -> ModelParts:
     steps, name, classifier = take_apart(estimator)
     for _, step in steps:
         check_is_fitted(step)
-    is_compiled = isinstance(classifier, CompiledClassifier)
-    network = classifier.network if is_compiled else as_dense_network(classifier)
+    is_fixed = isinstance(classifier, FixedClassifier)
+    network = classifier.network if is_fixed else as_dense_network(classifier)
     return ModelParts(
         steps=steps,
         name=name,

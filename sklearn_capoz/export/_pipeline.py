@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.pipeline import Pipeline
 
+from ..integers import IntegerNetwork
 from ..networks import DenseNetwork
 from ._compiled import CompiledClassifier
 from ._parts import parts_of
@@ -61,6 +62,8 @@ def compile_pipeline(pipeline):
     True
     """
     parts = parts_of(pipeline)
+    if isinstance(parts.network, IntegerNetwork):
+        return pipeline  # nothing of it is folded
     remaining, network = fold_linear_steps(parts.steps, parts.network)
     compiled = CompiledClassifier(
         network,

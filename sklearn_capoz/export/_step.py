@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..exceptions import DataFormatError, UnsupportedNetworkError
 
-__all__ = ["Affine", "LearntKind", "StepKind"]
+__all__ = ["Affine", "CStep", "LearntKind", "StepKind"]
 
 #: Parameters that say how to compute and not what.
 _NOT_STORED = {"n_jobs", "copy", "random_state"}
@@ -24,6 +24,14 @@ class Affine(NamedTuple):
     matrix: np.ndarray  # (n_in, n_out), or the diagonal (n_in,)
     shift: np.ndarray  # (n_out,)
     spread: np.ndarray  # (n_out,), of what the shift is added to, in the order of magnitude
+
+
+class CStep(NamedTuple):
+    """A step in C: what stands between the braces of a function from `x` to `y`."""
+
+    body: str
+    ram: int = 0  # bytes of its arrays, and of the arrays of what it calls
+    multiply_adds: int = 0
 
 
 class StepKind:
@@ -39,6 +47,8 @@ class StepKind:
 
     #: Whether `add_to_graph` knows it, with parameters that ONNX can express.
     has_onnx = False
+    #: Whether `add_to_c` knows it.
+    has_c = False
 
     def __init__(self, transformer: type):
         self.transformer = transformer
@@ -74,6 +84,10 @@ class StepKind:
         """Add the step's operators to an ONNX graph, and return the name of its output."""
         raise NotImplementedError
 
+    def add_to_c(self, source, step) -> CStep:
+        """Add the step's constants and helpers to a C header, and return what it does."""
+        raise NotImplementedError
+
     def describe(self, name: str, step) -> tuple[dict, dict[str, np.ndarray]]:
         """Return what JSON can hold of a fitted step, and its arrays."""
         arrays = self.arrays(step)
@@ -98,7 +112,7 @@ class StepKind:
 class LearntKind(StepKind):
     """A transformer of scikit-learn: its arrays are put back as they were."""
 
-    has_onnx = True
+    has_onnx = has_c = True
     #: Attribute -> its shape, in features n and outputs k.
     shapes: dict[str, str] = {}
     #: Attributes that may be missing, unless the parameter of that name is set.

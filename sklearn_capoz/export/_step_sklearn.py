@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
-from ._step import Affine, LearntKind
+from ._step import Affine, CStep, LearntKind
 
 __all__ = ["MinMaxScalerKind", "PCAKind", "StandardScalerKind"]
 
@@ -39,6 +39,14 @@ class StandardScalerKind(LearntKind):
             value = graph.add("Div", value, graph.constant(step.scale_))
         return value
 
+    def add_to_c(self, source, step):
+        value = "x[j]"
+        if step.with_mean:
+            value = f"({value} - {source.constant('mean', step.mean_.astype(source.dtype))}[j])"
+        if step.with_std:
+            value += f" / {source.constant('scale', step.scale_.astype(source.dtype))}[j]"
+        return _each_feature(step, value)
+
 
 class MinMaxScalerKind(LearntKind):
     """X * scale + min, and clipped where it was asked for."""
@@ -66,6 +74,18 @@ class MinMaxScalerKind(LearntKind):
             low, high = (graph.constant(np.float64(limit)) for limit in step.feature_range)
             value = graph.add("Clip", value, low, high)
         return value
+
+    def add_to_c(self, source, step):
+        scale, shift = (
+            source.constant(what, array.astype(source.dtype))
+            for what, array in (("scale", step.scale_), ("min", step.min_))
+        )
+        body = _each_feature(step, f"x[j] * {scale}[j] + {shift}[j]")
+        if not step.clip:
+            return body
+        low, high = (f"(REAL){float(limit)!r}" for limit in step.feature_range)
+        clip = f"\n        y[j] = y[j] < {low} ? {low} : y[j] > {high} ? {high} : y[j];\n    }}"
+        return body._replace(body=body.body.replace("j++)", "j++) {") + clip)
 
 
 class PCAKind(LearntKind):
@@ -101,3 +121,24 @@ class PCAKind(LearntKind):
             scale = np.maximum(scale, np.finfo(scale.dtype).eps)
             value = graph.add("Div", value, graph.constant(scale))
         return value
+
+    def add_to_c(self, source, step):
+        matrix, shift, _ = self.affine(step)
+        n_in, n_out = matrix.shape
+        rows = source.constant("components", matrix.T.astype(source.dtype))
+        start = source.constant("shift", shift.astype(source.dtype))
+        return CStep(
+            f"    int i, j;\n    for (i = 0; i < {n_out}; i++) {{\n"
+            f"        double z = {start}[i];\n        for (j = 0; j < {n_in}; j++)\n"
+            f"            z += (double){rows}[i * {n_in} + j] * x[j];\n"
+            "        y[i] = (REAL)z;\n    }",
+            multiply_adds=matrix.size,
+        )
+
+
+def _each_feature(step, value: str) -> CStep:
+    """Write one value for every column, each from its own."""
+    n = step.n_features_in_
+    return CStep(
+        f"    int j;\n    for (j = 0; j < {n}; j++)\n        y[j] = {value};", multiply_adds=n
+    )

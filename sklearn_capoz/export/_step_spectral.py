@@ -16,26 +16,32 @@ from ..spectral import (
     AbsorptionFeature,
     AbsorptionFeatures,
     BandSelector,
+    ContinuumRemoval,
     Sensor,
     SensorResampler,
     SpectralAbsorptionIndex,
     SpectrumStandardizer,
 )
+from ._c_bands import resample, select_bands, standardize
+from ._c_continuum import hull_index, local_index, remove_continuum
+from ._c_features import absorption_features
 from ._limits import check_measurements
 from ._step import StepKind
 
 __all__ = [
     "AbsorptionFeaturesKind",
     "BandSelectorKind",
+    "ContinuumRemovalKind",
     "SensorResamplerKind",
     "SpectralAbsorptionIndexKind",
-    "SpectralKind",
     "SpectrumStandardizerKind",
 ]
 
 
 class SpectralKind(StepKind):
-    """Any of them; a convex hull has neither an ONNX operator nor a C form."""
+    """Any of them; all can be written in C, and a convex hull has no ONNX operator."""
+
+    has_c = True
 
     def parameters(self, step):
         parameters = step.get_params(deep=False)
@@ -70,6 +76,16 @@ class SpectralKind(StepKind):
         return step._n_columns
 
 
+class ContinuumRemovalKind(SpectralKind):
+    """Division by the continuum."""
+
+    def __init__(self):
+        super().__init__(ContinuumRemoval)
+
+    def add_to_c(self, source, step):
+        return remove_continuum(source, step)
+
+
 class AbsorptionFeaturesKind(SpectralKind):
     """Measures of single absorptions."""
 
@@ -95,6 +111,9 @@ class AbsorptionFeaturesKind(SpectralKind):
     def may_miss(self, step):
         return step.on_missing == "nan"
 
+    def add_to_c(self, source, step):
+        return absorption_features(source, step)
+
 
 class SensorResamplerKind(SpectralKind):
     """Resampling to a sensor, whose bands are stored whatever they were given as."""
@@ -114,6 +133,9 @@ class SensorResamplerKind(SpectralKind):
     def may_miss(self, step):
         return step.on_missing == "nan"
 
+    def add_to_c(self, source, step):
+        return resample(source, step)
+
 
 class BandSelectorKind(SpectralKind):
     """A choice of bands. The others may hold NaN, and so it is not folded as zero weights."""
@@ -128,6 +150,9 @@ class BandSelectorKind(SpectralKind):
 
     def add_to_graph(self, graph, step, value):
         return graph.add("Gather", value, graph.constant(np.flatnonzero(step._keep)), axis=1)
+
+    def add_to_c(self, source, step):
+        return select_bands(source, step)
 
 
 class SpectrumStandardizerKind(SpectralKind):
@@ -152,6 +177,9 @@ class SpectrumStandardizerKind(SpectralKind):
         )
         deviation = graph.add("Sqrt", variance)
         return graph.add("Where", varies, graph.add("Div", centred, deviation), zero)
+
+    def add_to_c(self, source, step):
+        return standardize(source, step)
 
 
 class SpectralAbsorptionIndexKind(SpectralKind):
@@ -183,6 +211,10 @@ class SpectralAbsorptionIndexKind(SpectralKind):
             joined = np.kron((weights / weights.sum())[:, None], np.eye(len(step.bands_)))
             index = graph.add("MatMul", index, graph.constant(joined))
         return graph.add("Log", index) if step.log else index
+
+    def add_to_c(self, source, step):
+        write = hull_index if step._shoulders is None else local_index
+        return write(source, step)
 
 
 def _flat_spectra(description: dict) -> np.ndarray | pd.DataFrame:

@@ -11,21 +11,21 @@ from typing import Any
 import numpy as np
 
 from ..exceptions import DataFormatError, UnsupportedNetworkError
-from ..spectral import ContinuumRemoval
-from ._step import Affine, StepKind
+from ._step import Affine, CStep, StepKind
 from ._step_sklearn import MinMaxScalerKind, PCAKind, StandardScalerKind
 from ._step_spectral import (
     AbsorptionFeaturesKind,
     BandSelectorKind,
+    ContinuumRemovalKind,
     SensorResamplerKind,
     SpectralAbsorptionIndexKind,
-    SpectralKind,
     SpectrumStandardizerKind,
 )
 
 __all__ = [
     "BAD_INPUT",
     "KINDS",
+    "add_step_to_c",
     "add_step_to_graph",
     "affine_of",
     "build_step",
@@ -43,7 +43,7 @@ KINDS: dict[str, StepKind] = {
         PCAKind(),
         BandSelectorKind(),
         SensorResamplerKind(),
-        SpectralKind(ContinuumRemoval),
+        ContinuumRemovalKind(),
         SpectralAbsorptionIndexKind(),
         AbsorptionFeaturesKind(),
         SpectrumStandardizerKind(),
@@ -117,3 +117,16 @@ def add_step_to_graph(graph, name: str, step: Any, value: str) -> str:
             f"can {known}. Apply the step before the graph."
         )
     return kind.add_to_graph(graph, step, value)
+
+
+def add_step_to_c(source, name: str, step: Any) -> CStep:
+    """Add what a step needs to a C header, and return what it does."""
+    kind = kind_of(step)
+    if kind is None or not kind.has_c:
+        known = ", ".join(name for name, kind in KINDS.items() if kind.has_c)
+        raise UnsupportedNetworkError(
+            f"The step {name!r} is a {type(step).__name__}, which has no form in C; {known} have. "
+            "Put one of them in its place, or compute the step on the device and write the steps "
+            "behind it."
+        )
+    return kind.add_to_c(source, step)

@@ -44,6 +44,10 @@ class DenseNetwork:
         return self.weights[0].shape[0]
 
     @property
+    def n_classes(self) -> int:
+        return 2 if self.output == "logistic" else self.weights[-1].shape[1]
+
+    @property
     def widths(self) -> tuple[int, ...]:
         """Units of each hidden layer."""
         return tuple(w.shape[1] for w in self.weights[:-1])

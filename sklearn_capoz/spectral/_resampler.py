@@ -22,7 +22,7 @@ _FWHM = 2 * np.sqrt(2 * np.log(2))
 
 #: A band is measured where at least this part of its response is. Half, less rounding: the first
 #: and last band of a spectrum that is resampled to its own bands have exactly half.
-_LEAST_COVERED = 0.5 - 1e-6
+LEAST_COVERED = 0.5 - 1e-6
 
 #: Weights below this are rounding, and would only fill the matrix.
 _LEAST_WEIGHT = 1e-9
@@ -170,7 +170,7 @@ class SensorResampler(SpectralTransformer):
         widths = np.sqrt(np.maximum(sensor.fwhm**2 - sharpness**2, 0))
         weights = _weights(axis.wavelengths, sensor.wavelengths, widths / _FWHM)
         coverage = weights.sum(axis=1)
-        self._check_coverage(sensor, coverage >= _LEAST_COVERED)
+        self._check_coverage(sensor, coverage >= LEAST_COVERED)
         self._weights = csr_array(weights.T)
         self.wavelengths_, self.fwhm_, self.coverage_ = sensor.wavelengths, sensor.fwhm, coverage
         return self
@@ -198,7 +198,7 @@ class SensorResampler(SpectralTransformer):
         else:
             reflectance = np.where(valid, reflectance, 0)
             total = valid.astype(float) @ self._weights
-        measured = np.broadcast_to(total >= _LEAST_COVERED, out.shape)
+        measured = np.broadcast_to(total >= LEAST_COVERED, out.shape)
         out[:] = np.nan
         np.divide(reflectance @ self._weights, total, out=out, where=measured, casting="same_kind")
 

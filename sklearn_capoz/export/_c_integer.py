@@ -1,0 +1,129 @@
+"""An integer network in C: no floating point, no allocation, no library."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..integers import IntegerNetwork
+from ._c_source import Source
+
+__all__ = ["add_integer_network", "add_quantizing", "pack_nibbles"]
+
+_RESCALE = """
+/* z * multiplier / 2^shift, a half rounded away from zero. */
+static inline int64_t NAME_rescale(int32_t z, int16_t multiplier, uint8_t shift)
+{
+    int64_t product = (int64_t)z * multiplier;
+    int64_t half = (int64_t)1 << (shift - 1);
+    return product < 0 ? -((half - product) >> shift) : (product + half) >> shift;
+}
+
+static inline uint8_t NAME_code(int32_t z, int16_t multiplier, uint8_t shift)
+{
+    int64_t code = NAME_rescale(z, multiplier, shift);
+    return code < 0 ? 0 : code > 255 ? 255 : (uint8_t)code;
+}
+"""
+
+_NIBBLE = """
+/* Weight k of two in each byte, the first in the low half. */
+static inline int32_t NAME_nibble(const uint8_t *packed, int k)
+{
+    int32_t nibble = (packed[k >> 1] >> ((k & 1) << 2)) & 15;
+    return nibble < 8 ? nibble : nibble - 16;
+}
+"""
+
+_CLIP = """
+/* No sum can overflow with inputs of this size. */
+static inline int32_t NAME_clip(int32_t x)
+{
+    return x < -LIMIT ? -LIMIT : x > LIMIT ? LIMIT : x;
+}
+"""
+
+_QUANTIZE = """
+static inline int NAME_quantize(const REAL x[N_FEATURES], int16_t q[N_FEATURES])
+{
+    int j;
+    for (j = 0; j < N_FEATURES; j++) {
+        double v = ((double)x[j] - (double)OFFSET) * (double)SCALE;
+        if (!(v - v == 0))
+            return -1;
+        v = v < -LIMIT ? -LIMIT : v > LIMIT ? LIMIT : v;
+        q[j] = (int16_t)(v < 0 ? v - 0.5 : v + 0.5);
+    }
+    return 0;
+}
+"""
+
+
+def pack_nibbles(weights: np.ndarray) -> np.ndarray:
+    """Put two 4-bit numbers into each byte, the first in the low half."""
+    flat = weights.ravel().astype(np.uint8) & 15
+    flat = np.pad(flat, (0, len(flat) % 2))
+    return flat[::2] | (flat[1::2] << 4)
+
+
+def add_integer_network(source: Source, network: IntegerNetwork, function: str) -> int:
+    """Add the parameters, and a function from inputs to scores; return its bytes of RAM."""
+    source.includes.add("stdint.h")
+    source.helper("rescale", _RESCALE)
+    source.helper("clip", _CLIP.replace("LIMIT", str(network.input_limit)))
+    if network.bits == 4:
+        source.helper("nibble", _NIBBLE)
+    is_logistic = network.output == "logistic"
+    loops = []
+    n_in = network.n_features
+    for i, layer in enumerate(network.layers):
+        n_out, last = len(layer.biases), i == len(network.layers) - 1
+        rows = layer.weights.T  # a row per unit, in the order of the loops
+        packed = source.constant(f"weight_{i}", pack_nibbles(rows) if network.bits == 4 else rows)
+        biases, multipliers, shifts = (
+            source.constant(f"{what}_{i}", getattr(layer, f"{what}{ending}"))
+            for what, ending in (("bias", "es"), ("multiplier", "s"), ("shift", "s"))
+        )
+        k = f"i * {n_in} + j"
+        weight = f"{source.name}_nibble({packed}, {k})" if network.bits == 4 else f"{packed}[{k}]"
+        value = f"h{i - 1}[j]" if i else f"{source.name}_clip(x[j])"
+        rescaled = f"(z, {multipliers}[i], {shifts}[i])"
+        if last:
+            place = "1" if is_logistic else "i"
+            result = f"scores[{place}] = (int32_t){source.name}_rescale{rescaled}"
+        else:
+            code = f"{source.name}_code{rescaled}"
+            if layer.table is not None:
+                code = f"{source.constant(f'table_{i}', layer.table)}[{code}]"
+            result = f"h{i}[i] = {code}"
+        loops.append(
+            f"    for (i = 0; i < {n_out}; i++) {{\n"
+            f"        int32_t z = {biases}[i];\n"
+            f"        for (j = 0; j < {n_in}; j++)\n"
+            f"            z += {weight} * {value};\n"
+            f"        {result};\n"
+            "    }"
+        )
+        n_in = n_out
+    if is_logistic:
+        loops.append("    scores[0] = 0;")
+    hidden = [f"    uint8_t h{i}[{width}];" for i, width in enumerate(network.widths)]
+    source.add(
+        f"/* Scores of all classes; times {network.logit_scale:.9g} they are the logits. */\n"
+        f"static inline void {function}(const int16_t x[{network.n_features}],\n"
+        f"    int32_t scores[{network.n_classes}])\n{{\n"
+        + "\n".join([*hidden, "    int i, j;", *loops])
+        + "\n}\n"
+    )
+    return sum(network.widths)
+
+
+def add_quantizing(source: Source, network: IntegerNetwork) -> None:
+    """Add the function from floats to the network's inputs; it returns -1 for NaN and infinity."""
+    names = [
+        source.constant(what, getattr(network, what)) for what in ("input_offset", "input_scale")
+    ]
+    place = "0" if len(network.input_scale) == 1 else "j"
+    text = _QUANTIZE.replace("N_FEATURES", str(network.n_features))
+    for key, name in zip(("OFFSET", "SCALE"), names, strict=True):
+        text = text.replace(key, f"{name}[{place}]")
+    source.add(text.replace("LIMIT", str(network.input_limit)))

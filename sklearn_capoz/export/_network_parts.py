@@ -1,0 +1,135 @@
+"""A network as a description and arrays, and back: in floats, or in integers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..exceptions import DataFormatError
+from ..integers import IntegerLayer, IntegerNetwork
+from ..networks import DenseNetwork
+from ._c_integer import pack_nibbles
+
+__all__ = ["build_network", "describe_network", "take"]
+
+_FLOATS = ("float32", "float64")
+#: Arrays of a layer in integers -> their dtype.
+_PER_UNIT = {"bias": "int32", "multiplier": "int16", "shift": "uint8"}
+
+
+def describe_network(
+    network: DenseNetwork | IntegerNetwork,
+) -> tuple[dict, dict[str, np.ndarray]]:
+    """Return what JSON holds of a network, and its arrays."""
+    description = {
+        "widths": [network.n_features, *network.widths, _n_outputs(network)],
+        "output": network.output,
+        "dtype": np.dtype(network.dtype).name,
+    }
+    if isinstance(network, IntegerNetwork):
+        return _describe_integers(network, description)
+    tensors = {}
+    for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
+        tensors[f"network.{i}.weight"] = np.ascontiguousarray(weight)
+        tensors[f"network.{i}.bias"] = np.ascontiguousarray(bias)
+    return description | {"activations": list(network.activations)}, tensors
+
+
+def build_network(found: dict, tensors: dict[str, np.ndarray]) -> DenseNetwork | IntegerNetwork:
+    """Make the network of a description, and take its arrays out of `tensors`."""
+    widths, activations = found["widths"], found["activations"]
+    if len(widths) < 2 or len(activations) != len(widths) - 2:
+        raise DataFormatError(
+            f"network: {len(widths)} widths need {max(len(widths) - 2, 0)} activations, found "
+            f"{len(activations)}."
+        )
+    if found["output"] == "logistic" and widths[-1] != 1:
+        raise DataFormatError(f"network.widths: a logistic output is one unit, found {widths[-1]}.")
+    if "bits" in found:
+        return _build_integers(found, tensors)
+    weights, biases = [], []
+    for i in range(len(widths) - 1):
+        shape = (widths[i], widths[i + 1])
+        weights.append(take(tensors, f"network.{i}.weight", shape, found["dtype"]))
+        biases.append(take(tensors, f"network.{i}.bias", shape[1:], found["dtype"]))
+    return DenseNetwork(tuple(weights), tuple(biases), tuple(activations), found["output"])
+
+
+def take(tensors: dict[str, np.ndarray], key: str, shape=None, dtype=None) -> np.ndarray:
+    """Take an array out of `tensors`, checked; without a dtype it holds floats."""
+    if key not in tensors:
+        raise DataFormatError(f"the array {key!r} is missing.")
+    array = tensors.pop(key)
+    if array.dtype.name not in ((dtype,) if dtype else _FLOATS):
+        raise DataFormatError(
+            f"the array {key!r} must be {dtype or 'float32 or float64'}, found {array.dtype}."
+        )
+    if shape is not None and array.shape != shape:
+        raise DataFormatError(f"the array {key!r} must be {shape}, found {array.shape}.")
+    if not np.isfinite(array).all():
+        raise DataFormatError(f"the array {key!r} holds NaN or infinity.")
+    return array
+
+
+def _n_outputs(network: DenseNetwork | IntegerNetwork) -> int:
+    return 1 if network.output == "logistic" else network.n_classes
+
+
+def _describe_integers(network: IntegerNetwork, description: dict):
+    tensors = {"network.scale": network.input_scale, "network.offset": network.input_offset}
+    for i, layer in enumerate(network.layers):
+        weights = np.ascontiguousarray(layer.weights)
+        tensors[f"network.{i}.weight"] = pack_nibbles(weights) if network.bits == 4 else weights
+        arrays = (layer.biases, layer.multipliers, layer.shifts)
+        for what, array in zip(_PER_UNIT, arrays, strict=True):
+            tensors[f"network.{i}.{what}"] = np.ascontiguousarray(array)
+        if layer.table is not None:
+            tensors[f"network.{i}.table"] = layer.table
+    return description | {
+        "activations": ["clip" if a.table is None else "table" for a in network.layers[:-1]],
+        "bits": network.bits,
+        "input_limit": network.input_limit,
+        "logit_scale": network.logit_scale,
+    }, tensors
+
+
+def _build_integers(found: dict, tensors: dict[str, np.ndarray]) -> IntegerNetwork:
+    """Make the network, after every promise of its arithmetic has been proved again."""
+    widths, layers = found["widths"], []
+    for i, kind in enumerate([*found["activations"], "clip"]):
+        shape = (widths[i], widths[i + 1])
+        if found["bits"] == 4:
+            size = shape[0] * shape[1]
+            packed = take(tensors, f"network.{i}.weight", ((size + 1) // 2,), "uint8")
+            weights = _unpack_nibbles(packed)[:size].reshape(shape)
+        else:
+            weights = take(tensors, f"network.{i}.weight", shape, "int8")
+        per_unit = [
+            take(tensors, f"network.{i}.{what}", shape[1:], dtype)
+            for what, dtype in _PER_UNIT.items()
+        ]
+        table = None
+        if kind == "table":
+            table = take(tensors, f"network.{i}.table", (256,), "uint8")
+        biases, multipliers, shifts = per_unit
+        layers.append(IntegerLayer(weights, biases, multipliers, shifts, table))
+    network = IntegerNetwork(
+        layers=tuple(layers),
+        bits=found["bits"],
+        output=found["output"],
+        input_scale=take(tensors, "network.scale", dtype="float32"),
+        input_offset=take(tensors, "network.offset", dtype="float32"),
+        input_limit=found["input_limit"],
+        logit_scale=found["logit_scale"],
+        dtype=np.dtype(found["dtype"]),
+    )
+    try:
+        network.check()
+    except ValueError as error:
+        raise DataFormatError(f"network: {error}") from error
+    return network
+
+
+def _unpack_nibbles(packed: np.ndarray) -> np.ndarray:
+    """Undo `pack_nibbles`."""
+    nibbles = np.stack([packed & 15, packed >> 4], axis=1).ravel().astype(np.int8)
+    return np.where(nibbles < 8, nibbles, nibbles - 16).astype(np.int8)

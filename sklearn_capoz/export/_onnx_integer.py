@@ -1,0 +1,83 @@
+"""An integer network in ONNX: the arithmetic of the package, operator by operator.
+
+Not by QLinearMatMul or MatMulInteger: what they multiply is rounded to even, and on processors
+without VNNI onnxruntime adds pairs of products in 16 bits, which saturate. Sums of int32 are exact
+everywhere.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..integers import IntegerLayer, IntegerNetwork
+from ._onnx_graph import Graph
+
+__all__ = ["add_integer_network"]
+
+#: Types of ONNX, as `Cast` takes them.
+_INT32, _INT64, _DOUBLE = 6, 7, 11
+_FLOATS = {"float32": 1, "float64": _DOUBLE}
+
+
+def add_integer_network(
+    graph: Graph, network: IntegerNetwork, classes: np.ndarray, value: str
+) -> None:
+    """Add the network behind `value`, with the graph's two outputs."""
+    value = _quantize_input(graph, network, value)
+    for layer in network.layers[:-1]:
+        codes = _layer(graph, layer, value)
+        limits = (graph.constant(np.int64(limit)) for limit in (0, 255))
+        codes = graph.add("Clip", codes, *limits)
+        if layer.table is None:
+            value = graph.add("Cast", codes, to=_INT32)
+        else:
+            table = graph.add("Cast", graph.constant(layer.table), to=_INT32)
+            value = graph.add("Gather", table, codes)
+    logits = graph.add("Cast", _layer(graph, network.layers[-1], value), to=_INT32)
+    scaled = graph.add("Cast", logits, to=_DOUBLE)
+    scaled = graph.add("Mul", scaled, graph.constant(np.float64(network.logit_scale), exact=True))
+    kind = _FLOATS[np.dtype(network.dtype).name]
+    if network.output == "softmax":
+        code = graph.add("ArgMax", logits, axis=1, keepdims=0)
+        probabilities = graph.add("Softmax", scaled, axis=1)
+    else:
+        code = graph.add("Cast", graph.add("Greater", logits, _zero(graph)), to=_INT64)
+        code = graph.add("Squeeze", code, graph.constant(np.array([1])))
+        second = graph.add("Sigmoid", scaled)
+        first = graph.add("Sub", graph.constant(np.ones(1), exact=True), second)
+        probabilities = graph.add("Concat", first, second, axis=1)
+    graph.add("Cast", probabilities, to=kind, output="probabilities")
+    graph.add_labels(classes, code)
+
+
+def _zero(graph: Graph) -> str:
+    return graph.constant(np.zeros(1, np.int32))
+
+
+def _quantize_input(graph: Graph, network: IntegerNetwork, value: str) -> str:
+    """Round to integers, in double precision as Python does, a half away from zero."""
+    offset, scale = (
+        graph.constant(array.astype(np.float64), exact=True)
+        for array in (network.input_offset, network.input_scale)
+    )
+    value = graph.add("Cast", value, to=_DOUBLE)
+    value = graph.add("Mul", graph.add("Sub", value, offset), scale)
+    half = graph.constant(np.float64(0.5), exact=True)
+    size = graph.add("Floor", graph.add("Add", graph.add("Abs", value), half))
+    limit = np.float64(network.input_limit)
+    limits = (graph.constant(end, exact=True) for end in (-limit, limit))
+    value = graph.add("Clip", graph.add("Mul", size, graph.add("Sign", value)), *limits)
+    return graph.add("Cast", value, to=_INT32)
+
+
+def _layer(graph: Graph, layer: IntegerLayer, value: str) -> str:
+    """Return the rescaled sums, as int64."""
+    weights = graph.add("Cast", graph.constant(layer.weights), to=_INT32)
+    sums = graph.add("Add", graph.add("MatMul", value, weights), graph.constant(layer.biases))
+    sums = graph.add("Cast", sums, to=_INT64)
+    shifts = layer.shifts.astype(np.int64)
+    multipliers = graph.constant(layer.multipliers.astype(np.int64))
+    product = graph.add("Mul", sums, multipliers)
+    size = graph.add("Add", graph.add("Abs", product), graph.constant(np.int64(1) << (shifts - 1)))
+    size = graph.add("Div", size, graph.constant(np.int64(1) << shifts))
+    return graph.add("Mul", size, graph.add("Sign", product))

@@ -1,0 +1,159 @@
+"""quantize: a fitted classifier in integers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from numbers import Real
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+from sklearn.utils import assert_all_finite
+
+from .._sklearn import Interval, InvalidParameterError, validate_parameter_constraints
+from ..exceptions import UnsupportedNetworkError
+from ..integers import integer_network
+from ..networks import DenseNetwork
+from ._compiled import CompiledClassifier
+from ._parts import ModelParts, parts_of
+from ._pipeline import fold_linear_steps
+from ._quantized import QuantizedClassifier
+
+__all__ = ["quantize"]
+
+#: Fewer samples say nothing of the range of an activation.
+_LEAST_SAMPLES = 20
+
+_CONSTRAINTS = {
+    "input_scale": [Interval(Real, 0, None, closed="neither"), None],
+}
+
+
+def quantize(estimator, X_calibration, *, bits=8, input_scale=None):
+    """Turn a fitted classifier into one that computes in integers.
+
+    Weights get 8 or 4 bits, activations 8, and sums are int32: a quarter or an eighth of the
+    bytes, and no floating point on the device. Scalers and PCA right before the network go into
+    its first layer; other steps of a pipeline stay as they are before it.
+
+    Parameters
+    ----------
+    estimator : fitted classifier or Pipeline
+        A PrunedMLPClassifier, CAPoZPruner, MLPClassifier, skorch NeuralNetClassifier that is a
+        chain of dense layers, or CompiledClassifier; or a Pipeline that ends in one.
+    X_calibration : array-like of shape (n_samples, n_features)
+        Samples as the estimator takes them; the training set is a good choice, the test set is
+        not. The ranges of all activations are taken from them, and how weights are rounded.
+    bits : {8, 4}, default=8
+        Of a weight.
+    input_scale : float or None, default=None
+        Number that stands for an input of 1: 10000 for a cube that stores reflectance times 10000
+        as int16, whose numbers the C code then takes as they are. X is in the units of
+        `estimator` in either case. None gives every feature an offset and a scale of its own,
+        which suits features of different size, such as depths beside positions.
+
+    Returns
+    -------
+    quantized : QuantizedClassifier or Pipeline
+        A Pipeline if steps remain that are not linear.
+
+    Raises
+    ------
+    InvalidParameterError
+        If `bits` or `input_scale` is none that is possible.
+    ValueError
+        If the calibration samples are fewer than 20, have other columns, hold NaN or are all the
+        same, or if an int32 accumulator could overflow: the message says which `input_scale` fits.
+    UnsupportedNetworkError
+        If the last step holds no network that is known, or one that is quantized already.
+    NotFittedError
+        If a step has not been fitted.
+
+    See Also
+    --------
+    to_c : Write integer-only C99.
+
+    Notes
+    -----
+    What X holds is rounded to int16 and clipped to `network_.input_limit`, the largest number for
+    which no accumulator can overflow. Weights are symmetric, with a step for each unit; the ranges
+    of activations belong to units as well, but for tanh and the logistic function, whose units
+    share a table of 256 numbers.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.neural_network import MLPClassifier
+    >>> from sklearn_capoz.deploy import quantize
+    >>> X, y = load_iris(return_X_y=True)
+    >>> mlp = MLPClassifier((8,), tol=1e-2, random_state=0).fit(X, y)
+    >>> quantized = quantize(mlp, X)
+    >>> quantized
+    QuantizedClassifier(IntegerNetwork(4-8-3, 8 bits, softmax), 3 classes)
+    >>> bool((quantized.predict(X) == mlp.predict(X)).mean() > 0.98)
+    True
+    """
+    if bits not in (8, 4):
+        raise InvalidParameterError(f"bits must be 8 or 4, got {bits!r}.")
+    given = {"input_scale": input_scale}
+    validate_parameter_constraints(_CONSTRAINTS, given, caller_name="quantize")
+    parts = parts_of(estimator)
+    if not isinstance(parts.network, DenseNetwork):
+        raise UnsupportedNetworkError("The classifier is quantized already; give the float one.")
+    # In double precision every linear step can be folded.
+    steps, network = fold_linear_steps(parts.steps, _as_float64(parts.network))
+    features = _calibration_features(parts, steps, network, X_calibration)
+    _check_spread(features, input_scale)
+    quantized = integer_network(network, features, bits=int(bits), input_scale=input_scale)
+    classifier = QuantizedClassifier(
+        replace(quantized, dtype=parts.network.dtype),
+        parts.classes,
+        feature_names=None if steps else parts.feature_names,
+        wavelengths=None if steps else parts.wavelengths,
+        history=parts.history,
+    )
+    return Pipeline([*steps, (parts.name, classifier)]) if steps else classifier
+
+
+def _as_float64(network: DenseNetwork) -> DenseNetwork:
+    weights, biases = (
+        tuple(array.astype(np.float64) for array in arrays)
+        for arrays in (network.weights, network.biases)
+    )
+    return replace(network, weights=weights, biases=biases)
+
+
+def _calibration_features(parts: ModelParts, steps: list, network: DenseNetwork, X) -> np.ndarray:
+    """Return what reaches the folded network of the calibration samples, checked."""
+    if steps:
+        features = np.asarray(Pipeline(steps).transform(X))
+        missing = ~np.isfinite(features).all(axis=1)
+        if missing.any():
+            raise ValueError(
+                f"{missing.sum()} of {len(features)} calibration samples give features that are "
+                f"NaN or infinite, the first is row {missing.argmax()}: leave them out."
+            )
+    else:
+        # Its own checks of columns and names are those of the classifier.
+        folded = CompiledClassifier(network, parts.classes, feature_names=parts.feature_names)
+        features = folded._check_X(X)
+        assert_all_finite(features, input_name="X_calibration")
+    return features
+
+
+def _check_spread(features: np.ndarray, input_scale: float | None) -> None:
+    """Refuse samples that say nothing of how large activations become."""
+    if len(features) < _LEAST_SAMPLES:
+        raise ValueError(
+            f"X_calibration has {len(features)} samples; at least {_LEAST_SAMPLES} are needed to "
+            "know the ranges of activations, and some hundreds are better."
+        )
+    if (features == features[0]).all():
+        raise ValueError(
+            "All samples of X_calibration are the same: the ranges of activations are not known. "
+            "Pass samples of all classes, such as the training set."
+        )
+    if input_scale is not None and np.ptp(features, axis=0).max() * input_scale < 1:
+        raise ValueError(
+            f"input_scale={input_scale:g} rounds all samples to the same integers; pass the number "
+            "that stands for an input of 1, such as 10000 for reflectance."
+        )

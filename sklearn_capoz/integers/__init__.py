@@ -1,0 +1,9 @@
+"""Dense networks in integers: what a device without floating point computes, to the last bit.
+
+`INPUT_LIMIT` is the largest integer input, 32767.
+"""
+
+from ._network import INPUT_LIMIT, IntegerLayer, IntegerNetwork
+from ._quantizing import integer_network
+
+__all__ = ["INPUT_LIMIT", "IntegerLayer", "IntegerNetwork", "integer_network"]

@@ -1,0 +1,51 @@
+"""The arithmetic of integer networks: what Python, ONNX and C all do, to the last bit.
+
+There is one rounding, half away from zero, since that is the one which C99 can write without a
+library and without shifting a negative number.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["MAX_SHIFT", "as_multipliers", "requantize", "round_half_away"]
+
+#: Largest shift: half of 2^62 and an accumulator times its multiplier stay below 2^63.
+MAX_SHIFT = 62
+#: Bits of a multiplier: an accumulator's rescaling is right to 2^-15 of itself.
+_MULTIPLIER_BITS = 15
+
+
+def round_half_away(values: np.ndarray) -> np.ndarray:
+    """Round to whole numbers, a half away from zero; the dtype stays."""
+    return np.copysign(np.floor(np.abs(values) + 0.5), values)
+
+
+def as_multipliers(ratios: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return int16 multipliers and uint8 shifts with ratio = multiplier / 2^shift.
+
+    Parameters
+    ----------
+    ratios : ndarray of shape (n_units,)
+        Not negative and at most 2^13. Those below 2^-47 lose digits, and vanish in the end.
+
+    Returns
+    -------
+    multipliers : ndarray of shape (n_units,), int16
+    shifts : ndarray of shape (n_units,), uint8
+        From 1 to `MAX_SHIFT`.
+    """
+    _, exponents = np.frexp(ratios)
+    shifts = np.clip(_MULTIPLIER_BITS - exponents, 1, MAX_SHIFT)
+    multipliers = np.rint(np.ldexp(ratios, shifts))
+    overflow = multipliers == 2**_MULTIPLIER_BITS  # rounded up to the next power of two
+    multipliers[overflow] /= 2
+    return multipliers.astype(np.int16), (shifts - overflow).astype(np.uint8)
+
+
+def requantize(accumulators: np.ndarray, multipliers: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+    """Return accumulator * multiplier / 2^shift, rounded half away from zero, as int64."""
+    product = accumulators.astype(np.int64) * multipliers.astype(np.int64)
+    shift = shifts.astype(np.int64)
+    half = np.int64(1) << (shift - 1)
+    return np.sign(product) * ((np.abs(product) + half) >> shift)

@@ -1,0 +1,197 @@
+"""From a dense network and samples of its inputs to an integer network."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..networks import ACTIVATIONS, DenseNetwork
+from ._arithmetic import as_multipliers, round_half_away
+from ._network import CODE_LIMIT, INPUT_LIMIT, IntegerLayer, IntegerNetwork
+from ._rounding import round_weights
+
+__all__ = ["integer_network"]
+
+#: Parts of a unit's range to try: what lies outside is clipped for finer steps within.
+_RANGES = np.linspace(1.0, 0.5, 11)
+#: Where tables end: beyond, tanh and the logistic function stay within 0.001 of their ends.
+_TABLE_ENDS = {"tanh": 4.0, "logistic": 7.0}
+#: An input's standard deviation in integers, and the room in which its samples must lie.
+_SPREAD, _ROOM = 2.0**10, 2.0**14
+#: Largest bias: it leaves half of the accumulator to the sum.
+_BIAS_LIMIT = 2.0**30
+
+
+class _Codes(NamedTuple):
+    """What integers stand for: value = low + step * code."""
+
+    codes: np.ndarray  # (n_samples, n), of the calibration samples
+    low: np.ndarray  # (n,)
+    step: np.ndarray  # (n,)
+
+
+def integer_network(
+    network: DenseNetwork, X: np.ndarray, *, bits: int = 8, input_scale: float | None = None
+) -> IntegerNetwork:
+    """Quantize a dense network by samples of its inputs.
+
+    Layer by layer, on what the integer layers before it hand on: `round_weights` rounds the
+    weights, the bias makes the mean of every unit's sum on the samples what it was, and every unit
+    gets the range of activations whose clipping and rounding cost the least squared error.
+
+    Parameters
+    ----------
+    network : DenseNetwork
+    X : ndarray of shape (n_samples, n_features)
+        Finite.
+    bits : {8, 4}
+        Of a weight.
+    input_scale : float or None, default=None
+        Number that stands for an input of 1. None gives every feature an offset and a scale of
+        its own.
+
+    Returns
+    -------
+    quantized : IntegerNetwork
+
+    Raises
+    ------
+    ValueError
+        If an accumulator could overflow, or the inputs of the samples do not fit into int16.
+    """
+    X = X.astype(np.float64)
+    scale, offset = _input_units(X, input_scale)
+    inputs = round_half_away((X - offset) * scale)
+    found = _Codes(inputs, np.broadcast_to(offset, X.shape[1:]), 1 / (scale * np.ones(X.shape[1])))
+    layers = []
+    values = X
+    for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
+        values = values @ weight.astype(np.float64) + bias
+        activation = network.activations[i] if i < len(network.activations) else None
+        layer, found = _quantize_layer(weight, found, values, activation, bits)
+        layers.append(layer)
+        if activation is not None:
+            ACTIVATIONS[activation].apply(values)
+    quantized = IntegerNetwork(
+        layers=tuple(layers),
+        bits=bits,
+        output=network.output,
+        input_scale=scale,
+        input_offset=offset,
+        input_limit=_input_limit(layers[0], np.abs(inputs).max(), input_scale),
+        logit_scale=float(found.step[0]),
+        dtype=network.dtype,
+    )
+    quantized.check()
+    return quantized
+
+
+def _input_units(X: np.ndarray, input_scale: float | None) -> tuple[np.ndarray, np.ndarray]:
+    """Scale and offset of the inputs, as float32."""
+    if input_scale is not None:
+        return np.array([input_scale], np.float32), np.zeros(1, np.float32)
+    offset = X.mean(axis=0).astype(np.float32)
+    spread, reach = X.std(axis=0), np.abs(X - offset).max(axis=0)
+    spread[spread == 0] = X.std()  # what never changes here may elsewhere
+    reach = np.maximum(reach, spread)
+    return np.minimum(_SPREAD / spread, _ROOM / reach).astype(np.float32), offset
+
+
+def _input_limit(layer: IntegerLayer, reach: float, input_scale: float | None) -> int:
+    """Largest input for which no sum of the first layer can overflow."""
+    weights = np.abs(layer.weights.astype(np.int64)).sum(axis=0)
+    room = 2**31 - 1 - np.abs(layer.biases.astype(np.int64))
+    limit = min(INPUT_LIMIT, int((room // np.maximum(weights, 1)).min()))
+    if limit >= reach:
+        return limit
+    what = (
+        f"are up to {reach:,.0f} with input_scale={input_scale:g}; pass an input_scale of at most "
+        f"{input_scale * limit / reach:.3g}"
+        if input_scale is not None
+        else f"are up to {reach:,.0f}; select fewer features"
+    )
+    raise ValueError(
+        f"The first layer sums {len(layer.weights)} features, and takes integers up to {limit:,}: "
+        f"those of the samples {what}."
+    )
+
+
+def _quantize_layer(
+    weight: np.ndarray, inputs: _Codes, target: np.ndarray, activation: str | None, bits: int
+) -> tuple[IntegerLayer, _Codes]:
+    """Quantize the layer whose sums should be `target`; None as activation is the last one."""
+    mean = inputs.codes.mean(axis=0)
+    centred = inputs.codes - mean
+    moment = centred.T @ centred / len(centred)
+    low, step, table_of = _output_units(target, activation)
+    # A unit without weights would have no step; and a bias must fit into its integer.
+    least = np.abs(target).max(axis=0) + np.abs(low) + step
+    wanted = inputs.step[:, None] * weight.astype(np.float64)
+    rounded, unit = round_weights(wanted, moment, bits, least / _BIAS_LIMIT)
+    sums = centred @ (rounded * unit)
+    bias = round_half_away((target.mean(axis=0) - low) / unit - mean @ rounded)
+    if np.abs(bias).max() > 2 * _BIAS_LIMIT - 1:
+        raise ValueError(
+            f"A bias would be {np.abs(bias).max():,.0f} and does not fit into int32: the mean of "
+            "the features is too large beside their spread. Standardise them before the network."
+        )
+    if activation is None:
+        step = np.full(len(unit), unit.max())  # no rescaling above 1: no logit overflows
+    multipliers, shifts = as_multipliers(unit / step)
+    layer = IntegerLayer(rounded, bias.astype(np.int32), multipliers, shifts, None)
+    if activation is None:
+        return layer, _Codes(sums, low, step)
+    codes = np.clip(round_half_away((inputs.codes @ rounded + bias) * (unit / step)), 0, CODE_LIMIT)
+    if table_of is None:
+        return layer, _Codes(codes, low, step)
+    table, low, step = table_of
+    layer = IntegerLayer(rounded, layer.biases, multipliers, shifts, table)
+    return layer, _Codes(table[codes.astype(np.intp)].astype(np.float64), low, step)
+
+
+def _output_units(target: np.ndarray, activation: str | None):
+    """Return low and step of the codes of a layer's sums, and what a table makes of them."""
+    n_out = target.shape[1]
+    if activation is None:
+        return np.zeros(n_out), np.ones(n_out), None
+    if activation in _TABLE_ENDS:
+        return _table(target, activation)
+    low, high = target.min(axis=0), target.max(axis=0)
+    if activation == "relu":
+        low, high = np.zeros(n_out), np.maximum(high, 0)
+    width = high - low
+    # A unit that is the same for all samples may be another elsewhere: as wide as the widest.
+    width[width == 0] = width.max() if width.max() > 0 else 1.0
+    low, step = _best_range(np.maximum(target, low), low, width)
+    return low, step, None
+
+
+def _best_range(values: np.ndarray, low: np.ndarray, width: np.ndarray):
+    """Range of each unit that costs the least squared error, clipping and rounding together."""
+    best, found = np.full(len(low), np.inf), (low, width / CODE_LIMIT)
+    for part in _RANGES:
+        # A ReLU's range ends at 0, whatever is clipped; others lose as much on both sides.
+        start = np.where(low == 0, 0, low + (1 - part) / 2 * width)
+        step = part * width / CODE_LIMIT
+        codes = np.clip(round_half_away((values - start) / step), 0, CODE_LIMIT)
+        error = ((start + step * codes - values) ** 2).mean(axis=0)
+        better = error < best
+        best = np.where(better, error, best)
+        found = np.where(better, start, found[0]), np.where(better, step, found[1])
+    return found
+
+
+def _table(target: np.ndarray, activation: str):
+    """Units of the table's places, which all units of the layer share, and the table itself."""
+    end = _TABLE_ENDS[activation]
+    low, high = max(target.min(), -end), min(target.max(), end)
+    if not low < high:
+        low, high = -end, end
+    step = (high - low) / CODE_LIMIT
+    values = low + step * np.arange(CODE_LIMIT + 1)
+    ACTIVATIONS[activation].apply(values)
+    out_step = (values[-1] - values[0]) / CODE_LIMIT
+    table = round_half_away((values - values[0]) / out_step).astype(np.uint8)
+    ones = np.ones(target.shape[1])
+    return low * ones, step * ones, (table, values[0] * ones, out_step * ones)
