@@ -81,7 +81,7 @@ def sample_pixels(
     random = check_random_state(random_state)
     classes, counts = np.unique(labels[labels != 0], return_counts=True)
     if isinstance(train_size, Integral):
-        wanted = np.minimum(train_size, counts // 2)
+        wanted = np.minimum(int(train_size), counts // 2)
     else:
         wanted = np.maximum(1, np.round(train_size * counts).astype(int))
     sides = {"random": _scattered, "disjoint": _fields, "blocks": _blocks}[split]
