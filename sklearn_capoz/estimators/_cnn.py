@@ -111,6 +111,8 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
     bands_ : transformer
     patch_size_ : int
         1 for a network of spectra.
+    n_channels_ : int
+        What `bands_` makes of a spectrum, and the network takes.
     classes_ : ndarray of shape (n_classes,)
     n_features_in_ : int
         Bands.
@@ -264,6 +266,7 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         # The scene has served its turn: what is kept takes patches from anywhere.
         self.module_ = (module.network if isinstance(X, ScenePixels) else module).cpu().eval()
         self.bands_, self.patch_size_ = bands, size
+        self.n_channels_ = bands.transform(middle(X[:1])).shape[1]
         self.classes_, self.n_iter_ = pruner.classes_, self.max_iter
         for name in LEARNT:
             setattr(self, name, getattr(pruner, name))

@@ -25,7 +25,7 @@ from ._label_rules import tensors_in
 from ._labels import call_name
 from ._patch_rules import QUESTIONS, RULES, Patch
 
-__all__ = ["FullyConvolutional"]
+__all__ = ["FullyConvolutional", "PatchByPatch"]
 
 #: Largest difference of an output, beside the largest output, that counts as rounding.
 TOLERANCE = 1e-4
@@ -107,6 +107,40 @@ class FullyConvolutional(nn.Module):
                 f"{type(self.module).__name__} gives other answers when it runs over an image than "
                 f"patch by patch: they differ by {difference:.2g} of the largest."
             )
+
+
+class PatchByPatch(nn.Module):
+    """The same answers, one patch after the other, for what cannot run over an image.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    patch_size : int
+    """
+
+    def __init__(self, module: nn.Module, patch_size: int):
+        super().__init__()
+        self.module, self.patch_size = module, patch_size
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Answers for all patches, by their first pixel, a row of patches at a time.
+
+        Parameters
+        ----------
+        image : tensor of shape (n_images, n_bands, n_rows, n_columns)
+
+        Returns
+        -------
+        outputs : tensor of shape (n_images, n_outputs, n_rows - p + 1, n_columns - p + 1)
+        """
+        size, n_images = self.patch_size, image.shape[0]
+        rows = []
+        for start in range(image.shape[2] - size + 1):
+            patches = image[:, :, start : start + size].unfold(3, size, 1).permute(0, 3, 1, 2, 4)
+            rows.append(
+                self.module(patches.flatten(0, 1).contiguous()).unflatten(0, (n_images, -1))
+            )
+        return torch.stack(rows, dim=2).permute(0, 3, 2, 1)
 
 
 class _AllPatches(TorchFunctionMode):
