@@ -10,7 +10,7 @@ enter its name in `CRITERIA`.
 from collections.abc import Callable
 
 from .._validation import check_part
-from ._base import NEEDS, Criterion, Layer
+from ._base import NEEDS, Criterion, Inputs, Layer, StreamedCriterion
 from ._controls import Random, Reversed
 from ._redundancy import Correlation, Reconstruction
 from ._responses import Gradient, MeanActivation, Taylor
@@ -27,11 +27,13 @@ __all__ = [
     "Criterion",
     "GeometricMedian",
     "Gradient",
+    "Inputs",
     "Layer",
     "MeanActivation",
     "Random",
     "Reconstruction",
     "Reversed",
+    "StreamedCriterion",
     "Taylor",
     "WeightNorm",
     "check_criterion",

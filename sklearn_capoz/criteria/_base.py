@@ -3,17 +3,47 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
 from .._sklearn import validate_parameter_constraints
 
-__all__ = ["NEEDS", "Criterion", "Layer", "read_only", "unit_scores"]
+__all__ = [
+    "NEEDS",
+    "Criterion",
+    "Inputs",
+    "Layer",
+    "StreamedCriterion",
+    "read_only",
+    "score_batches",
+    "unit_scores",
+]
 
 #: What a criterion may ask of the scoring samples.
-NEEDS = frozenset({"activations", "gradients"})
+NEEDS = frozenset({"activations", "gradients", "inputs"})
+
+
+class Inputs(NamedTuple):
+    """What one of the layers that use the units gets of them: rows that meet its weights.
+
+    Behind a convolution's kernel or a Flatten a channel comes with several numbers, its taps, each
+    of which has weights of its own. Of very many rows or taps some stand for all.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_rows, n_units, n_taps)
+    weight : ndarray of shape (n_rows,)
+        That of the row's sample.
+    outgoing : ndarray of shape (n_units, n_taps, n_out)
+    """
+
+    values: np.ndarray
+    weight: np.ndarray
+    outgoing: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +77,9 @@ class Layer:
     gradients : ndarray of shape (n_samples, n_positions, n_units) or None, default=None
         Derivative of each sample's cross-entropy by the activations; None where the criterion
         does not need them.
+    inputs : tuple of Inputs or None, default=None
+        A set of rows for each layer that uses the units. None where the criterion does not need
+        them, or where they are nothing but the activations.
     """
 
     activations: np.ndarray | None
@@ -58,6 +91,7 @@ class Layer:
     outgoing: np.ndarray
     random_state: np.random.RandomState
     gradients: np.ndarray | None = None
+    inputs: tuple[Inputs, ...] | None = None
 
     def __post_init__(self):
         values = vars(self)  # the class is frozen
@@ -129,8 +163,11 @@ class Criterion(BaseEstimator, ABC):
 
     Three class attributes say the rest: `name`, what tables and pictures call the scores;
     `prune_high`, whether high ones mark redundant units (else low ones do); and `needs`, what is
-    to be computed of the scoring samples beforehand, a frozenset of "activations" and
-    "gradients". A criterion that looks at weights alone needs nothing, and takes no forward pass.
+    to be computed of the scoring samples beforehand, a frozenset of "activations", "gradients" and
+    "inputs". A criterion that looks at weights alone needs nothing, and takes no forward pass.
+
+    `score` sees all samples at once. Where the values of channels are too many for that, it sees
+    positions that a seed picks; a `StreamedCriterion` sees all of them, batch by batch.
 
     Examples
     --------
@@ -155,7 +192,12 @@ class Criterion(BaseEstimator, ABC):
         super().__init_subclass__(**kwargs)
         # The way of version 0.1.0 to ask for gradients; unread, they would silently be missing.
         if vars(cls).get("needs_gradients"):
-            cls.needs = NEEDS
+            cls.needs = frozenset({"activations", "gradients"})
+
+    @property
+    def streamed(self) -> StreamedCriterion | None:
+        """What gives the scores batch by batch, or None."""
+        return None
 
     def check(self) -> None:
         """Raise InvalidParameterError for parameters outside their range."""
@@ -178,9 +220,110 @@ class Criterion(BaseEstimator, ABC):
         """
 
 
+class StreamedCriterion(Criterion):
+    """Base of criteria that need not see all samples at once.
+
+    A subclass makes a summary of each batch of samples, and scores of the summary of all. So
+    channels of large patches and many samples take no more memory than one batch of them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_capoz.criteria import StreamedCriterion
+    >>> class MeanSquare(StreamedCriterion):
+    ...     prune_high = False
+    ...
+    ...     def summary(self, layer):
+    ...         weight = layer.sample_weight.sum()
+    ...         return weight, weight * layer.mean(layer.activations**2)
+    ...
+    ...     def score_summary(self, summary, layer):
+    ...         weight, total = summary
+    ...         return total / weight
+    """
+
+    @property
+    def streamed(self):
+        # A subclass may have a `score` of its own, which sees all samples at once.
+        return self if type(self).score is StreamedCriterion.score else None
+
+    @abstractmethod
+    def summary(self, layer: Layer) -> Any:
+        """Say of a batch of samples what the scores are made of.
+
+        Parameters
+        ----------
+        layer : Layer
+            Of the samples of the batch.
+
+        Returns
+        -------
+        summary : tuple of ndarray or float
+            Anything else, where `merge` knows it.
+        """
+
+    def merge(self, first: Any, second: Any) -> Any:
+        """Return the summary of two batches; by default the sums of all they hold."""
+        return tuple(a + b for a, b in zip(first, second, strict=True))
+
+    @abstractmethod
+    def score_summary(self, summary: Any, layer: Layer) -> np.ndarray:
+        """Score every unit by the summary of all samples.
+
+        Parameters
+        ----------
+        summary : tuple
+        layer : Layer
+            For the weights; of the samples it holds those of one batch.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_units,)
+            Finite numbers.
+        """
+
+    def score(self, layer):
+        return self.score_summary(self.summary(layer), layer)
+
+
+def score_batches(
+    criterion: Criterion, batches: Iterable[Mapping[str, Layer]], groups: Collection[str]
+) -> dict[str, np.ndarray]:
+    """Score groups of units, batch by batch where the criterion can.
+
+    Parameters
+    ----------
+    criterion : Criterion
+        One that does not stream is given one batch.
+    batches : iterable of mapping of str to Layer
+    groups : collection of str
+        Whose scores are wanted.
+    """
+    streamed = criterion.streamed
+    if streamed is None:
+        [layers] = batches
+        return {name: unit_scores(criterion, layers[name]) for name in groups}
+    summaries: dict[str, Any] = {}
+    for layers in batches:
+        for name in groups:
+            new = streamed.summary(layers[name])
+            summaries[name] = streamed.merge(summaries[name], new) if name in summaries else new
+    return {
+        name: check_scores(
+            criterion, layers[name], streamed.score_summary(summaries[name], layers[name])
+        )
+        for name in groups
+    }
+
+
 def unit_scores(criterion: Criterion, layer: Layer) -> np.ndarray:
     """Score a layer, and raise ValueError where that is not one finite number per unit."""
-    scores = np.asarray(criterion.score(layer))
+    return check_scores(criterion, layer, criterion.score(layer))
+
+
+def check_scores(criterion: Criterion, layer: Layer, scores) -> np.ndarray:
+    """Raise ValueError unless there is one finite number per unit."""
+    scores = np.asarray(scores)
     method, n_units = f"{type(criterion).__name__}.score", layer.n_units
     if scores.shape != (n_units,):
         raise ValueError(

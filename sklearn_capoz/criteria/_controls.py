@@ -46,5 +46,9 @@ class Reversed(Criterion):
     def needs(self):  # type: ignore[override]
         return self.criterion.needs
 
+    @property
+    def streamed(self):
+        return self.criterion.streamed
+
     def score(self, layer):
         return self.criterion.score(layer)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from numbers import Real
 
 import numpy as np
+from scipy.linalg import lapack
 
 from .._sklearn import Interval
-from ._base import Criterion
+from ._base import Inputs, Layer, StreamedCriterion
 
 
-class Correlation(Criterion):
+class Correlation(StreamedCriterion):
     """Absolute correlation of each unit with a unit that stays; high is redundant.
 
     C-APoZ cannot see units that duplicate each other. Of the most correlated
@@ -21,16 +22,42 @@ class Correlation(Criterion):
 
     name = "|correlation|"
 
-    def score(self, layer):
-        activations = layer.activations
-        # Asked of the values: the variance of a constant is whatever rounding makes of its mean.
-        eps = np.finfo(activations.dtype).eps
-        largest = np.abs(activations).max(axis=(0, 1))
-        varies = np.ptp(activations, axis=(0, 1)) > 4 * eps * largest
+    def summary(self, layer):
+        """Sum up weight, mean, products of deviations from it, largest and smallest value."""
         centred = layer.centred()
-        length = np.linalg.norm(centred, axis=0)
-        normal = np.where(varies, centred / np.where(varies, length, 1), 0)
-        correlation = np.abs(normal.T @ normal)
+        n_samples, n_positions, n_units = layer.activations.shape
+        values = layer.activations.reshape(n_samples * n_positions, n_units)
+        weight = layer.sample_weight.sum()
+        return (
+            weight,
+            layer.mean(layer.activations),
+            centred.T @ centred,
+            values.max(0),
+            values.min(0),
+        )
+
+    def merge(self, first, second):
+        """Join deviations from two means, after Chan, Golub and LeVeque."""
+        (weight_a, mean_a, moment_a, high_a, low_a), (weight_b, mean_b, moment_b, high_b, low_b) = (
+            first,
+            second,
+        )
+        weight = weight_a + weight_b
+        if weight == 0:
+            return first
+        step = mean_b - mean_a
+        moment = moment_a + moment_b + weight_a * weight_b / weight * np.outer(step, step)
+        mean = mean_a + weight_b / weight * step
+        return weight, mean, moment, np.maximum(high_a, high_b), np.minimum(low_a, low_b)
+
+    def score_summary(self, summary, layer):
+        _, _, moment, high, low = summary
+        # Asked of the values: the variance of a constant is whatever rounding makes of its mean.
+        eps = np.finfo(high.dtype).eps
+        varies = high - low > 4 * eps * np.maximum(np.abs(high), np.abs(low))
+        length = np.sqrt(np.diag(moment))
+        scale = np.where(varies, 1 / np.where(varies & (length > 0), length, 1), 0)
+        correlation = np.abs(moment * scale * scale[:, None])
         np.fill_diagonal(correlation, -1)
         correlation[~varies] = correlation[:, ~varies] = -1
         strength = np.linalg.norm(layer.outgoing.reshape(layer.n_units, -1), axis=1)
@@ -43,16 +70,18 @@ class Correlation(Criterion):
         return scores
 
 
-class Reconstruction(Criterion):
+class Reconstruction(StreamedCriterion):
     r"""What the next layer's inputs lose when units go one by one and the rest make up for it.
 
-    Greedy removal in closed form. With the centred activations' second moment
-    :math:`H = A^T A + \lambda I` and outgoing weights W, the cheapest unit to
-    remove is the one with the smallest :math:`\|w_i\|^2 / [H^{-1}]_{ii}`; the
-    others take over by :math:`-H^{-1}_{:,i} w_i / [H^{-1}]_{ii}`, :math:`H^{-1}`
-    is downdated by rank one, and the search goes on.
+    Greedy removal in closed form. With the second moment :math:`H = A^T A + \lambda I` of the
+    centred inputs of the next layer and its weights W, the cheapest unit to remove is the one with
+    the smallest :math:`\operatorname{tr} W_i^T ([H^{-1}]_{ii})^{-1} W_i`; the others take over by
+    :math:`-H^{-1}_{:,i} ([H^{-1}]_{ii})^{-1} W_i`, :math:`H^{-1}` is downdated, and the search goes
+    on. Of a dense unit :math:`[H^{-1}]_{ii}` is a number. Of a channel it is a block: it comes to
+    the next layer as several inputs, one for each weight of a kernel or each position behind a
+    Flatten. Where several layers use the units, their shares are averaged.
 
-    Its score is the logarithm (base 10) of the share of the next layer's input
+    Its score is the logarithm (base 10) of the share of the next layers' input
     variance that is lost once the unit is gone, after all that went before it;
     low is redundant. It belongs with `compensation="least-squares"`, which does
     the same refit.
@@ -64,8 +93,9 @@ class Reconstruction(Criterion):
 
     Notes
     -----
-    Of channels, as in ThiNet, each position counts as a sample and each tap as further
-    outputs: what one tap sees at one position is taken to be like all the others.
+    Of channels some positions stand for all, and of very many taps some, picked by a seed. Where
+    a layer is known by its activations alone, each position counts as a sample and each tap as
+    further outputs, as in ThiNet.
 
     References
     ----------
@@ -75,6 +105,7 @@ class Reconstruction(Criterion):
 
     name = "log10 of lost variance share"
     prune_high = False
+    needs = frozenset({"activations", "inputs"})
     _parameter_constraints = {"ridge": [Interval(Real, 0, None, closed="neither")]}
 
     #: Scores below this share of the variance are all the same: nothing is lost.
@@ -83,30 +114,92 @@ class Reconstruction(Criterion):
     def __init__(self, ridge=1e-3):
         self.ridge = ridge
 
-    def score(self, layer):
-        centred = layer.centred().astype(np.float64)
-        outgoing = layer.outgoing.reshape(layer.n_units, -1).astype(np.float64)
-        moment = centred.T @ centred
-        total = max(np.einsum("ij,ik,kj->", outgoing, moment, outgoing), np.finfo(float).tiny)
-        ridge = ridge_strength(moment, self.ridge)
-        inverse = np.linalg.inv(moment + ridge * np.eye(len(moment)))
-        alive = np.ones(len(outgoing), dtype=bool)
-        scores, lost = np.zeros(len(outgoing)), 0.0
-        for _ in range(len(outgoing)):
-            # 1 / [H^-1]_ii counts the ridge on the leaving unit's own change, which is no loss.
-            size = (outgoing**2).sum(axis=1) * np.maximum(1 / np.diag(inverse) - ridge, 0)
-            cost = np.where(alive, size, np.inf)
+    def summary(self, layer):
+        return [(part.values, part.weight) for part in layer.inputs or (_own_inputs(layer),)]
+
+    def merge(self, first, second):
+        return [
+            tuple(np.concatenate([one, other]) for one, other in zip(old, new, strict=True))
+            for old, new in zip(first, second, strict=True)
+        ]
+
+    def score_summary(self, summary, layer):
+        uses = layer.inputs or (_own_inputs(layer),)
+        removals = [
+            _Removal(values, weight, use.outgoing, self.ridge)
+            for (values, weight), use in zip(summary, uses, strict=True)
+        ]
+        alive = np.ones(layer.n_units, dtype=bool)
+        scores, lost = np.zeros(layer.n_units), 0.0
+        for _ in range(layer.n_units):
+            shares = sum(removal.shares() for removal in removals) / len(removals)
+            cost = np.where(alive, shares, np.inf)
             unit = int(cost.argmin())
             lost += cost[unit]
-            scores[unit] = np.log10(max(lost / total, self._floor))
-            take_over = inverse[:, unit] / inverse[unit, unit]
-            outgoing -= np.outer(take_over, outgoing[unit])
-            inverse -= np.outer(take_over, inverse[unit])
+            scores[unit] = np.log10(max(lost, self._floor))
             alive[unit] = False
-            # Gone for good: keep rounding from bringing it back as a division by zero.
-            inverse[unit, unit] = 1.0
-            outgoing[unit] = 0.0
+            for removal in removals:
+                removal.take(unit)
         return scores
+
+
+class _Removal:
+    """One layer that uses the units, as they go one by one and the rest make up for them."""
+
+    def __init__(self, values: np.ndarray, weight: np.ndarray, outgoing: np.ndarray, ridge: float):
+        n_rows, n_units, n_taps = values.shape
+        rows = values.reshape(n_rows, -1)
+        mean = weight @ rows / weight.sum()
+        centred = ((rows - mean) * np.sqrt(weight)[:, None]).astype(np.float64)
+        moment = centred.T @ centred
+        self.outgoing = outgoing.astype(np.float64).reshape(n_units * n_taps, -1)
+        total = float(np.einsum("ij,ij->", self.outgoing, moment @ self.outgoing))
+        self.total = max(total, np.finfo(float).tiny)
+        self.ridge = ridge_strength(moment, ridge)
+        moment[np.diag_indices_from(moment)] += self.ridge
+        self.inverse = inverse_of(moment)
+        self.blocks = np.arange(n_units * n_taps).reshape(n_units, n_taps)
+
+    def shares(self) -> np.ndarray:
+        """Say what each unit's going would add to the loss, as a share of the variance."""
+        own = self.outgoing[self.blocks]
+        # The inverse of a block counts the ridge on the unit's own change, which is no loss.
+        if self.blocks.shape[1] == 1:
+            diagonal = np.diag(self.inverse)
+            cost = (own[:, 0] ** 2).sum(axis=1) * np.maximum(1 / diagonal - self.ridge, 0)
+        else:
+            squares = self.inverse[self.blocks[:, :, None], self.blocks[:, None, :]]
+            taken = np.linalg.solve(squares, own) - self.ridge * own
+            cost = np.maximum((own * taken).sum(axis=(1, 2)), 0)
+        return cost / self.total
+
+    def take(self, unit: int) -> None:
+        """Let the others take over what a unit gave."""
+        block = self.blocks[unit]
+        columns = self.inverse[:, block]
+        take_over = np.linalg.solve(columns[block].T, columns.T).T
+        self.outgoing -= take_over @ self.outgoing[block]
+        self.inverse -= take_over @ columns.T
+        # Gone for good: keep rounding from bringing it back as a division by zero.
+        self.inverse[block] = self.inverse[:, block] = 0.0
+        self.inverse[block, block] = 1.0
+        self.outgoing[block] = 0.0
+
+
+def _own_inputs(layer: Layer) -> Inputs:
+    """Take activations for what the next layer gets: each position a sample, each tap an output."""
+    assert layer.activations is not None, "needs"
+    n_samples, n_positions, n_units = layer.activations.shape
+    rows = layer.activations.reshape(n_samples * n_positions, n_units, 1)
+    weight = np.repeat(layer.sample_weight / n_positions, n_positions)
+    return Inputs(rows, weight, layer.outgoing.reshape(n_units, 1, -1))
+
+
+def inverse_of(moment: np.ndarray) -> np.ndarray:
+    """Invert a positive definite matrix; its memory is used up."""
+    factor, _ = lapack.dpotrf(moment, lower=1, overwrite_a=1)
+    inverse, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)
+    return np.tril(inverse) + np.tril(inverse, -1).T
 
 
 def ridge_strength(moment: np.ndarray, ridge: float) -> float:

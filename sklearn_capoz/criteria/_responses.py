@@ -4,31 +4,47 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._base import Criterion
+from ._base import Layer, StreamedCriterion
 
 
-class MeanActivation(Criterion):
+class _Mean(StreamedCriterion):
+    """Shared by criteria that are a mean over samples."""
+
+    prune_high = False
+
+    def _values(self, layer: Layer) -> np.ndarray:
+        """Return what the mean is taken of, of shape (n_samples, n_positions, n_units)."""
+        raise NotImplementedError
+
+    def summary(self, layer):
+        weight = layer.sample_weight.sum()
+        return weight, weight * layer.mean(self._values(layer))
+
+    def score_summary(self, summary, layer):
+        weight, total = summary
+        return total / weight
+
+
+class MeanActivation(_Mean):
     """Mean absolute activation of each unit; low is redundant."""
 
     name = "mean |activation|"
-    prune_high = False
 
-    def score(self, layer):
-        return layer.mean(np.abs(layer.activations))
+    def _values(self, layer):
+        return np.abs(layer.activations)
 
 
-class Gradient(Criterion):
+class Gradient(_Mean):
     """Mean absolute derivative of the loss by each unit's activation; low is redundant."""
 
     name = "mean |gradient|"
-    prune_high = False
     needs = frozenset({"gradients"})
 
-    def score(self, layer):
-        return layer.mean(np.abs(layer.gradients))
+    def _values(self, layer):
+        return np.abs(layer.gradients)
 
 
-class Taylor(Criterion):
+class Taylor(_Mean):
     """First-order estimate of what the loss changes if a unit is zeroed; low is redundant.
 
     The mean over samples of the absolute product of the activation and the
@@ -42,8 +58,7 @@ class Taylor(Criterion):
     """
 
     name = "Taylor"
-    prune_high = False
     needs = frozenset({"activations", "gradients"})
 
-    def score(self, layer):
-        return layer.mean(np.abs(layer.per_sample(layer.activations * layer.gradients)))
+    def _values(self, layer):
+        return np.abs(layer.per_sample(layer.activations * layer.gradients))

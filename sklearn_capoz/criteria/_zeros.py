@@ -11,19 +11,31 @@ from .._sklearn import Interval
 from .._warn import warn
 from ..exceptions import NoCorrectSampleError, SmoothActivationWarning
 from ..networks._activations import has_exact_zeros
-from ._base import Criterion, Layer, read_only
+from ._base import Layer, StreamedCriterion, read_only
 
 
-class _ZeroCounting(Criterion):
-    """Shared by the criteria that count how often a unit is zero."""
+class _ZeroCounting(StreamedCriterion):
+    """Shared by the criteria that count how often a unit is zero.
+
+    Their summary is of one or more sets of samples: the weight of each, and of the samples, and of
+    their positions, on which each unit is zero.
+    """
 
     _parameter_constraints = {"tolerance": [Interval(Real, 0, None, closed="left")]}
 
     def __init__(self, tolerance=0.0):
         self.tolerance = tolerance
 
-    def _zero_rate(self, layer: Layer, weight: np.ndarray) -> np.ndarray:
-        """Weighted share of samples, and of their positions, on which each unit is zero."""
+    def _weigh_zeros(self, layer: Layer, weight: np.ndarray) -> tuple[float, np.ndarray]:
+        """Weight of a set of samples, and of its zeros for each unit."""
+        # Read-only all, or the kernel would be compiled for each mixture of those and others.
+        activations = read_only(np.ascontiguousarray(layer.activations))
+        tolerance = activations.dtype.type(self.tolerance)
+        zeros = _weight_of_zeros(activations, read_only(weight), tolerance)
+        return weight.sum(), zeros / activations.shape[1]
+
+    def score_summary(self, summary, layer):
+        scores = self._rate(summary)
         if self.tolerance == 0 and not has_exact_zeros(layer.activation):
             warn(
                 f"{type(self).__name__} counts exact zeros, and only ReLU has them; this layer is "
@@ -31,11 +43,11 @@ class _ZeroCounting(Criterion):
                 f"{type(self).__name__}(tolerance=0.1) for example, or take another criterion.",
                 SmoothActivationWarning,
             )
-        # Read-only all, or the kernel would be compiled for each mixture of those and others.
-        activations = read_only(np.ascontiguousarray(layer.activations))
-        tolerance = activations.dtype.type(self.tolerance)
-        zeros = _weight_of_zeros(activations, read_only(weight), tolerance)
-        return zeros / (activations.shape[1] * weight.sum())
+        return scores
+
+    def _rate(self, summary):
+        _, weight, zeros = summary
+        return zeros / weight
 
 
 @kernel
@@ -68,8 +80,8 @@ class APoZ(_ZeroCounting):
 
     name = "APoZ"
 
-    def score(self, layer):
-        return self._zero_rate(layer, layer.sample_weight)
+    def summary(self, layer):
+        return len(layer.y), *self._weigh_zeros(layer, layer.sample_weight)
 
 
 class CAPoZ(_ZeroCounting):
@@ -108,19 +120,23 @@ class CAPoZ(_ZeroCounting):
 
     name = "C-APoZ"
 
-    def score(self, layer):
-        return self._zero_rate(layer, _correct_weight(layer))
+    def summary(self, layer):
+        weight = layer.sample_weight * layer.correct
+        return len(layer.y), *self._weigh_zeros(layer, weight)
+
+    def _rate(self, summary):
+        n_samples, weight, zeros = summary
+        _check_correct(n_samples, weight)
+        return zeros / weight
 
 
-def _correct_weight(layer: Layer) -> np.ndarray:
-    weight = layer.sample_weight * layer.correct
-    if weight.sum() == 0:
+def _check_correct(n_samples: int, weight: float) -> None:
+    if weight == 0:
         raise NoCorrectSampleError(
-            f"The network labels none of the {layer.y.size} scoring samples right, so "
+            f"The network labels none of the {n_samples} scoring samples right, so "
             "C-APoZ, which looks at those alone, has no value. Train the network longer, check "
             'that the validation labels belong to the samples, or use criterion="apoz".'
         )
-    return weight
 
 
 class Contrast(_ZeroCounting):
@@ -149,12 +165,17 @@ class Contrast(_ZeroCounting):
         super().__init__(tolerance)
         self.weight = weight
 
-    def score(self, layer):
-        right = self._zero_rate(layer, _correct_weight(layer))
-        wrong = layer.sample_weight * ~layer.correct
-        if wrong.sum() == 0:
-            return right
-        return right - self.weight * self._zero_rate(layer, wrong)
+    def summary(self, layer):
+        right = self._weigh_zeros(layer, layer.sample_weight * layer.correct)
+        wrong = self._weigh_zeros(layer, layer.sample_weight * ~layer.correct)
+        return len(layer.y), *right, *wrong
+
+    def _rate(self, summary):
+        n_samples, right, zeros, wrong, zeros_of_wrong = summary
+        _check_correct(n_samples, right)
+        if wrong == 0:
+            return zeros / right
+        return zeros / right - self.weight * zeros_of_wrong / wrong
 
 
 class ClassCAPoZ(_ZeroCounting):
@@ -172,7 +193,20 @@ class ClassCAPoZ(_ZeroCounting):
 
     name = "class C-APoZ"
 
-    def score(self, layer):
-        weight = _correct_weight(layer)
-        per_class = [weight * (layer.y == c) for c in np.unique(layer.y)]
-        return np.min([self._zero_rate(layer, w) for w in per_class if w.sum() > 0], axis=0)
+    def summary(self, layer):
+        right = layer.sample_weight * layer.correct
+        members = {c: layer.y == c for c in np.unique(layer.y)}
+        return {
+            c: (own.sum(), *self._weigh_zeros(layer, right * own)) for c, own in members.items()
+        }
+
+    def merge(self, first, second):
+        both = {c: super(ClassCAPoZ, self).merge(first[c], second[c]) for c in first if c in second}
+        return first | second | both
+
+    def score_summary(self, summary, layer):
+        return super().score_summary(list(summary.values()), layer)
+
+    def _rate(self, summary):
+        _check_correct(sum(n for n, *_ in summary), sum(weight for _, weight, _ in summary))
+        return np.min([zeros / weight for _, weight, zeros in summary if weight > 0], axis=0)

@@ -49,13 +49,16 @@ class Description:
 class Adapter(ABC):
     """What :class:`CAPoZPruner` asks of a kind of estimator.
 
-    Six methods make an estimator prunable; the other four have defaults that fit most. Register an
+    Six methods make an estimator prunable; the others have defaults that fit most. Register an
     object of the class with :func:`register_adapter`.
 
     See Also
     --------
     register_adapter : Make it known.
     """
+
+    #: Whether samples may have more than one axis, and X may be several arrays.
+    allow_nd = False
 
     @abstractmethod
     def handles(self, estimator) -> bool:
@@ -98,6 +101,18 @@ class Adapter(ABC):
     @abstractmethod
     def with_model(self, fitted, model: PrunableModel):
         """Return a copy of a trained estimator with another network."""
+
+    def show_inputs(self, fitted, X) -> None:  # noqa: B027
+        """Let a trained estimator, which came frozen, know the shape of the samples to come."""
+
+    def begin(
+        self, estimator, data: PruningData, classes: np.ndarray, random_state: np.random.RandomState
+    ) -> PrunableModel | None:
+        """Return the network before its training: a plan that does not suit it is refused then.
+
+        None where that cannot be had, or is known without.
+        """
+        return None
 
     def copy(self, fitted):
         """Return a trained estimator that shares no weight with this one."""

@@ -11,7 +11,8 @@ from torch import nn
 
 from ..exceptions import UnsupportedNetworkError
 from ..networks import ACTIVATIONS, DenseNetwork
-from ..networks._chain import Chain, trace_chain
+from ..networks._chain import Chain, read_chain
+from ..pruning._skorch_model import trace_net
 
 __all__ = ["check_output", "network_of_net"]
 
@@ -21,17 +22,22 @@ _HARMLESS = {"flatten", "view", "reshape", "float", "double", "to", "contiguous"
 
 def network_of_net(net: NeuralNetClassifier) -> DenseNetwork:
     """Return the network of a fitted net, with the same outputs."""
-    module = deepcopy(net.module_).cpu().eval()
-    chain = trace_chain(module, getattr(net, "n_features_in_", None))
+    chain = read_chain(net.module_, trace_net(net))
     _check_input(chain)
-    check_output(net, chain)
+    check_output(net, chain.trace.ending)
     with torch.no_grad():
-        return _fold(chain, module)
+        return _fold(chain, deepcopy(net.module_).cpu().eval())
 
 
-def check_output(net: NeuralNetClassifier, chain: Chain) -> None:
-    """Raise unless the module's end and the criterion make `predict_proba` a softmax."""
-    last = next(link.kind for link in reversed(chain.links) if link.kind != "skip")
+def check_output(net: NeuralNetClassifier, last: str) -> None:
+    """Raise unless the module's end and the criterion make `predict_proba` a softmax.
+
+    Parameters
+    ----------
+    net : NeuralNetClassifier
+    last : str
+        Kind of the operation that the module ends in.
+    """
     # skorch itself adds a softmax for the cross-entropy only.
     adds_softmax = isinstance(net.criterion_, nn.CrossEntropyLoss)
     if (last == "softmax") is adds_softmax or (last == "log_softmax" and not adds_softmax):

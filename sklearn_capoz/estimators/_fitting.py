@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from time import perf_counter
 
-import numpy as np
 from joblib import Memory
 
 from .._validation import check_hidden_layers
 from .._warn import warn
 from ..criteria import check_criterion
+from ..networks._inputs import joined
 from ..pruning import (
     IterationRecord,
     PrunableModel,
@@ -169,7 +169,7 @@ def choose(
         return iteration, model
     parts = (data.train, data.score, data.select)
     everything = Samples(
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("X", "y", "weight"))
+        *(joined([getattr(part, name) for part in parts]) for name in ("X", "y", "weight"))
     )
     settings = replace(dense.settings, max_iter=dense.n_epochs, early_stopping=False)
     last = model.configured(settings, teacher=None)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from ..networks._predictor import Predictor
+from ._check_inputs import check_inputs
 
 __all__ = ["NetworkPredictionMixin"]
 
@@ -61,6 +62,5 @@ class NetworkPredictionMixin:
     def _check_X(self, X):
         check_is_fitted(self)
         # The predictor finds NaN and infinity on its way, and raises scikit-learn's error.
-        return validate_data(
-            self, X, dtype=(np.float64, np.float32), ensure_all_finite=False, reset=False
-        )
+        allow_nd = getattr(self._predictor, "allow_nd", False)
+        return check_inputs(self, X, allow_nd=allow_nd, reset=False, ensure_all_finite=False)

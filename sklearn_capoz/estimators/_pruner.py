@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_memory
 from .._sklearn import HasMethods
 from .._validation import PRUNING_CONSTRAINTS
 from ..networks import DenseNetwork
+from ._check_inputs import has_several
 from ._fitting import Dense, InnerPlan, choose, learn, learnt_of_the_path, make_plan, prune, train
 from ._kept import KeptNetworkMixin, read_only
 from ._register import check_columns, find_adapter, find_inner
@@ -210,8 +211,9 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
     ) -> Split:
         adapter, estimator = plan.inner.adapter, plan.inner.estimator
         known, n_features = plan.inner.description.classes, plan.inner.description.n_features
-        found = split(self, X, y, X_val, y_val, sample_weight, groups, classes=known)
-        if plan.inner.is_frozen:
+        given = X, y, X_val, y_val, sample_weight, groups
+        found = split(self, *given, classes=known, allow_nd=adapter.allow_nd)
+        if plan.inner.is_frozen and not has_several(X):
             check_columns(estimator, X, n_features)
         return replace(found, data=adapter.weigh(estimator, found.data, found.classes))
 
@@ -227,10 +229,14 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         def first_training():
             if plan.inner.is_frozen:
                 fitted, random_state = adapter.copy(estimator), samples.training_random
+                adapter.show_inputs(fitted, samples.data.train.X)
             else:
                 short = network_only and plan.memory is None and adapter.train_network(*work)
                 if short:
                     return *short, None
+                begun = adapter.begin(*work)
+                if begun is not None:
+                    plan.pruning.check(begun)
                 # None is no place to look things up: check_memory makes of it one that calls.
                 fitted, random_state = check_memory(plan.memory).cache(_fit)(adapter, *work)
             n_epochs = adapter.describe(fitted).n_epochs

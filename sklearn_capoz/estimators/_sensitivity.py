@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, check_X_y
+from sklearn.utils.validation import (
+    check_consistent_length,
+    check_is_fitted,
+    check_X_y,
+    column_or_1d,
+)
 
 from .._validation import both_or_none, check_hidden_layers, encode_labels
 from ..criteria import check_criterion
-from ..criteria._base import unit_scores
+from ..networks._inputs import leaves
 from ..pruning import Remove, accuracy
 from ..pruning._compensation import check_compensation
+from ..pruning._model import score_units
 from ..training._samples import Samples, make_samples, split_samples
+from ._check_inputs import check_inputs, has_several
 from ._pruner import CAPoZPruner
 from ._register import check_columns, find_adapter
 
@@ -84,19 +92,23 @@ def sensitivity_curve(
     inner = inner.estimator if isinstance(inner, FrozenEstimator) else inner
     adapter = find_adapter(inner)
     known = adapter.describe(inner)
-    expected = estimator if is_pruner else inner, known.n_features, estimator.classes_
-    samples = _samples(X, y, *expected)
+    outer = estimator if is_pruner else inner
+    check = partial(_samples, outer, adapter, known.n_features, estimator.classes_)
+    samples = check(X, y)
     if has_test:
-        ranking, measured = samples, _samples(X_test, y_test, *expected, suffix="_test")
+        ranking, measured = samples, check(X_test, y_test, suffix="_test")
     else:
         data = split_samples(samples, samples, 0.5, random_state)
         ranking, measured = data.score, data.select
 
+    inner = adapter.copy(inner)
+    adapter.show_inputs(inner, samples.X)
     model = adapter.model(inner, random_state)
     check_hidden_layers(model.widths)
-    layers = model.observe(ranking, criterion.needs, random_state).values()
+    names = [group.name for group in model.groups]
+    scores = score_units(model, criterion, ranking, random_state, names)
     sign = 1 if criterion.prune_high else -1
-    orders = [np.argsort(-sign * unit_scores(criterion, layer), kind="stable") for layer in layers]
+    orders = [np.argsort(-sign * scores[name], kind="stable") for name in names]
     removals = {str(i): [(i, unit) for unit in order[:-1]] for i, order in enumerate(orders)}
     if len(orders) > 1:
         removals["all"] = _same_share(orders)
@@ -115,10 +127,14 @@ def sensitivity_curve(
 
 
 def _samples(
-    X, y, estimator, n_features: int | None, classes: np.ndarray, *, suffix: str = ""
+    estimator, adapter, n_features: int | None, classes: np.ndarray, X, y, *, suffix: str = ""
 ) -> Samples:
-    checked, y = check_X_y(X, y, dtype=(np.float64, np.float32))
-    check_columns(estimator, X, n_features, f"X{suffix}")
+    if adapter.allow_nd and has_several(X):
+        checked, y = check_inputs(estimator, X, allow_nd=True, reset=False), column_or_1d(y)
+        check_consistent_length(next(leaves(checked)), y)
+    else:
+        checked, y = check_X_y(X, y, dtype=(np.float64, np.float32), allow_nd=adapter.allow_nd)
+        check_columns(estimator, X, n_features, f"X{suffix}")
     return make_samples(checked, encode_labels(y, classes, f"y{suffix}"))
 
 

@@ -8,9 +8,16 @@ from skorch import NeuralNetClassifier
 from skorch.callbacks import InputShapeSetter
 
 from ..exceptions import UnsupportedNetworkError
-from ..networks._chain import trace_chain
+from ..networks._inputs import leaves, map_inputs, run_module, sample_shape, take
 from ..networks._predictor import Predictor
-from ..pruning._skorch_model import SkorchModel, SkorchPredictor
+from ..pruning._model import copy_generator
+from ..pruning._skorch_model import (
+    SkorchModel,
+    SkorchPredictor,
+    check_shape,
+    for_module,
+    has_convolutions,
+)
 from ..training import TrainingSettings
 from ..training._skorch_data import check_rows
 from ..training._skorch_net import check_device, copy_net
@@ -23,7 +30,21 @@ __all__ = ["SkorchAdapter"]
 class SkorchAdapter(Adapter):
     """The net's own loop, optimizer and callbacks train and retrain it."""
 
+    allow_nd = True
+
     def fit(self, estimator, data, classes, random_state):
+        model = self._begin(estimator, data, classes, random_state)
+        check_rows(model.net, for_module(data.train.X, model.net.module_), data.train.y)
+        trained, _ = model.retrained(data)
+        # What comes next draws from where this training has stopped.
+        random_state.set_state(trained.random_state.get_state())
+        return trained.net
+
+    def begin(self, estimator, data, classes, random_state):
+        return self._begin(estimator, data, classes, copy_generator(random_state))
+
+    def _begin(self, estimator, data, classes, random_state) -> SkorchModel:
+        """Initialise a clone, and check all that can be checked before it is trained."""
         net = clone(estimator)
         if net.device is not None:
             check_device(net.device)
@@ -35,23 +56,22 @@ class SkorchAdapter(Adapter):
             for _, callback in net.callbacks_:
                 if isinstance(callback, InputShapeSetter):  # which else would act in training only
                     callback.on_train_begin(net, X=X, y=y)
-            dtype = getattr(torch, X.dtype.name)
-            net.module_.to(dtype)
-            net.criterion_.to(dtype)
-            with torch.no_grad():  # gives lazy layers their shape
-                n_outputs = net.module_.eval()(torch.tensor(X[:2], device=net.device)).shape[1]
-        if n_outputs != len(classes):
-            raise ValueError(
-                f"The module gives {n_outputs} outputs, y holds {len(classes)} classes; give the "
-                "module one output per class."
-            )
-        check_rows(net, X, y)
-        net.n_features_in_ = X.shape[1]  # its first Linear need not take the columns as they are
-        model = self.model(net, random_state)  # raises for what cannot be pruned
-        trained, _ = model.retrained(data)
-        # What comes next draws from where this training has stopped.
-        random_state.set_state(trained.random_state.get_state())
-        return trained.net
+            if not has_convolutions(net.module_):
+                dtype = getattr(torch, next(leaves(X)).dtype.name)
+                net.module_.to(dtype)
+                net.criterion_.to(dtype)
+            _check_outputs(net, take(X, slice(2)), len(classes))
+        self.show_inputs(net, X)
+        return self.model(net, random_state)  # raises for what cannot be pruned
+
+    def show_inputs(self, fitted, X):
+        shape = sample_shape(X)
+        check_shape(X, getattr(fitted, "input_shape_", None), "X")
+        fitted.input_shape_ = shape
+        if isinstance(shape, tuple):
+            fitted.n_features_in_ = shape[
+                0
+            ]  # its first Linear need not take the columns as they are
 
     def handles(self, estimator):
         return is_skorch_net(estimator)
@@ -59,9 +79,11 @@ class SkorchAdapter(Adapter):
     def describe(self, estimator):
         if not hasattr(estimator, "module_"):  # older nets have other attributes from the start
             return Description()
+        known = {"classes": estimator.classes_, "n_epochs": len(estimator.history_)}
+        if not hasattr(estimator, "input_shape_") and has_convolutions(estimator.module_):
+            return Description(**known)  # `show_inputs` comes first
         model = self.model(estimator, None)
-        n_epochs = len(estimator.history_)
-        return Description(model.widths, False, estimator.classes_, model.n_features, n_epochs)
+        return Description(model.widths, False, n_features=model.n_features, **known)
 
     def network(self, fitted):
         return network_of_net(fitted)
@@ -70,11 +92,14 @@ class SkorchAdapter(Adapter):
         return copy_net(fitted)
 
     def predictor(self, fitted):
-        """Compile the pruned network, or run it as it is where an activation has no such form."""
-        try:
-            return Predictor(network_of_net(fitted))
-        except UnsupportedNetworkError:
-            return SkorchPredictor(fitted)
+        """Compile the pruned network, or run it as it is where it has no such form."""
+        shape = getattr(fitted, "input_shape_", None)
+        if shape is None or (isinstance(shape, tuple) and len(shape) == 1):
+            try:
+                return Predictor(network_of_net(fitted))
+            except UnsupportedNetworkError:
+                pass
+        return SkorchPredictor(fitted)
 
     def name_features(self, fitted, names):
         pass  # skorch asks for no names
@@ -82,14 +107,43 @@ class SkorchAdapter(Adapter):
     def model(self, fitted, random_state):
         # The net stops by its own callbacks, or after max_epochs.
         settings = TrainingSettings(max_iter=fitted.max_epochs, n_iter_no_change=10**9)
-        chain = trace_chain(fitted.module_, getattr(fitted, "n_features_in_", None))
-        model = SkorchModel(fitted, settings, random_state, chain=chain)
+        model = SkorchModel(fitted, settings, random_state)
+        if not model.groups:
+            whole = "; ".join(f"{name!r}, as {why}" for name, why in model.trace.kept_whole.items())
+            raise UnsupportedNetworkError(
+                f"{type(fitted.module_).__name__} has no units that could go: "
+                + (f"those of {whole}." if whole else "it has no Linear and no convolution.")
+            )
         # With NLLLoss skorch takes the logarithm of what the module gives, which must be
         # probabilities; what other criteria and a get_loss of the user's own mean is theirs.
         is_plain = type(fitted).get_loss is NeuralNetClassifier.get_loss
         if is_plain and isinstance(fitted.criterion_, torch.nn.NLLLoss):
-            check_output(fitted, chain)
+            check_output(fitted, model.trace.ending)
         return model
 
     def with_model(self, fitted, model):
         return model.net
+
+
+def _check_outputs(net: NeuralNetClassifier, X, n_classes: int) -> None:
+    """Raise unless a module gives a row of scores for each sample; lazy layers get their shape."""
+    inputs = map_inputs(
+        lambda part: torch.tensor(part, device=net.device), for_module(X, net.module_)
+    )
+    with torch.no_grad():
+        output = run_module(net.module_.eval(), inputs)
+    if not torch.is_tensor(output) or output.dim() != 2:
+        what = (
+            f"a tensor of shape {tuple(output.shape)}"
+            if torch.is_tensor(output)
+            else "a " + (type(output).__name__)
+        )
+        raise UnsupportedNetworkError(
+            f"The module gives {what} for {len(next(leaves(X)))} samples; pruning needs one tensor "
+            "of shape (n_samples, n_classes)."
+        )
+    if output.shape[1] != n_classes:
+        raise ValueError(
+            f"The module gives {output.shape[1]} outputs, y holds {n_classes} classes; give the "
+            "module one output per class."
+        )

@@ -13,7 +13,9 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d, vali
 from .._validation import both_or_none, encode_labels
 from .._warn import warn
 from ..exceptions import SmallDataWarning
+from ..networks._inputs import describe_shape, leaves, sample_shape
 from ..training._samples import PruningData, Samples, make_samples, split_samples
+from ._check_inputs import check_inputs, has_several
 
 __all__ = ["Split", "shell_of", "spawn_random_states", "split", "with_random_state"]
 
@@ -44,7 +46,16 @@ class Split:
 
 
 def split(
-    estimator, X, y, X_val=None, y_val=None, sample_weight=None, groups=None, *, classes=None
+    estimator,
+    X,
+    y,
+    X_val=None,
+    y_val=None,
+    sample_weight=None,
+    groups=None,
+    *,
+    classes=None,
+    allow_nd=False,
 ) -> Split:
     """Check what `fit` is given, and split it.
 
@@ -56,12 +67,14 @@ def split(
         As the user gave them.
     classes : ndarray or None, default=None
         Labels of a network that is trained already; by default those in y.
+    allow_nd : bool, default=False
+        Whether the network takes samples of more axes, and several arrays.
     """
     split_random, training_random, scoring_random = spawn_random_states(
         check_random_state(estimator.random_state), 3
     )
     shell = shell_of(estimator)  # validate_data leaves its findings on what it is called with
-    checked, y = validate_data(shell, X, y, dtype=(np.float64, np.float32))
+    checked, y = _check_X_y(shell, X, y, allow_nd, reset=True)
     check_classification_targets(y)
     samples = make_samples(checked, y, sample_weight)
     if classes is None:  # all labels are known then, and one sorting gives both
@@ -71,7 +84,7 @@ def split(
     samples = replace(samples, y=codes)
     if groups is not None:
         groups = column_or_1d(groups)
-        check_consistent_length(checked, groups)
+        check_consistent_length(y, groups)
         if pd.isna(groups).any():
             raise ValueError(
                 f"groups holds {int(pd.isna(groups).sum())} missing values, and each sample is of "
@@ -81,9 +94,12 @@ def split(
             groups = groups[np.broadcast_to(sample_weight, len(groups)) > 0]
     has_validation = both_or_none(X_val=X_val, y_val=y_val)
     if has_validation:
-        X_val, y_val = validate_data(
-            shell, X_val, y_val, dtype=(np.float64, np.float32), reset=False
-        )
+        X_val, y_val = _check_X_y(shell, X_val, y_val, allow_nd, reset=False)
+        if sample_shape(X_val) != sample_shape(checked):
+            raise ValueError(
+                f"X_val holds samples of shape {describe_shape(sample_shape(X_val))}, X of shape "
+                f"{describe_shape(sample_shape(checked))}."
+            )
         validation = make_samples(X_val, encode_labels(y_val, classes, "y_val"))
         _warn_of_another_range(samples, validation)
         data = split_samples(samples, validation, estimator.validation_fraction, split_random)
@@ -95,6 +111,16 @@ def split(
     columns = {name: vars(shell)[name] for name in names if name in vars(shell)}
     sets_aside = not has_validation and data.score is not data.train
     return Split(data, classes, columns, training_random, scoring_random, sets_aside)
+
+
+def _check_X_y(shell, X, y, allow_nd: bool, reset: bool):
+    if not (allow_nd and has_several(X)):
+        return validate_data(
+            shell, X, y, dtype=(np.float64, np.float32), allow_nd=allow_nd, reset=reset
+        )
+    X, y = check_inputs(shell, X, allow_nd=True, reset=reset), column_or_1d(y, warn=True)
+    check_consistent_length(next(leaves(X)), y)
+    return X, y
 
 
 def shell_of(estimator):
@@ -167,13 +193,18 @@ def _warn_of_another_range(train: Samples, validation: Samples) -> None:
     if len(validation.y) < 10 or not weight.any():
         return  # too few to tell
     weight = weight / weight.sum()
-    mean = (weight * train.X).sum(axis=0)
-    spread = np.sqrt((weight * (train.X - mean) ** 2).sum(axis=0))
+    for given, held_out in zip(leaves(train.X), leaves(validation.X), strict=True):
+        _compare_ranges(given.reshape(len(given), -1), held_out.reshape(len(held_out), -1), weight)
+
+
+def _compare_ranges(given: np.ndarray, held_out: np.ndarray, weight: np.ndarray) -> None:
+    mean = (weight * given).sum(axis=0)
+    spread = np.sqrt((weight * (given - mean) ** 2).sum(axis=0))
     varies = spread > 0
     if not varies.any():
         return
-    shift = np.median(np.abs(validation.X.mean(axis=0) - mean)[varies] / spread[varies])
-    ratio = np.median(validation.X.std(axis=0)[varies] / spread[varies])
+    shift = np.median(np.abs(held_out.mean(axis=0) - mean)[varies] / spread[varies])
+    ratio = np.median(held_out.std(axis=0)[varies] / spread[varies])
     if shift > 3 or not 0.25 < ratio < 4:
         warn(
             f"X_val lies elsewhere than X: of the median feature its mean is {shift:.2g} standard "

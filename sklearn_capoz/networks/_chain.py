@@ -1,7 +1,7 @@
 """A torch module read as a chain: Linear, activation, BatchNorm1d, Dropout.
 
-What `_tracing` sees may branch; a dense network does not, and neither do, so far, the skorch
-nets that the estimators prune.
+What `_tracing` sees may branch and convolve; what is predicted by compiled code, and written down
+as arrays, is a dense network, which does neither.
 """
 
 from __future__ import annotations
@@ -129,8 +129,7 @@ def _links(module: nn.Module, trace: Trace) -> tuple[Operation, ...]:
         what = _describe(operation, module)
         if operation.kind == "conv":
             raise UnsupportedNetworkError(
-                f"{kind} has {what}; channels of convolutions cannot be pruned by an estimator "
-                "yet, only the units of Linear layers."
+                f"{kind} has {what}; a dense network has Linear layers and no convolution."
             )
         # What happens to the data before is no cut's concern.
         seen_linear = any(link.kind == "linear" for link in links)

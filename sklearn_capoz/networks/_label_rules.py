@@ -11,17 +11,18 @@ import torch
 from torch import nn
 
 from ._activations import ACTIVATIONS
+from ._layers import CONVOLUTIONS, NORMS, TRANSPOSED, is_depthwise
 
 if TYPE_CHECKING:
     from ._labels import LabelTracer
 
-__all__ = ["CONVOLUTIONS", "LOOKS_AT_VALUES", "NORMS", "RULES", "SAMPLE", "Call", "tensors_in"]
+__all__ = ["JOINS", "LOOKS_AT_VALUES", "RULES", "SAMPLE", "Call", "tensors_in"]
 
 #: Of the second sample all labels are larger by this, so that samples that meet are seen.
 SAMPLE = 1 << 40
 
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+#: They scale each channel, as a batch norm does, by what they see of it in one sample.
+_INSTANCE_NORMS = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
 
 
 def _names(text: str) -> list[str]:
@@ -45,7 +46,8 @@ _MOVES = _names(
     " expand broadcast_to repeat tile repeat_interleave index_select flip roll unfold view_as"
     " reshape_as expand_as cat concat concatenate stack hstack vstack"
 )
-_JOINS = {"cat", "concat", "concatenate", "stack", "hstack", "vstack"}
+#: They put units beside those of other tensors.
+JOINS = {"cat", "concat", "concatenate", "stack", "hstack", "vstack"}
 _CASTS = _names(
     "contiguous clone detach data to type type_as cpu cuda float double half bfloat16 int long"
     " short bool"
@@ -143,8 +145,8 @@ def _move(tracer: LabelTracer, call: Call):
         tracer.labels(tensor) is not None for tensor in tensors_in(call.args[1:])
     ):
         tracer.refuse(call.name, "what is taken depends on the data")
-    call.kind = "shape" if call.name not in _JOINS else "other"
-    joined = call.name in _JOINS
+    call.kind = "shape" if call.name not in JOINS else "other"
+    joined = call.name in JOINS
     args = labels_for(call.args, joined)
     kwargs = {name: labels_for(value, joined) for name, value in call.kwargs.items()}
     return list(tensors_in(call.function(*args, **kwargs)))
@@ -261,24 +263,30 @@ def _linear(tracer: LabelTracer, call: Call):
     rows = along.reshape(-1) % SAMPLE
     if (labels == along).all() and (rows != rows[0]).any():
         # Units lie along another axis; it mixes the positions of each.
+        tracer.work.append((name, along[: len(along) // 2].cpu().numpy() % SAMPLE))
         return along.expand(call.value.shape)
     call.kind = "linear"
     tracer.read("in", channel_labels(tracer, call, labels, -1))
+    tracer.work.append((name, np.zeros(call.value[..., 0].numel() // 2, np.int64)))
     return _place(tracer.make(name, layer.out_features), call.value, -1)
 
 
 def _conv(tracer: LabelTracer, call: Call):
-    name, layer = _layer(tracer, call, CONVOLUTIONS)
+    name, layer = _layer(tracer, call, CONVOLUTIONS + TRANSPOSED)
     labels = tracer.labels(call.args[0])
     assert labels is not None
     call.kind = "conv"
     read = channel_labels(tracer, call, labels, 1)
+    # A transposed one uses each weight once for each position of its input.
+    uses = labels if isinstance(layer, TRANSPOSED) else call.value
+    tracer.work.append((name, np.zeros(uses[:, 0].numel() // 2, np.int64)))
     if layer.groups == 1:
         tracer.read("in", read)
         return _place(tracer.make(name, layer.out_channels), call.value, 1)
-    if layer.groups == layer.in_channels and read.all():
-        # Depthwise: it scales and spreads each unit by itself, as a norm does.
-        own = read.repeat(layer.out_channels // layer.groups)
+    multiplier = layer.out_channels // layer.groups
+    if is_depthwise(layer) and read.all() and not (uses is labels and multiplier > 1):
+        # It scales and spreads each unit by itself, as a norm does.
+        own = read.repeat(multiplier)
         tracer.read("out", own)
         return _place(own, call.value, 1)
     made = _place(tracer.make(name, layer.out_channels), call.value, 1)
@@ -289,13 +297,23 @@ def _conv(tracer: LabelTracer, call: Call):
 
 def _batch_norm(tracer: LabelTracer, call: Call):
     layer = tracer.running[1]
-    if not isinstance(layer, NORMS):
-        tracer.refuse(call.name, "only BatchNorm1d to BatchNorm3d modules can be cut")
+    if not isinstance(layer, NORMS + _INSTANCE_NORMS):
+        tracer.refuse(call.name, "only modules of torch.nn can be cut")
     labels = tracer.labels(call.args[0])
     assert labels is not None
     call.kind = "norm"
     tracer.read("out", channel_labels(tracer, call, labels, 1))
     return labels
+
+
+def _prelu(tracer: LabelTracer, call: Call):
+    layer, labels = tracer.running[1], tracer.labels(call.args[0])
+    assert labels is not None
+    if not isinstance(layer, nn.PReLU):
+        tracer.refuse(call.name, "only a module PReLU can be cut")
+    if layer.num_parameters > 1:
+        tracer.read("out", channel_labels(tracer, call, labels, 1))
+    return _activate(tracer, call)
 
 
 def _layer_norm(tracer: LabelTracer, call: Call):
@@ -312,9 +330,7 @@ def _layer(tracer: LabelTracer, call: Call, kinds: tuple) -> tuple[str, Any]:
     name, layer = tracer.running
     weight = call.kwargs.get("weight", call.args[1] if len(call.args) > 1 else None)
     if not isinstance(layer, kinds) or layer._parameters.get("weight") is not weight:
-        tracer.refuse(
-            call.name, "its weight is no plain parameter of a Linear, Conv1d, Conv2d or Conv3d"
-        )
+        tracer.refuse(call.name, "its weight is no plain parameter of a Linear or of a convolution")
     return name, layer
 
 
@@ -337,6 +353,11 @@ RULES: dict[str, Callable] = {
     "conv1d": _conv,
     "conv2d": _conv,
     "conv3d": _conv,
+    "conv_transpose1d": _conv,
+    "conv_transpose2d": _conv,
+    "conv_transpose3d": _conv,
     "batch_norm": _batch_norm,
+    "instance_norm": _batch_norm,
+    "prelu": _prelu,
     "layer_norm": _layer_norm,
 }  # fmt: skip

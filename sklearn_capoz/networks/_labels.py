@@ -22,6 +22,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ..exceptions import UnsupportedNetworkError
+from ._inputs import leaves, run_module
 from ._label_rules import LOOKS_AT_VALUES, RULES, SAMPLE, Call, tensors_in
 
 __all__ = ["LabelTracer", "NoDropout", "Operation", "Reading"]
@@ -58,6 +59,11 @@ class Operation:
     keeps_shape: bool
     is_random: bool = False
 
+    @property
+    def has_weights(self) -> bool:
+        """Whether it is a layer whose inputs have weights."""
+        return self.kind in {"linear", "conv"}
+
 
 @dataclass(frozen=True, eq=False)
 class Reading:
@@ -91,6 +97,10 @@ class LabelTracer(TorchFunctionMode):
         self.pins: list[tuple[np.ndarray, str, bool]] = []
         #: Labels behind an activation, and the position of the operation.
         self.activated: list[tuple[np.ndarray, int]] = []
+        #: Runs of layers with weights: the module, and of each use of a weight whose unit's it is.
+        self.work: list[tuple[str, np.ndarray]] = []
+        #: Of each operation, the labels of what it gave, the tensor, and its version then.
+        self.given: list[tuple[torch.Tensor, torch.Tensor, int]] = []
         #: Kept, as torch turns a TypeError inside of an operator into another one.
         self.refusal: UnsupportedNetworkError | None = None
         self._known: dict[int, tuple[torch.Tensor, torch.Tensor, int]] = {}
@@ -100,16 +110,22 @@ class LabelTracer(TorchFunctionMode):
             part.register_forward_pre_hook(self._enter(name), prepend=True)
             part.register_forward_hook(self._leave, always_call=True)
 
-    def run(self, samples: torch.Tensor) -> Any:
-        """Run the module on a batch of two, and pin the units of its output."""
-        self._learn(samples, torch.zeros_like(samples, dtype=torch.int64), -1)
+    def run(self, samples: Any) -> tuple[Any, int]:
+        """Run the module on two samples, and pin the units of its output.
+
+        Returns what it gives, and which operation gave it: -1 where none did.
+        """
+        for tensor in leaves(samples):
+            self._learn(tensor, torch.zeros_like(tensor, dtype=torch.int64), -1)
         with torch.no_grad(), self:
-            output = self.module(samples)
+            output = run_module(self.module, samples)
+        last = -1
         for tensor in tensors_in(output):
             labels = self.labels(tensor)
             if labels is not None:
                 self.pin(labels, "they are the network's outputs", harmless=True)
-        return output
+                last = self._known[id(tensor)][2]
+        return output, last
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         """See one call: run it, and label what comes out."""
@@ -204,6 +220,7 @@ class LabelTracer(TorchFunctionMode):
                 call.is_random,
             )
         )
+        self.given.append((labels[0], values[0], values[0]._version))
         for value, own in zip(values, labels, strict=True):
             self._learn(value, own, position)
 

@@ -6,11 +6,11 @@ import torch
 from torch import nn
 
 from ..exceptions import UnsupportedNetworkError
-from ._label_rules import CONVOLUTIONS, NORMS
+from ._layers import CONVOLUTIONS, NORMS, TRANSPOSED
 
 __all__ = ["check_plain"]
 
-_LAYERS = (nn.Linear, *CONVOLUTIONS, *NORMS)
+_LAYERS = (nn.Linear, *CONVOLUTIONS, *TRANSPOSED, *NORMS)
 
 #: What a buffer or parameter beside a `weight` of that name tells of, and how to undo it.
 _TRACES = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,8 +16,10 @@ from torch import nn
 
 from ..exceptions import UnsupportedNetworkError
 from ._groups import UnitGroup
+from ._inputs import run_module
 from ._label_rules import tensors_in
 from ._labels import NoDropout
+from ._layers import axis_length, dimension_of, tell_size
 from ._places import Place, kept_entries
 
 __all__ = ["Kept", "check_cuts", "cut_module", "mask_module"]
@@ -52,10 +55,14 @@ def cut_module(
         # `self.body = nn.Sequential(self.first, ...)`, stays one.
         layer = module.get_submodule(place.module)
         entries = kept_entries(place, keep, axis_length(layer, place.axis))
-        dimension = 0 if place.axis == "out" else 1
         for name, tensor in [*layer._parameters.items(), *layer._buffers.items()]:
-            # A bias, like all that a norm has, knows outputs only.
-            if tensor is None or tensor.dim() <= dimension:
+            dimension = dimension_of(layer, name, place.axis)
+            # A bias, like all that a norm has, knows outputs only; a PReLU may have one slope.
+            if (
+                tensor is None
+                or tensor.dim() <= dimension
+                or (place.axis == "in" and name == "bias")
+            ):
                 continue
             _shrink(layer, name, dimension, entries)
             before = kept.get(f"{place.module}.{name}", (None,) * tensor.dim())
@@ -64,7 +71,7 @@ def cut_module(
                 entries,
                 *before[dimension + 1 :],
             )
-        _tell_size(layer, place.axis, len(entries))
+        tell_size(layer, place.axis, len(entries))
     return module, kept
 
 
@@ -80,9 +87,10 @@ def mask_module(module: nn.Module, places: Sequence[Place], keep: np.ndarray) ->
     module = copy.deepcopy(module)
     for place in places:
         if place.axis == "in":
-            weight = module.get_submodule(place.module).get_parameter("weight")
-            with torch.no_grad():
-                weight[:, place.positions[~keep].ravel()] = 0
+            layer = module.get_submodule(place.module)
+            weight = layer.get_parameter("weight").detach()
+            by_input = weight.movedim(dimension_of(layer, "weight", "in"), 0)
+            by_input[place.positions[~keep].ravel()] = 0
     return module
 
 
@@ -90,7 +98,7 @@ def check_cuts(
     module: nn.Module,
     groups: Sequence[UnitGroup],
     places: Mapping[str, Sequence[Place]],
-    samples: torch.Tensor,
+    samples: Any,
 ) -> None:
     """Cut every group on trial, before any training, and compare with the masked module.
 
@@ -99,7 +107,7 @@ def check_cuts(
     module : Module
     groups : sequence of UnitGroup
     places : mapping of str to sequence of Place
-    samples : Tensor of shape (2, ...)
+    samples : Tensor of shape (2, ...), or dict or tuple of these
 
     Raises
     ------
@@ -114,14 +122,14 @@ def check_cuts(
         smaller, _ = cut_module(module, places[group.name], keep)
         masked = mask_module(module, places[group.name], keep)
         with torch.no_grad(), NoDropout():
-            expected = masked.eval()(samples)
+            expected = run_module(masked.eval(), samples)
             if not all(torch.isfinite(part).all() for part in tensors_in(expected)):
                 raise ValueError(
                     f"{type(module).__name__} gives outputs that are not finite: its weights have "
                     "diverged or are NaN. Train it anew, with a smaller learning rate."
                 )
             try:
-                output = smaller.eval()(samples)
+                output = run_module(smaller.eval(), samples)
             except Exception as error:
                 raise _cannot_go(module, group, f"the forward then fails ({error})") from error
         for one, other in zip(tensors_in(output), tensors_in(expected), strict=True):
@@ -137,28 +145,6 @@ def _cannot_go(module: nn.Module, group: UnitGroup, what: str) -> UnsupportedNet
         "A forward must ask its data for sizes, as in x.view(len(x), -1) or x.flatten(1), and "
         "name none itself."
     )
-
-
-def axis_length(layer, axis: str) -> int:
-    """Count a layer's outputs or inputs."""
-    if isinstance(layer, nn.Linear):
-        return layer.out_features if axis == "out" else layer.in_features
-    if axis == "out" and hasattr(layer, "num_features"):
-        return layer.num_features
-    return layer.out_channels if axis == "out" else layer.in_channels
-
-
-def _tell_size(layer, axis: str, size: int) -> None:
-    """Let a layer know its new number of outputs or inputs."""
-    if isinstance(layer, nn.Linear):
-        setattr(layer, f"{axis}_features", size)
-    elif hasattr(layer, "num_features"):
-        layer.num_features = size
-    elif axis == "out" and layer.groups > 1:  # depthwise: as many inputs go
-        layer.in_channels = layer.groups = size * layer.groups // layer.out_channels
-        layer.out_channels = size
-    else:
-        setattr(layer, f"{axis}_channels", size)
 
 
 def _shrink(layer: nn.Module, name: str, dimension: int, entries: np.ndarray) -> None:

@@ -1,8 +1,7 @@
 """Which units of a torch module can be cut, and where each of them is.
 
-The module runs once, as a copy, on two samples; `_labels` follows every unit on the way. From
-what was read on that run this file makes groups of units: those that are tied to each other,
-through a sum or a shared layer, can only go together.
+The module runs once, as a copy, on two samples; `_labels` follows every unit on the way, and
+`_units` makes groups of what was read on that run.
 """
 
 from __future__ import annotations
@@ -14,19 +13,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from torch import nn
 
 from ..exceptions import UnsupportedNetworkError
-from ._groups import Member, UnitGroup
-from ._label_rules import NORMS, tensors_in
+from ._groups import UnitGroup
+from ._inputs import describe_shape, run_module, sample_shape, take
+from ._label_rules import tensors_in
 from ._labels import LabelTracer, NoDropout, Operation
+from ._layers import NORMS
 from ._places import Place
 from ._plain_layers import check_plain
+from ._sites import Site
 from ._surgery import check_cuts
+from ._units import Units
+from ._work import Work
 
-__all__ = ["Trace", "trace", "trace_table"]
+__all__ = ["Trace", "trace", "trace_shape", "trace_table"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,17 +43,34 @@ class Trace:
         From the input on.
     places : dict of str to tuple of Place
         Name of a group -> where its units are, in the order in which data passes.
+    sites : dict of str to tuple of Site
+        Name of a group -> where in a forward pass the values of its units are seen.
     kept_whole : dict of str to str
         Module -> why its units stay, all of them.
-    n_features : int
-        Columns of the samples that it ran on.
+    work : tuple of Work
+        What has weights, in the order in which it runs.
+    ending : str
+        Kind of the operation that gives the output, dropout aside.
+    shape : tuple of int, or dict or list of these
+        Of one of the samples that it ran on.
+    n_values : int
+        Numbers that a forward pass makes on its way, of one sample.
     """
 
     operations: tuple[Operation, ...]
     groups: tuple[UnitGroup, ...]
     places: dict[str, tuple[Place, ...]]
+    sites: dict[str, tuple[Site, ...]]
     kept_whole: dict[str, str]
-    n_features: int
+    work: tuple[Work, ...]
+    ending: str
+    shape: Any
+    n_values: int
+
+    @property
+    def n_features(self) -> int | None:
+        """Columns of the samples, along their first axis; None of several inputs."""
+        return self.shape[0] if isinstance(self.shape, tuple) else None
 
     def cut(self, group: str, keep: np.ndarray) -> Trace:
         """Count units anew after a cut; the module need not be traced again."""
@@ -74,17 +93,21 @@ class Trace:
             replace(old, n_units=int(keep.sum())) if old.name == group else old
             for old in self.groups
         )
-        return replace(self, groups=groups, places=places)
+        number = [old.name for old in self.groups].index(group)
+        sites = {
+            name: tuple(site.cut(number, keep) for site in own) for name, own in self.sites.items()
+        }
+        return replace(self, groups=groups, places=places, sites=sites)
 
 
-def trace(module: nn.Module, samples: torch.Tensor) -> Trace:
+def trace(module: nn.Module, samples: Any) -> Trace:
     """Run a copy of a module, see which of its units can be cut, and cut some on trial.
 
     Parameters
     ----------
     module : torch.nn.Module
         It stays as it was; no random number is drawn.
-    samples : tensor of shape (2, ...)
+    samples : tensor of shape (2, ...), or dict or tuple of these
         Two samples, of the module's dtype and on its device.
 
     Raises
@@ -95,22 +118,65 @@ def trace(module: nn.Module, samples: torch.Tensor) -> Trace:
     check_plain(module)
     tracer = LabelTracer(_copy(module).eval())
     try:
-        output = tracer.run(samples)
+        output, last = tracer.run(samples)
     except Exception as error:
         if tracer.refusal is not None:
             raise tracer.refusal from None
         raise UnsupportedNetworkError(
-            f"{type(module).__name__} cannot be traced: it fails on {len(samples)} samples of "
-            f"shape {tuple(samples.shape[1:])} in evaluation mode ({error})."
+            f"{type(module).__name__} cannot be traced: it fails on 2 samples of shape "
+            f"{describe_shape(sample_shape(samples))} in evaluation mode ({error})."
         ) from error
     _check_samples_apart(module, samples, output)
-    units = _Units(tracer)
+    units = Units(tracer)
     units.check_pins()
     groups, places = units.groups()
     check_cuts(module, groups, places, samples)
     return Trace(
-        tuple(tracer.operations), groups, places, units.kept_whole(), int(samples.shape[-1])
+        operations=tuple(tracer.operations),
+        groups=groups,
+        places=places,
+        sites=units.sites(groups),
+        kept_whole=units.kept_whole(),
+        work=units.work(groups),
+        ending=_ending(tracer.operations, last),
+        shape=sample_shape(samples),
+        n_values=sum(value.numel() for _, value, _ in tracer.given) // 2,
     )
+
+
+def trace_shape(module: nn.Module, shape: Any) -> Trace:
+    """Trace a module on samples of a shape, which are made up.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    shape : tuple of int, or dict or list of these
+        Of one sample.
+
+    Raises
+    ------
+    UnsupportedNetworkError
+        As `trace` does.
+    """
+    return trace(module, _made_up(shape, next(module.parameters(), torch.empty(0))))
+
+
+def _made_up(shape: Any, like: torch.Tensor) -> Any:
+    """Make two samples of a shape: any numbers, of both signs and none like another."""
+    if isinstance(shape, dict):
+        return {name: _made_up(part, like) for name, part in shape.items()}
+    if isinstance(shape, list):
+        return tuple(_made_up(part, like) for part in shape)
+    size = int(np.prod(shape))
+    values = torch.linspace(-1, 1, 2 * size, dtype=like.dtype, device=like.device)
+    return values.reshape(size, 2).T.reshape(2, *shape).contiguous()
+
+
+def _ending(operations: list[Operation], last: int) -> str:
+    """Name what gives the output."""
+    while last >= 0 and operations[last].kind in {"skip", "shape"}:
+        last = max(operations[last].inputs, default=-1)
+    return operations[last].kind if last >= 0 else "input"
 
 
 def _copy(module: nn.Module) -> nn.Module:
@@ -139,13 +205,10 @@ def trace_table(module: nn.Module, n_features: int | None = None) -> Trace:
         As `trace` does.
     """
     sizes = [n_features] if n_features is not None else list(dict.fromkeys(_input_sizes(module)))
-    first = next(iter(module.parameters()), torch.empty(0))
     errors = []
     for size in sizes:
-        # Any numbers, of both signs and none like another.
-        values = torch.linspace(-1, 1, 2 * size, dtype=first.dtype, device=first.device)
         try:
-            return trace(module, values.reshape(size, 2).T.contiguous())
+            return trace_shape(module, (size,))
         except UnsupportedNetworkError as error:
             errors.append(error)
     if errors:
@@ -164,12 +227,12 @@ def _input_sizes(module: nn.Module) -> Iterator[int]:
             yield part.num_features
 
 
-def _check_samples_apart(module: nn.Module, samples: torch.Tensor, output: Any) -> None:
+def _check_samples_apart(module: nn.Module, samples: Any, output: Any) -> None:
     """Raise where a sample alone gives another output than beside others."""
     if any(isinstance(part, NORMS) and part.running_mean is None for part in module.modules()):
         return  # which looks at the batch by design, and changes with no cut
     with torch.no_grad(), NoDropout():
-        alone = copy.deepcopy(module).eval()(samples[:1])
+        alone = run_module(copy.deepcopy(module).eval(), take(samples, slice(1)))
     for one, both in zip(tensors_in(alone), tensors_in(output), strict=True):
         first = both[: len(one)]
         if one.shape != first.shape or not torch.allclose(
@@ -179,95 +242,3 @@ def _check_samples_apart(module: nn.Module, samples: torch.Tensor, output: Any) 
                 f"{type(module).__name__} gives a sample another output when it comes with others "
                 "in a batch: samples mix. Its forward must treat each by itself."
             )
-
-
-class _Units:
-    """The labels of a run, joined to units and these to groups."""
-
-    def __init__(self, tracer: LabelTracer):
-        self.tracer = tracer
-        pins = [np.stack([np.zeros_like(labels), labels]) for labels, *_ in tracer.pins]
-        ties = np.hstack([np.zeros((2, 1), np.int64), *tracer.ties, *pins])
-        self.unit_of = self._components(ties)
-        together = [np.stack([labels[:-1], labels[1:]]) for labels in tracer.made.values()]
-        self.group_of = self._components(np.hstack([ties[:, :0], *tracer.ties, *together]))
-
-    def _components(self, pairs: np.ndarray) -> np.ndarray:
-        n = self.tracer.n_labels
-        graph = coo_array((np.ones(pairs.shape[1]), (pairs[0], pairs[1])), shape=(n, n))
-        return connected_components(graph, directed=False)[1]
-
-    def check_pins(self) -> None:
-        """Raise where units are mixed anywhere but at the output."""
-        allowed = [labels for labels, _, harmless in self.tracer.pins if harmless]
-        units = set(self.group_of[np.concatenate([[0], *allowed])])
-        for labels, why, harmless in self.tracer.pins:
-            if not harmless and not units.issuperset(self.group_of[labels]):
-                name = next(
-                    m for m, made in self.tracer.made.items() if np.isin(labels, made).any()
-                )
-                raise UnsupportedNetworkError(
-                    f"{type(self.tracer.module).__name__} cannot be pruned: the units of {name!r} "
-                    f"cannot go, as {why}."
-                )
-
-    def kept_whole(self) -> dict[str, str]:
-        """Return why all units of a module stay, for each of these."""
-        reasons = {}
-        for name, labels in self.tracer.made.items():
-            fixed = self.unit_of[labels] == self.unit_of[0]
-            if fixed.any():
-                reasons[name] = next(
-                    (
-                        why
-                        for pinned, why, _ in self.tracer.pins
-                        if np.isin(self.unit_of[pinned], self.unit_of[labels]).any()
-                    ),
-                    "they are joined to the network's input",
-                )
-        return reasons
-
-    def groups(self) -> tuple[tuple[UnitGroup, ...], dict[str, tuple[Place, ...]]]:
-        """Make groups of the units that can be cut, in the order in which they are made."""
-        groups, places = [], {}
-        kept = self.kept_whole()
-        makers: dict[int, list[str]] = {}
-        for name, labels in self.tracer.made.items():
-            makers.setdefault(int(self.group_of[labels[0]]), []).append(name)
-        for group, names in makers.items():
-            if kept.keys() & set(names):
-                continue
-            own = self._places(group)
-            if own is None:
-                continue
-            members = tuple(
-                Member(place.module, place.axis, place.positions.shape[1]) for place in own
-            )
-            n_units = len(own[0].positions)
-            groups.append(UnitGroup(names[0], n_units, self._activation(group), members))
-            places[names[0]] = own
-        return tuple(groups), places
-
-    def _places(self, group: int) -> tuple[Place, ...] | None:
-        """Return where a group's units are, or None where one has more entries than another."""
-        labels = np.flatnonzero(self.group_of == group)
-        units, first = np.unique(self.unit_of[labels], return_index=True)
-        rank = np.full(self.tracer.n_labels, -1)
-        rank[units[np.argsort(first)]] = np.arange(len(units))
-        found = {}
-        for reading in self.tracer.readings:
-            inside = self.group_of[reading.labels] == group
-            if inside.any() and (reading.module, reading.axis) not in found:
-                entries = np.flatnonzero(inside)
-                unit = rank[self.unit_of[reading.labels[entries]]]
-                if np.ptp(np.bincount(unit, minlength=len(units))):
-                    return None
-                positions = entries[np.argsort(unit, kind="stable")].reshape(len(units), -1)
-                found[reading.module, reading.axis] = Place(reading.module, reading.axis, positions)
-        return tuple(found.values())
-
-    def _activation(self, group: int) -> str:
-        for labels, position in self.tracer.activated:
-            if (self.group_of[labels[labels > 0]] == group).any():
-                return self.tracer.operations[position].kind
-        return "identity"

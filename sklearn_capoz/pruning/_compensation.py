@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg import cho_factor, cho_solve
 
 from .._sklearn import InvalidParameterError
-from ..criteria._redundancy import ridge_strength
 
 __all__ = ["COMPENSATIONS", "check_compensation", "fold"]
 
@@ -34,20 +34,22 @@ def fold(
     inputs: np.ndarray,
     keep: np.ndarray,
     weight: np.ndarray,
-    bias: np.ndarray,
+    bias: np.ndarray | None,
     sample_weight: np.ndarray,
     compensation: str | None,
     ridge: float = 1e-3,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray | None]:
     r"""Weights and bias of the next layer, for the units that stay.
 
     Parameters
     ----------
     inputs : ndarray of shape (n_samples, n_units)
-        What reaches the next layer on the scoring samples, before the cut.
+        What reaches the next layer on the scoring samples, before the cut. Of a channel each of
+        its taps is a unit.
     keep : ndarray of shape (n_units,), bool
     weight : ndarray of shape (n_units, n_out)
-    bias : ndarray of shape (n_out,)
+    bias : ndarray of shape (n_out,) or None
+        Without one, "least-squares" is on inputs that are not centred.
     sample_weight : ndarray of shape (n_samples,)
     compensation : {None, "bias", "least-squares"}
         "bias" moves the mean contribution into the bias, exact for a constant
@@ -68,10 +70,22 @@ def fold(
     mean = sample_weight @ inputs / sample_weight.sum()
     new = weight[keep]
     if compensation == "least-squares":
-        centred = ((inputs - mean) * np.sqrt(sample_weight)[:, None]).astype(np.float64)
-        moment = centred.T @ centred
-        lost = moment[np.ix_(keep, ~keep)] @ weight[~keep]
-        kept = moment[np.ix_(keep, keep)] + ridge_strength(moment, ridge) * np.eye(keep.sum())
-        new = new + np.linalg.solve(kept, lost)
-    bias = bias + mean @ weight - mean[keep] @ new
-    return new.astype(weight.dtype), bias.astype(weight.dtype)
+        rows = inputs if bias is None else inputs - mean
+        rows = (rows * np.sqrt(sample_weight)[:, None]).astype(np.float64)
+        new = new + _take_over(rows[:, keep], rows[:, ~keep] @ weight[~keep], rows, ridge)
+    new = new.astype(weight.dtype)
+    if bias is None:
+        return new, None
+    return new, (bias + mean @ weight - mean[keep] @ new).astype(weight.dtype)
+
+
+def _take_over(kept: np.ndarray, lost: np.ndarray, rows: np.ndarray, ridge: float) -> np.ndarray:
+    """Solve the ridge regression, by rows where these are fewer than the units that stay."""
+    # A share of the mean square of the inputs, as in `Reconstruction`; 1 where all are zero.
+    strength = ridge * float((rows**2).sum()) / rows.shape[1] or 1.0
+    by_rows = len(kept) < kept.shape[1]
+    square = kept @ kept.T if by_rows else kept.T @ kept
+    square[np.diag_indices_from(square)] += strength
+    right = lost if by_rows else kept.T @ lost
+    solution = cho_solve(cho_factor(square, overwrite_a=True), right)
+    return kept.T @ solution if by_rows else solution

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -67,6 +69,10 @@ class DenseModel:
         network = self.network
         return ModelSize(network.n_parameters, network.n_bytes, network.n_multiply_adds)
 
+    def multiply_adds(self, widths: Sequence[int]) -> int:
+        sizes = (len(self.network.weights[0]), *widths, self.network.weights[-1].shape[1])
+        return sum(n_in * n_out for n_in, n_out in pairwise(sizes))
+
     def logits(self, X: np.ndarray) -> np.ndarray:
         return self.network.forward(X)[-1]
 
@@ -109,7 +115,8 @@ class DenseModel:
         layer, keep = find_group(self.groups, change), change.keep
         network = self.network.cut(layer, keep)
         if compensation is not None:
-            weights, biases = list(network.weights), list(network.biases)
+            weights: list[Any] = list(network.weights)
+            biases: list[Any] = list(network.biases)
             weights[layer + 1], biases[layer + 1] = fold(
                 self.network.forward(samples.X)[layer],
                 keep,

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 
-from ..criteria import Layer
+from ..criteria import Criterion, Layer
+from ..criteria._base import score_batches
 from ..networks._groups import UnitGroup
 from ..training import TrainingSettings
 from ..training._samples import PruningData, Samples
 from ._changes import Change
 
-__all__ = ["ModelSize", "PrunableModel", "accuracy", "copy_generator"]
+__all__ = ["ModelSize", "PrunableModel", "accuracy", "copy_generator", "score_units"]
 
 
 class ModelSize(NamedTuple):
@@ -75,13 +76,25 @@ class PrunableModel(Protocol):
         Parameters
         ----------
         samples : Samples
-        needs : frozenset of {"activations", "gradients"}
+        needs : frozenset of {"activations", "gradients", "inputs"}
         random_state : RandomState
             For criteria that draw.
 
         Returns
         -------
         layers : dict of str to Layer
+        """
+
+    # A model whose values may be too many to see at once has also `stream`, with the parameters of
+    # `observe`, which yields the same of one batch of the samples after the other.
+
+    def multiply_adds(self, widths: Sequence[int]) -> int:
+        """Count those of a prediction, were the groups of these widths.
+
+        Parameters
+        ----------
+        widths : sequence of int
+            One for each group; the network itself is not changed.
         """
 
     def apply(self, change: Change, compensation: str | None, samples: Samples) -> Self:
@@ -176,3 +189,34 @@ def accuracy(model: PrunableModel, samples: Samples) -> float:
     """
     right = model.labels(samples.X) == samples.y
     return float(np.average(right, weights=samples.weight))
+
+
+def score_units(
+    model: PrunableModel,
+    criterion: Criterion,
+    samples: Samples,
+    random_state: np.random.RandomState,
+    groups: Collection[str],
+) -> dict[str, np.ndarray]:
+    """Score the units of some groups, batch by batch where model and criterion can.
+
+    Parameters
+    ----------
+    model : PrunableModel
+    criterion : Criterion
+    samples : Samples
+    random_state : RandomState
+        For criteria that draw.
+    groups : collection of str
+
+    Returns
+    -------
+    scores : dict of str to ndarray of shape (n_units,)
+    """
+    stream = getattr(model, "stream", None)
+    asked = samples, criterion.needs, random_state
+    if stream is None or criterion.streamed is None:
+        batches = iter([model.observe(*asked)])
+    else:
+        batches = stream(*asked)
+    return score_batches(criterion, batches, groups)

@@ -9,12 +9,11 @@ from time import perf_counter
 import numpy as np
 
 from .._warn import warn
-from ..criteria._base import unit_scores
 from ..exceptions import NoCorrectSampleError, PruningStalledWarning
 from ..schedules import Step
 from ..thresholds import Count, Decision
 from ._changes import Remove
-from ._model import PrunableModel, accuracy, copy_generator
+from ._model import PrunableModel, accuracy, copy_generator, score_units
 from ._plan import PruningJob, PruningPlan
 from ._records import IterationRecord
 
@@ -146,10 +145,10 @@ class Path:
         self.records[-1] = _with_scores(last, scores, decisions)
 
     def _score(self, model: PrunableModel, groups: Iterable[int]) -> dict[int, np.ndarray]:
-        criterion = self.job.plan.criterion
-        layers = model.observe(self.job.data.score, criterion.needs, self.random_state)
-        names = [group.name for group in model.groups]
-        return {group: unit_scores(criterion, layers[names[group]]) for group in groups}
+        criterion, names = self.job.plan.criterion, [group.name for group in model.groups]
+        wanted = [names[group] for group in groups]
+        scores = score_units(model, criterion, self.job.data.score, self.random_state, wanted)
+        return {names.index(name): own for name, own in scores.items()}
 
     def _stop(self, why: str) -> None:
         """End the path before its time."""

@@ -45,6 +45,10 @@ class PruningPlan:
     min_units: int = 1
     compensation: str | None = None
 
+    def check(self, model: PrunableModel) -> None:
+        """Raise where the plan does not suit a network."""
+        self.iterations(model.widths)
+
     def iterations(self, widths: tuple[int, ...]) -> list[tuple[Step, ...]]:
         """List the schedule's steps for a network, checked: it may be the user's own.
 

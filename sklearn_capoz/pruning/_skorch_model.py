@@ -1,10 +1,12 @@
-"""A skorch net that can be pruned, if its module is a chain."""
+"""A skorch net that can be pruned: any module whose units can be followed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -12,21 +14,35 @@ from sklearn.utils import assert_all_finite
 from skorch import NeuralNetClassifier
 
 from ..criteria import Layer
-from ..exceptions import UnsupportedNetworkError
-from ..networks._chain import Chain, HiddenLayer, trace_chain
 from ..networks._groups import UnitGroup
+from ..networks._inputs import (
+    describe_shape,
+    leaves,
+    map_inputs,
+    n_rows,
+    run_module,
+    sample_shape,
+    take,
+)
+from ..networks._layers import CONVOLUTIONS, TRANSPOSED
 from ..networks._recording import Recorder
 from ..networks._surgery import cut_module
+from ..networks._tracing import Trace, trace_shape, trace_table
+from ..networks._work import multiply_adds
 from ..training._engine import TrainingSettings
 from ..training._optimizer_surgery import rebuild_optimizer
 from ..training._samples import PruningData, Samples
 from ..training._skorch_loop import train_with_skorch
 from ..training._skorch_net import copy_net
 from ._changes import Change, find_group
-from ._compensation import fold
 from ._model import ModelSize, copy_generator
+from ._skorch_compensation import compensate
+from ._skorch_layers import batches_of, join_layers, pick_positions, view_layers
 
-__all__ = ["SkorchModel", "SkorchPredictor"]
+__all__ = ["SkorchModel", "SkorchPredictor", "has_convolutions", "trace_net"]
+
+#: What was traced, for as long as the module lives; pruning works on copies that no user changes.
+_TRACES: WeakKeyDictionary[torch.nn.Module, Trace] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,15 +52,16 @@ class SkorchModel:
     Parameters
     ----------
     net : NeuralNetClassifier
-        Initialised; never changed, retraining goes on with a copy.
+        Initialised; never changed, retraining goes on with a copy. Its `input_shape_` is the shape
+        of a sample; without it, samples are rows of a table.
     settings : TrainingSettings
         Of the retraining.
     random_state : RandomState
         Retraining goes on with a copy of it.
     teacher : ndarray of shape (n_train, n_classes) or None
         Logarithms of the dense network's probabilities on the training samples.
-    chain : Chain, optional
-        What its module is made of; traced when not given, and kept through all cuts.
+    trace : Trace, optional
+        What its module does; traced when not given, and kept through all cuts.
     """
 
     net: NeuralNetClassifier
@@ -52,35 +69,40 @@ class SkorchModel:
     random_state: np.random.RandomState
     teacher: np.ndarray | None = None
 
-    chain: Chain = None  # type: ignore[assignment]
+    trace: Trace = None  # type: ignore[assignment]
 
     def __post_init__(self):
-        if self.chain is None:
-            vars(self)["chain"] = trace_chain(self.net.module_)  # the class is frozen
+        if self.trace is None:
+            vars(self)["trace"] = trace_net(self.net)  # the class is frozen
+        _TRACES[self.net.module_] = self.trace
 
     @property
     def groups(self) -> tuple[UnitGroup, ...]:
-        """A group for each hidden layer, called after the layer that makes its units."""
-        return self.chain.trace.groups
+        """A group for units that go together, called after the first layer that makes them."""
+        return self.trace.groups
 
     @property
     def widths(self) -> tuple[int, ...]:
         return tuple(group.n_units for group in self.groups)
 
     @property
-    def n_features(self) -> int:
-        return self.chain.trace.n_features
+    def n_features(self) -> int | None:
+        return self.trace.n_features
 
     @property
     def size(self) -> ModelSize:
         """Bytes are those of parameters and of batch norm's running statistics."""
         module = self.net.module_
-        linear = [link.module for link in self.chain.links if link.kind == "linear"]
         return ModelSize(
             sum(parameter.numel() for parameter in module.parameters()),
             sum(t.numel() * t.element_size() for t in module.state_dict().values()),
-            sum(self._linear(name).weight.numel() for name in linear),
+            self.multiply_adds(self.widths),
         )
+
+    def multiply_adds(self, widths: Sequence[int]) -> int:
+        names = [group.name for group in self.groups]
+        by_name = dict(zip(names, widths, strict=True))
+        return multiply_adds(self.net.module_, self.trace.work, self.trace.places, by_name)
 
     def configured(self, settings: TrainingSettings, teacher: np.ndarray | None) -> SkorchModel:
         return replace(self, settings=settings, teacher=teacher)
@@ -92,79 +114,48 @@ class SkorchModel:
     def loss_curve(self) -> tuple[float, ...]:
         return tuple(self.net.history[:, "train_loss"])
 
-    def logits(self, X: np.ndarray) -> np.ndarray:
+    def logits(self, X: Any) -> np.ndarray:
         """Logarithms of the probabilities, whatever the module's output is."""
+        batches = batches_of(n_rows(X), self.trace.n_values)
         with torch.no_grad():
-            return _array(self._run(X))
+            parts = [_array(self._run(take(X, rows))) for rows in batches]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def observe(
         self, samples: Samples, needs: frozenset[str], random_state: np.random.RandomState
     ) -> dict[str, Layer]:
-        """View every hidden layer, after one forward pass (and one backward, if asked for)."""
-        activations: list = [None] * len(self.chain.hidden)
-        by_unit: Sequence = activations
-        correct = None
-        if needs:
-            with torch.set_grad_enabled("gradients" in needs):
-                calls = [hidden.activation_call for hidden in self.chain.hidden]
-                recorder = Recorder(values=calls)
-                log_probabilities = self._run(samples.X, recorder)
-                activations = [recorder.values[call] for call in calls]
-                if "gradients" in needs:
-                    y = torch.as_tensor(samples.y, device=log_probabilities.device)
-                    # Samples do not meet in eval mode: the sum's gradient has each sample's own.
-                    loss = torch.nn.functional.nll_loss(log_probabilities, y, reduction="sum")
-                    by_unit = torch.autograd.grad(loss, activations)
-            correct = _array(log_probabilities).argmax(axis=1) == samples.y
-        return {
-            hidden.producer: Layer(
-                activations=_one_position(value) if "activations" in needs else None,
-                activation=hidden.activation,
-                correct=correct,
-                y=samples.y,
-                sample_weight=samples.weight,
-                incoming=_array(self._linear(hidden.producer).weight),
-                outgoing=_array(self._linear(hidden.consumer).weight).T[:, None, :],
-                random_state=random_state,
-                gradients=_one_position(gradient),
-            )
-            for hidden, value, gradient in zip(self.chain.hidden, activations, by_unit, strict=True)
-        }
+        """View every group on all samples; of many positions, on some."""
+        seed = 0
+        if len(samples.y) > 1 and random_state is not None and needs:
+            seed = copy_generator(random_state).randint(2**31 - 1)
+        n_samples = len(samples.y)
+        return join_layers(
+            [
+                {name: pick_positions(layer, n_samples, seed) for name, layer in batch.items()}
+                for batch in self.stream(samples, needs, random_state)
+            ]
+        )
+
+    def stream(
+        self, samples: Samples, needs: frozenset[str], random_state: np.random.RandomState
+    ) -> Iterator[dict[str, Layer]]:
+        """View every group batch by batch, after a forward pass each, and one back if asked for."""
+        return view_layers(self.net.module_, self.trace, self._run, samples, needs, random_state)
 
     def apply(self, change: Change, compensation: str | None, samples: Samples) -> SkorchModel:
-        """Remove units of one hidden layer, and let the next layer make up for them."""
-        layer, keep = find_group(self.groups, change), change.keep
-        module, kept = cut_module(self.net.module_, self.chain.places(layer), keep)
+        """Remove units of one group, and let those that use them make up for them."""
+        position, keep = find_group(self.groups, change), change.keep
+        group = self.groups[position].name
+        module, kept = cut_module(self.net.module_, self.trace.places[group], keep)
+        trace = self.trace.cut(group, keep)
         if compensation is not None:
-            self._compensate(module, self.chain.hidden[layer], keep, compensation, samples)
+            old = self.net.module_, self.trace, self._run
+            seed = 0
+            if self.random_state is not None:
+                seed = copy_generator(self.random_state).randint(2**31 - 1)
+            compensate(*old, module, trace, group, keep, compensation, samples, seed)
         net = rebuild_optimizer(self.net, module, kept)
-        return replace(self, net=net, chain=self.chain.cut(layer, keep))
-
-    def _compensate(
-        self,
-        module: torch.nn.Module,
-        hidden: HiddenLayer,
-        keep: np.ndarray,
-        compensation: str,
-        samples: Samples,
-    ) -> None:
-        """Fold into the next layer of a cut module what the units contributed."""
-        old, new = self._linear(hidden.consumer), module.get_submodule(hidden.consumer)
-        assert isinstance(new, torch.nn.Linear)
-        if old.bias is None:
-            raise UnsupportedNetworkError(
-                f"compensation={compensation!r} needs a bias in the layer after the cut units, and "
-                f"{hidden.consumer!r} has none; give it one, or take compensation=None."
-            )
-        recorder = Recorder(inputs=[hidden.consumer_call])
-        with torch.no_grad():
-            self._run(samples.X, recorder)
-        inputs = _array(recorder.inputs[hidden.consumer_call])
-        weight, bias = _array(old.weight).T, _array(old.bias)
-        weight, bias = fold(inputs, keep, weight, bias, samples.weight, compensation)
-        with torch.no_grad():
-            new.weight.copy_(torch.from_numpy(weight.T.copy()))
-            new.bias.copy_(torch.from_numpy(bias))
+        return replace(self, net=net, trace=trace)
 
     @classmethod
     def train_together(
@@ -182,11 +173,11 @@ class SkorchModel:
         watched = data.score if self.settings.early_stopping else None
         n_epochs = train_with_skorch(
             net,
-            _for_module(data.train.X, net.module_),
+            for_module(data.train.X, net.module_),
             data.train.y,
             self.settings,
             sample_weight=None if np.all(data.train.weight == 1) else data.train.weight,
-            X_val=None if watched is None else _for_module(watched.X, net.module_),
+            X_val=None if watched is None else for_module(watched.X, net.module_),
             y_val=None if watched is None else watched.y,
             sample_weight_val=None if watched is None else watched.weight,
             teacher=self.teacher,
@@ -194,56 +185,85 @@ class SkorchModel:
         )
         return replace(self, net=net, random_state=random_state), n_epochs
 
-    def _linear(self, name: str) -> torch.nn.Linear:
-        module = self.net.module_.get_submodule(name)
-        assert isinstance(module, torch.nn.Linear)
-        return module
-
-    def _run(self, X: np.ndarray, recorder: Recorder | None = None) -> torch.Tensor:
+    def _run(self, X: Any, recorder: Recorder | None = None) -> torch.Tensor:
         """Log-probabilities in evaluation mode; a recorder keeps what it was made for."""
-        module = self.net.module_
+        module, device = self.net.module_, self.net.device
         training = module.training
-        inputs = torch.as_tensor(_for_module(X, module), device=self.net.device)
+        inputs = map_inputs(
+            lambda part: torch.as_tensor(part, device=device), for_module(X, module)
+        )
         module.eval()
         try:
             with recorder or nullcontext():
-                output = module(inputs)
+                output = run_module(module, inputs)
         finally:
             module.train(training)
-        if self.chain.links[-1].kind == "softmax":
+        if self.trace.ending == "softmax":
             return output.clamp_min(torch.finfo(output.dtype).tiny).log()
         return output.log_softmax(dim=1)
 
 
+def trace_net(net: NeuralNetClassifier) -> Trace:
+    """Trace a net's module, unless that is done already.
+
+    Raises
+    ------
+    UnsupportedNetworkError
+        Naming the layer that does what cannot be followed, and the reason.
+    """
+    module = net.module_
+    if module in _TRACES:
+        return _TRACES[module]
+    shape = getattr(net, "input_shape_", None)
+    if shape is not None:
+        return trace_shape(module, shape)
+    return trace_table(module, getattr(net, "n_features_in_", None))
+
+
+def has_convolutions(module: torch.nn.Module) -> bool:
+    """Whether a module convolves, for which torch has no fast double precision."""
+    return any(isinstance(part, (*CONVOLUTIONS, *TRANSPOSED)) for part in module.modules())
+
+
 class SkorchPredictor:
-    """Labels and probabilities of a net whose activations the compiled form does not know.
+    """Labels and probabilities of a net that has no compiled form.
 
     Parameters
     ----------
     net : NeuralNetClassifier
     """
 
+    #: Samples may have any number of axes.
+    allow_nd = True
+
     def __init__(self, net: NeuralNetClassifier):
         self.net = net
 
-    def labels(self, X: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    def labels(self, X: Any, classes: np.ndarray) -> np.ndarray:
         return classes.take(self.probabilities(X).argmax(axis=1))
 
-    def probabilities(self, X: np.ndarray) -> np.ndarray:
-        assert_all_finite(X, input_name="X")
+    def probabilities(self, X: Any) -> np.ndarray:
+        for part in leaves(X):
+            assert_all_finite(part, input_name="X")
+        check_shape(X, getattr(self.net, "input_shape_", None), "X")
         with torch.random.fork_rng():  # skorch's DataLoader draws a seed
-            return self.net.predict_proba(_for_module(X, self.net.module_))
+            return self.net.predict_proba(for_module(X, self.net.module_))
 
 
-def _for_module(X: np.ndarray, module: torch.nn.Module) -> np.ndarray:
+def check_shape(X: Any, shape: Any, name: str) -> None:
+    """Raise ValueError where samples have another shape than those that a net is trained on."""
+    if shape is not None and sample_shape(X) != shape:
+        raise ValueError(
+            f"{name} holds samples of shape {describe_shape(sample_shape(X))}, and the network "
+            f"takes {describe_shape(shape)}."
+        )
+
+
+def for_module(X: Any, module: torch.nn.Module) -> Any:
     """Bring data into the module's precision, which a trained net or X_val need not share."""
-    dtype = _array(next(module.parameters())).dtype
-    return X.astype(dtype, copy=not X.flags.writeable)  # torch warns of read-only memory
-
-
-def _one_position(values: torch.Tensor | None) -> np.ndarray | None:
-    """View the values of a dense layer's units, which are channels of one position."""
-    return None if values is None else _array(values)[:, None, :]
+    dtype = torch.empty(0, dtype=next(module.parameters()).dtype).numpy().dtype
+    # torch warns of read-only memory
+    return map_inputs(lambda part: part.astype(dtype, copy=not part.flags.writeable), X)
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from .._sklearn import check_sample_weight
 from .._warn import warn
 from ..exceptions import SmallDataWarning
+from ..networks._inputs import leaves, take
 
 __all__ = ["PruningData", "Samples", "make_samples", "split_samples"]
 
@@ -20,17 +22,18 @@ class Samples:
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
+        For networks that take them: with more axes, or several in a dict or tuple.
     y : ndarray of shape (n_samples,), int
         Class codes from 0.
     weight : ndarray of shape (n_samples,)
     """
 
-    X: np.ndarray
+    X: Any
     y: np.ndarray
     weight: np.ndarray
 
-    def __getitem__(self, rows: np.ndarray) -> Samples:
-        return Samples(self.X[rows], self.y[rows], self.weight[rows])
+    def __getitem__(self, rows: np.ndarray | slice) -> Samples:
+        return Samples(take(self.X, rows), self.y[rows], self.weight[rows])
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,11 +45,13 @@ class PruningData:
     select: Samples
 
 
-def make_samples(X: np.ndarray, y: np.ndarray, sample_weight=None) -> Samples:
+def make_samples(X: Any, y: np.ndarray, sample_weight=None) -> Samples:
     """Check the weights, and leave out samples of no weight: they must take no place in a split."""
     if sample_weight is None:
         return Samples(X, y, np.ones(len(y)))
-    weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    weight = check_sample_weight(
+        sample_weight, next(leaves(X)), dtype=np.float64, ensure_non_negative=True
+    )
     used = weight > 0
     if not used.any():
         raise ValueError("All values of sample_weight are zero; nothing is left to learn from.")

@@ -23,6 +23,7 @@ from torch.utils.data import (
 )
 
 from ..exceptions import UnsupportedNetworkError
+from ..networks._inputs import leaves, map_inputs
 from ._side_loss import SideLoss
 
 __all__ = ["EngineOrder", "SideLoader", "beside", "check_rows"]
@@ -41,7 +42,7 @@ def beside(rows: Any, side: dict[str, np.ndarray]) -> Any:
     return _SideDataset(rows, side) if side else rows
 
 
-def check_rows(net: NeuralNetClassifier, X: np.ndarray, y: np.ndarray) -> None:
+def check_rows(net: NeuralNetClassifier, X: Any, y: np.ndarray) -> None:
     """Raise unless a net's dataset hands rows on as they are, and to predictions as well.
 
     A pruned network is scored, compiled and exported as it takes X itself; what a dataset or the
@@ -55,7 +56,10 @@ def check_rows(net: NeuralNetClassifier, X: np.ndarray, y: np.ndarray) -> None:
     """
     name = type(net).__name__
     # torch warns of read-only memory, which a table's columns can be
-    X, y = (array if array.flags.writeable else array.copy() for array in (X, y))
+    X, y = (
+        map_inputs(lambda part: part if part.flags.writeable else part.copy(), array)
+        for array in (X, y)
+    )
     rows = net.get_dataset(X, y)
     if len(rows) != len(y):
         raise UnsupportedNetworkError(
@@ -71,8 +75,9 @@ def check_rows(net: NeuralNetClassifier, X: np.ndarray, y: np.ndarray) -> None:
     ):
         try:
             batch = seen()
-            is_same = np.array_equal(np.asarray(batch[0]), X[: len(first)]) and np.array_equal(
-                np.asarray(batch[1]), y[: len(first)]
+            is_same = np.array_equal(np.asarray(batch[1]), y[: len(first)]) and all(
+                np.array_equal(np.asarray(one), other[: len(first)])
+                for one, other in zip(_parts(batch[0]), leaves(X), strict=True)
             )
         except (TypeError, ValueError, LookupError):
             is_same = False
@@ -82,6 +87,11 @@ def check_rows(net: NeuralNetClassifier, X: np.ndarray, y: np.ndarray) -> None:
                 "would miss; put that work into a transformer before the net, in a Pipeline, or in "
                 "the module."
             )
+
+
+def _parts(batch) -> Iterator:
+    """Go through the arrays of a batch, in which a tuple has become a list."""
+    return leaves(tuple(batch) if isinstance(batch, list) else batch)
 
 
 class _SideDataset(SkorchDataset):

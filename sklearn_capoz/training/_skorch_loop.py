@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from skorch.callbacks import Callback
 from skorch.helper import predefined_split
 
 from ..exceptions import UnsupportedNetworkError
+from ..networks._inputs import take
 from ._side_loss import SideLoss, side_criterion
 from ._skorch_anew import begun_anew
 from ._skorch_data import EngineOrder, SideLoader, beside
@@ -33,12 +35,12 @@ __all__ = ["train_with_skorch"]
 
 def train_with_skorch(
     net: NeuralNetClassifier,
-    X: np.ndarray,
+    X: Any,
     y: np.ndarray,
     settings: TrainingSettings,
     *,
     sample_weight: np.ndarray | None = None,
-    X_val: np.ndarray | None = None,
+    X_val: Any = None,
     y_val: np.ndarray | None = None,
     sample_weight_val: np.ndarray | None = None,
     teacher: np.ndarray | None = None,
@@ -53,6 +55,7 @@ def train_with_skorch(
         Initialised or not. Its criterion is CrossEntropyLoss on logits or skorch's NLLLoss
         on probabilities where there are weights or a teacher.
     X, y : ndarray of shape (n_samples, ...) and (n_samples,)
+        X may be a dict or tuple of arrays, as the net's module takes them.
     settings : TrainingSettings
         Of it count max_iter, learning_rate ("cosine" starts from the optimizer's own rate),
         tol, n_iter_no_change, early_stopping, distillation and temperature; the rest is
@@ -88,7 +91,7 @@ def train_with_skorch(
     if sample_weight is not None:
         side["sample_weight"] = np.asarray(sample_weight)
         used = side["sample_weight"] != 0
-        X, y, side = X[used], y[used], {name: array[used] for name, array in side.items()}
+        X, y, side = take(X, used), y[used], {name: array[used] for name, array in side.items()}
     side_val = {} if sample_weight_val is None else {"sample_weight": sample_weight_val}
     sampler = EngineOrder(len(y), settings.shuffle, random) if engine_order else None
     # the engine's first draw is the first order of the rows, so the seed must not be one
@@ -125,7 +128,7 @@ def _borrowed(
     net: NeuralNetClassifier,
     criterion: SideLoss | None,
     sampler: EngineOrder | None,
-    X: np.ndarray,
+    X: Any,
     side: dict[str, np.ndarray],
 ) -> Iterator[None]:
     """Let a net train on `_SideDataset`s; it has its own parts back in the end."""
@@ -147,7 +150,7 @@ def _borrowed(
             setattr(net, name, value)
 
 
-def _dataset_beside(net: NeuralNetClassifier, X: np.ndarray, side: dict, given, y=None):
+def _dataset_beside(net: NeuralNetClassifier, X: Any, side: dict, given, y=None):
     """Make the net's own dataset of what is given; the training samples' has side data."""
     return beside(type(net).get_dataset(net, given, y), side if given is X else {})
 

@@ -122,8 +122,8 @@ def test_what_a_criterion_needs_is_checked():
             return layer.gradients
 
     message = (
-        r"Misspelt.needs must be a frozenset of \['activations', 'gradients'\], or empty where "
-        r"the weights are enough; got frozenset\({'gradient'}\)"
+        r"Misspelt.needs must be a frozenset of \['activations', 'gradients', 'inputs'\], or empty "
+        r"where the weights are enough; got frozenset\({'gradient'}\)"
     )
     with pytest.raises(ValueError, match=message):
         check_criterion(Misspelt())
@@ -144,5 +144,5 @@ def test_a_criterion_that_asks_for_gradients_the_old_way_is_given_them():
         def score(self, layer):
             return layer.mean(layer.activations)
 
-    assert Old.needs == NEEDS
+    assert Old.needs == {"activations", "gradients"}
     assert Plain.needs == Criterion.needs == {"activations"}

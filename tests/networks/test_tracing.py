@@ -175,17 +175,13 @@ def test_a_module_is_left_as_it_was_and_no_number_is_drawn():
             r"the units of '0' cannot go, as softmax\(\) compares them with each other",
         ),
         (
-            nn.Sequential(nn.Linear(4, 3), nn.PReLU(3), nn.Linear(3, 2)),
-            r"PReLU '1' runs prelu\(\) on its units, and it is not known",
-        ),
-        (
             nn.Sequential(nn.Linear(4, 3), nn.LayerNorm(3), nn.Linear(3, 2)),
             r"LayerNorm '1' runs layer_norm\(\) on its units, and it compares them",
         ),
         (
             nn.Sequential(nn.Unflatten(1, (1, 5)), nn.Conv1d(1, 2, 3), nn.Flatten(),
                           nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 2)),
-            "Sequential has Conv1d '1'; channels of convolutions cannot be pruned by",
+            "Sequential has Conv1d '1'; a dense network has Linear layers and no convolution",
         ),
     ],
 )  # fmt: skip

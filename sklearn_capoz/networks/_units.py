@@ -1,0 +1,164 @@
+"""From the labels of a run to groups of units, and where each group is made, seen and used.
+
+Units that are tied to each other, through a sum or a shared layer, can only go together.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from ..exceptions import UnsupportedNetworkError
+from ._groups import Member, UnitGroup
+from ._label_rules import SAMPLE
+from ._labels import LabelTracer
+from ._places import Place
+from ._sites import Site, find_site_calls, site_of
+from ._work import Work
+
+__all__ = ["Units"]
+
+
+class Units:
+    """The labels of a run, joined to units and these to groups."""
+
+    def __init__(self, tracer: LabelTracer):
+        self.tracer = tracer
+        pins = [np.stack([np.zeros_like(labels), labels]) for labels, *_ in tracer.pins]
+        ties = np.hstack([np.zeros((2, 1), np.int64), *tracer.ties, *pins])
+        self.unit_of = self._components(ties)
+        together = [np.stack([labels[:-1], labels[1:]]) for labels in tracer.made.values()]
+        self.group_of = self._components(np.hstack([ties[:, :0], *tracer.ties, *together]))
+
+    def _components(self, pairs: np.ndarray) -> np.ndarray:
+        n = self.tracer.n_labels
+        graph = coo_array((np.ones(pairs.shape[1]), (pairs[0], pairs[1])), shape=(n, n))
+        return connected_components(graph, directed=False)[1]
+
+    def check_pins(self) -> None:
+        """Raise where units are mixed anywhere but at the output."""
+        allowed = [labels for labels, _, harmless in self.tracer.pins if harmless]
+        units = set(self.group_of[np.concatenate([[0], *allowed])])
+        for labels, why, harmless in self.tracer.pins:
+            if not harmless and not units.issuperset(self.group_of[labels]):
+                name = next(
+                    m for m, made in self.tracer.made.items() if np.isin(labels, made).any()
+                )
+                raise UnsupportedNetworkError(
+                    f"{type(self.tracer.module).__name__} cannot be pruned: the units of {name!r} "
+                    f"cannot go, as {why}."
+                )
+
+    def kept_whole(self) -> dict[str, str]:
+        """Return why all units of a module stay, for each of these."""
+        reasons = {}
+        for name, labels in self.tracer.made.items():
+            fixed = self.unit_of[labels] == self.unit_of[0]
+            if fixed.any():
+                reasons[name] = next(
+                    (
+                        why
+                        for pinned, why, _ in self.tracer.pins
+                        if np.isin(self.unit_of[pinned], self.unit_of[labels]).any()
+                    ),
+                    "they are joined to the network's input",
+                )
+        return reasons
+
+    def groups(self) -> tuple[tuple[UnitGroup, ...], dict[str, tuple[Place, ...]]]:
+        """Make groups of the units that can be cut, in the order in which they are made."""
+        groups, places = [], {}
+        kept = self.kept_whole()
+        makers: dict[int, list[str]] = {}
+        for name, labels in self.tracer.made.items():
+            makers.setdefault(int(self.group_of[labels[0]]), []).append(name)
+        for group, names in makers.items():
+            if kept.keys() & set(names):
+                continue
+            own = self._places(group)
+            if own is None:
+                continue
+            members = tuple(
+                Member(place.module, place.axis, place.positions.shape[1]) for place in own
+            )
+            n_units = len(own[0].positions)
+            groups.append(UnitGroup(names[0], n_units, self._activation(group), members))
+            places[names[0]] = own
+        return tuple(groups), places
+
+    def _places(self, group: int) -> tuple[Place, ...] | None:
+        """Return where a group's units are, or None where one has more entries than another."""
+        labels = np.flatnonzero(self.group_of == group)
+        units, first = np.unique(self.unit_of[labels], return_index=True)
+        rank = np.full(self.tracer.n_labels, -1)
+        rank[units[np.argsort(first)]] = np.arange(len(units))
+        found = {}
+        for reading in self.tracer.readings:
+            inside = self.group_of[reading.labels] == group
+            if inside.any() and (reading.module, reading.axis) not in found:
+                entries = np.flatnonzero(inside)
+                unit = rank[self.unit_of[reading.labels[entries]]]
+                if np.ptp(np.bincount(unit, minlength=len(units))):
+                    return None
+                positions = entries[np.argsort(unit, kind="stable")].reshape(len(units), -1)
+                found[reading.module, reading.axis] = Place(reading.module, reading.axis, positions)
+        return tuple(found.values())
+
+    def sites(self, groups: tuple[UnitGroup, ...]) -> dict[str, tuple[Site, ...]]:
+        """Find where the values of each group's units are seen."""
+        operations, of_label = self.tracer.operations, self._group_and_unit(groups)
+        in_group = [np.unique(of_label[self._labels_of(i), 0]) for i in range(len(operations))]
+        is_activation = [False] * len(operations)
+        for _, position in self.tracer.activated:
+            is_activation[position] = True
+        made: dict[int, Site | None] = {}
+        found = {}
+        for number, group in enumerate(groups):
+            users = {member.module for member in group.members if member.axis == "in"}
+            start = [i for i, op in enumerate(operations) if op.module in users and op.has_weights]
+            carries = [number in numbers for numbers in in_group]
+            positions = find_site_calls(start, operations, carries, is_activation)
+            for position in positions:
+                if position not in made:
+                    labels, value, version = self.tracer.given[position]
+                    own = labels[: max(len(labels) // 2, 1)] % SAMPLE
+                    call = operations[position].call
+                    made[position] = site_of(call, own, of_label, value._version != version)
+            own_sites = [made[position] for position in positions]
+            found[group.name] = tuple(site for site in own_sites if site is not None)
+        return found
+
+    def work(self, groups: tuple[UnitGroup, ...]) -> tuple[Work, ...]:
+        """List what has weights, and how often each weight is used."""
+        of_label, runs = self._group_and_unit(groups), []
+        for name, labels in self.tracer.work:
+            numbers = of_label[labels, 0]
+            per_unit = tuple(
+                (group.name, int((numbers == number).sum()) // group.n_units)
+                for number, group in enumerate(groups)
+                if (numbers == number).any()
+            )
+            runs.append(Work(name, int((numbers < 0).sum()), per_unit))
+        return tuple(runs)
+
+    def _group_and_unit(self, groups: tuple[UnitGroup, ...]) -> np.ndarray:
+        """Give each label the numbers of its group and of its unit there; -1 where it has none."""
+        found = np.full((self.tracer.n_labels, 2), -1)
+        for number, group in enumerate(groups):
+            labels = self.group_of == self.group_of[self.tracer.made[group.name][0]]
+            units, first = np.unique(self.unit_of[labels], return_index=True)
+            rank = np.empty(len(units), dtype=int)
+            rank[np.argsort(first)] = np.arange(len(units))
+            found[labels, 0] = number
+            found[labels, 1] = rank[np.searchsorted(units, self.unit_of[labels])]
+        return found
+
+    def _labels_of(self, position: int) -> np.ndarray:
+        return np.unique(self.tracer.given[position][0].cpu().numpy() % SAMPLE)
+
+    def _activation(self, group: int) -> str:
+        for labels, position in self.tracer.activated:
+            if (self.group_of[labels[labels > 0]] == group).any():
+                return self.tracer.operations[position].kind
+        return "identity"
