@@ -174,9 +174,10 @@ class _AllPatches(TorchFunctionMode):
     def virtual_shape(self, value: torch.Tensor) -> torch.Size:
         """Shape that the value would have for one patch, which is the one the module asks for."""
         patch = self._known[value]
+        *sizes, _, _ = (int(size) for size in value.shape)  # an export has tensors here
         if patch.is_flat:
-            return torch.Size((value.shape[0], value.shape[1] * math.prod(patch.size)))
-        return torch.Size((*value.shape[:-2], *patch.size))
+            return torch.Size((sizes[0], sizes[1] * math.prod(patch.size)))
+        return torch.Size((*sizes, *patch.size))
 
     def finished(self, output: Any) -> torch.Tensor:
         """Return the answers of a forward, once it is known that each is one patch's."""

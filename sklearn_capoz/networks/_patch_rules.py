@@ -160,7 +160,7 @@ def _linear(mode, func, input, weight, bias=None):
 
 def _reshape(mode, func, input, *shape):
     patch, old = mode.patch(input), mode.virtual_shape(input)
-    new = [int(size) for size in (shape[0] if not isinstance(shape[0], int) else shape)]
+    new = [int(size) for size in (shape[0] if isinstance(shape[0], (tuple, list)) else shape)]
     if -1 in new:
         new[new.index(-1)] = math.prod(old) // -math.prod(new)
     if new == list(old):
