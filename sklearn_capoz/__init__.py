@@ -8,8 +8,8 @@ The data's journey, and where the code is:
 4. scores -> which units stay: `sklearn_capoz.thresholds`
 5. network and units -> a smaller network: `sklearn_capoz.pruning`
 6. when to score, cut and retrain: `sklearn_capoz.schedules`
-7. all that as estimators: `PrunedMLPClassifier`, `CAPoZPruner`, `CAPoZPrunerCV`; for the field:
-   `FieldTrainedClassifier`
+7. all that as estimators: `PrunedMLPClassifier`, `PrunedCNNClassifier`, `CAPoZPruner`,
+   `CAPoZPrunerCV`; for the field: `FieldTrainedClassifier`
 8. model -> file, device, map: `sklearn_capoz.export`, `sklearn_capoz.scenes`
 9. pictures: `sklearn_capoz.displays`
 """
@@ -19,6 +19,7 @@ from .estimators import (
     CAPoZPruner,
     CAPoZPrunerCV,
     FieldTrainedClassifier,
+    PrunedCNNClassifier,
     PrunedMLPClassifier,
     PruningPath,
     pruning_path,
@@ -32,6 +33,7 @@ __all__ = [
     "CAPoZPruner",
     "CAPoZPrunerCV",
     "FieldTrainedClassifier",
+    "PrunedCNNClassifier",
     "PrunedMLPClassifier",
     "PruningPath",
     "SpectralAbsorptionIndex",

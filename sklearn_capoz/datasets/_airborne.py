@@ -1,4 +1,4 @@
-"""Two public AVIRIS scenes with a truth for every pixel."""
+"""Three public scenes of airborne spectrometers, with a truth for their pixels."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from scipy.io import loadmat
 
+from ..exceptions import DataFormatError
 from ._files import DataFile, describe, find_file, tabular
 
-__all__ = ["fetch_indian_pines", "fetch_jasper_ridge"]
+__all__ = ["fetch_indian_pines", "fetch_jasper_ridge", "fetch_pavia_university"]
 
 PURDUE = "the Indian Pines data of Purdue University, doi:10.4231/R7RX991C"
 CUBE = DataFile(
@@ -44,6 +45,24 @@ JASPER_TRUTH = DataFile(
     ("92f5697b43705802b904fd13ba99b6ce65a3d203682864abc3fbec922beec374",),
     "gaetanosettembre/data_unmixing (research and educational use)",
 )
+
+EHU = "Hyperspectral Remote Sensing Scenes of the University of the Basque Country (EHU)"
+PAVIA = DataFile("pavia_university/PaviaU.mat", (), EHU)
+PAVIA_TRUTH = DataFile("pavia_university/PaviaU_gt.mat", (), EHU)
+
+#: Classes of Pavia University and the pixels of each, by which the file is known.
+PAVIA_CLASSES = {
+    "Asphalt": 6631,
+    "Meadows": 18649,
+    "Gravel": 2099,
+    "Trees": 3064,
+    "Painted metal sheets": 1345,
+    "Bare Soil": 5029,
+    "Bitumen": 1330,
+    "Self-Blocking Bricks": 3682,
+    "Shadows": 947,
+}
+PAVIA_SHAPE = (610, 340, 103)
 
 INDIAN_PINES_CLASSES = (
     "Alfalfa",
@@ -198,6 +217,84 @@ def fetch_jasper_ridge(
         abundances=abundances,
         DESCR=describe("jasper_ridge"),
     )
+
+
+def fetch_pavia_university(
+    *, data_home=None, download_if_missing=True, return_X_y=False, as_frame=False
+):
+    """Load Pavia University: 610 x 340 ROSIS pixels, 103 bands, 9 classes of town cover.
+
+    Parameters
+    ----------
+    data_home : path-like, default=None
+        Folder that holds `pavia_university`; None is `sklearn_capoz` in scikit-learn's data folder.
+    download_if_missing : bool, default=True
+        No stable direct address is known: missing files are an error either way.
+    return_X_y : bool, default=False
+        Return ``(data, target)``, the labelled pixels, instead of a Bunch.
+    as_frame : bool, default=False
+        `data` is a DataFrame with columns band_0 to band_102, `target` a Series.
+
+    Returns
+    -------
+    scene : Bunch
+        With the attributes
+
+        - data : ndarray of shape (42776, 103), uint16, the labelled pixels, row by row
+        - target : ndarray of shape (42776,), index into `target_names`
+        - target_names : ndarray of shape (9,)
+        - positions : ndarray of shape (42776, 2), row and column
+        - cube : ndarray of shape (610, 340, 103), uint16, all pixels; the files do not hold their
+          wavelengths (about 430 to 860 nm)
+        - ground_truth : ndarray of shape (610, 340), uint8, 0 unlabelled, 1..9 = target + 1
+        - feature_names, frame, DESCR
+
+    (data, target) : tuple
+        With `return_X_y=True`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is not there; the message says what to put where.
+    DataFormatError
+        If a file is not Pavia University, told by its shape and the pixels of each class.
+    """
+    paths = [find_file(file, data_home, download_if_missing) for file in (PAVIA, PAVIA_TRUTH)]
+    cube, truth = (
+        _variable(path, key) for path, key in zip(paths, ("paviaU", "paviaU_gt"), strict=True)
+    )
+    if cube.shape != PAVIA_SHAPE:
+        raise DataFormatError(f"{paths[0]} holds {cube.shape} numbers, not {PAVIA_SHAPE}.")
+    n_pixels = np.bincount(truth.ravel(), minlength=10)[1:].tolist()
+    if truth.shape != PAVIA_SHAPE[:2] or n_pixels != list(PAVIA_CLASSES.values()):
+        raise DataFormatError(
+            f"{paths[1]} is not the truth of Pavia University: it labels {n_pixels} pixels of the "
+            f"classes, expected {list(PAVIA_CLASSES.values())}."
+        )
+    positions = np.argwhere(truth > 0)
+    labelled = tuple(positions.T)
+    return tabular(
+        cube[labelled],
+        truth[labelled].astype(np.intp) - 1,
+        [f"band_{i}" for i in range(cube.shape[2])],
+        return_X_y=return_X_y,
+        as_frame=as_frame,
+        target_names=np.array(list(PAVIA_CLASSES)),
+        positions=positions,
+        cube=cube,
+        ground_truth=truth,
+        DESCR=describe("pavia_university"),
+    )
+
+
+def _variable(path: Path, name: str) -> np.ndarray:
+    try:
+        found = loadmat(path)
+    except (ValueError, NotImplementedError) as error:
+        raise DataFormatError(f"{path} cannot be read as a MATLAB file: {error}") from error
+    if name not in found:
+        raise DataFormatError(f"{path} holds no variable {name!r}.")
+    return found[name]
 
 
 def _image(columns: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

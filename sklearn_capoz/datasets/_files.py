@@ -26,7 +26,8 @@ class DataFile:
     path : str
         Folder and name below `data_home`.
     sha256 : tuple of str
-        Of the file as this package knows it; a download has the last one.
+        Of the file as this package knows it; a download has the last one. Empty where no copy
+        could be summed up: its reader then checks what is in it.
     origin : str
         Who publishes it, for the message when it is missing.
     url : str, default=None
@@ -65,7 +66,7 @@ def find_file(file: DataFile, data_home=None, download_if_missing: bool = True) 
         )
         return Path(fetched)
     found = pooch.file_hash(str(path), alg="sha256")
-    if found not in file.sha256:
+    if file.sha256 and found not in file.sha256:
         raise DataFormatError(
             f"{path} has sha256 {found}, expected {' or '.join(file.sha256)}: replace it by the "
             f"file from {file.origin}."
@@ -124,7 +125,8 @@ def _in_package(file: DataFile) -> Path | None:
 
 
 def _what_to_do(file: DataFile, home: Path) -> str:
-    lines = [f"{file.path} (sha256 {file.sha256[-1]}) is not in {home}."]
+    known = f" (sha256 {file.sha256[-1]})" if file.sha256 else ""
+    lines = [f"{file.path}{known} is not in {home}."]
     if file.url is not None:
         lines.append(f"It is downloaded from {file.url} with download_if_missing=True.")
     if file.package is not None:

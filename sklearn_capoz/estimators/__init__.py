@@ -2,6 +2,7 @@
 
 from ._adapter import Adapter, Description
 from ._classifier import PrunedMLPClassifier
+from ._cnn import PrunedCNNClassifier
 from ._field import FieldTrainedClassifier
 from ._mlp_adapter import MLPClassifierAdapter
 from ._own_adapter import PrunedMLPAdapter
@@ -18,6 +19,7 @@ __all__ = [
     "Description",
     "FieldTrainedClassifier",
     "MLPClassifierAdapter",
+    "PrunedCNNClassifier",
     "PrunedMLPAdapter",
     "PrunedMLPClassifier",
     "PruningPath",

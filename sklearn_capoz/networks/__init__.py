@@ -1,4 +1,4 @@
-"""What a network is: dense ones as arrays, any other chain as a torch module.
+"""What a network is: dense ones as arrays, others as torch modules.
 
 `ACTIVATIONS` is the table of activations of hidden units, by their names in MLPClassifier.
 
@@ -14,11 +14,21 @@ __all__ = [
     "ACTIVATIONS",
     "DenseNetwork",
     "MLPModule",
+    "SpatialCNN2D",
+    "SpectralCNN1D",
+    "SpectralSpatialCNN3D",
     "network_from_module",
     "trace_chain",
 ]
 
 __getattr__ = lazy_names(
     __name__,
-    {"MLPModule": "._module", "network_from_module": "._module", "trace_chain": "._chain"},
+    {
+        "MLPModule": "._module",
+        "SpatialCNN2D": "._cnn",
+        "SpectralCNN1D": "._cnn",
+        "SpectralSpatialCNN3D": "._cnn",
+        "network_from_module": "._module",
+        "trace_chain": "._chain",
+    },
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.preprocessing import StandardScaler
@@ -90,8 +90,21 @@ class PixelClassifier:
             reject_below=reject_below,
         )
 
-    def __call__(self, block: np.ndarray, scratch: Scratch) -> list[np.ndarray]:
-        """One array (n_rows, n_columns, n_bands) per layer."""
+    #: Rows beyond a block that its answers depend on.
+    halo: ClassVar[int] = 0
+
+    def __call__(
+        self, block: np.ndarray, scratch: Scratch, above: int = 0, below: int = 0
+    ) -> list[np.ndarray]:
+        """One array (n_rows, n_columns, n_bands) per layer.
+
+        The first `above` and the last `below` rows of a block are its neighbours', and get none.
+        """
+        X, inputs, valid = self._inputs(block, scratch)
+        return self._answers(X, inputs, valid)
+
+    def _inputs(self, block: np.ndarray, scratch: Scratch) -> tuple[np.ndarray, Any, np.ndarray]:
+        """Spectra, what the classifier takes of them, and the mask of the pixels that have both."""
         # Reflectance from integers fits into float32; float64 is kept where a scene brings it.
         dtype = np.dtype(np.float64 if block.dtype.newbyteorder("=") == np.float64 else np.float32)
         nodata = self.nodata
@@ -108,6 +121,10 @@ class PixelClassifier:
                 known = np.isfinite(values).all(axis=1)
                 X, inputs = X[known], inputs[known]
                 valid[valid] = known
+        return X, inputs, valid
+
+    def _answers(self, X: np.ndarray, inputs: Any, valid: np.ndarray) -> list[np.ndarray]:
+        """Fill each layer with what is found for the pixels of the mask."""
         results: dict[str, np.ndarray | None] = {}
         if len(X):
             results["classes"], results["probability"] = self._classify(inputs)

@@ -18,9 +18,11 @@ from sklearn_capoz.exceptions import DataFormatError
 
 from ._bands import BandMatch, match_bands
 from ._check import take_first_look
+from ._fingerprint import fingerprint
 from ._model import SceneModel
 from ._open import open_source
 from ._output import check_files, check_output, publish
+from ._patches import of_patches
 from ._pixels import NO_DATA, PixelClassifier, map_layers
 from ._run import Workers, run_blocks, workers
 from ._source import Source
@@ -227,8 +229,10 @@ def predict_scene(
     began = scene.state()
     match = _match(scene, model, max_band_gap, check_range=scale is None)
     classify = PixelClassifier.of(model, match, layers, features, scene, reject_below)
+    classify = of_patches(classify, scene.shape[:2])
     legend = _legend(model.classifier.classes_, colors, rejects=reject_below is not None)
-    place = (layers, scene.shape[:2], _block_rows(scene, len(match.bands), block_rows))
+    rows = _block_rows(scene, len(match.bands), block_rows, classify.halo)
+    place = (layers, scene.shape[:2], rows)
     with workers(scene, classify, n_jobs, client) as team:
         if path is None:
             found = _to_memory(MemoryStore(*place), team, scene, began, legend, verbose)
@@ -347,12 +351,13 @@ def _check_unchanged(scene: Source, began: tuple[str, ...]) -> None:
         )
 
 
-def _block_rows(source: Source, n_bands: int, block_rows: int | None) -> int:
+def _block_rows(source: Source, n_bands: int, block_rows: int | None, halo: int) -> int:
     if block_rows is not None:
         check_scalar(block_rows, "block_rows", Integral, min_val=1)
         return int(block_rows)
     itemsize = max(4, source.dtype.itemsize)
-    rows = max(1, BLOCK_BYTES // (source.shape[1] * n_bands * itemsize))
+    # Rows of a halo are read twice: they should be few of a block's.
+    rows = max(1, 8 * halo, BLOCK_BYTES // (source.shape[1] * n_bands * itemsize))
     # Whole pieces of the file where they fit, or some would be unpacked twice.
     return rows - rows % source.rows_together if source.rows_together <= rows else rows
 
@@ -367,7 +372,7 @@ def _request(estimator, classify: PixelClassifier, identity: str) -> dict[str, s
     """Fingerprint what must be the same for a run to be continued."""
     match = classify.match
     return {
-        "model": joblib.hash([estimator, classify.features]),
+        "model": fingerprint([estimator, classify.features]),
         "scene": identity,
         "bands": joblib.hash([match.bands, match.lower, match.upper, match.weight]),
         "layers": ", ".join(layer.name for layer in classify.layers),

@@ -154,7 +154,10 @@ def on_cluster(source: Source, classify: PixelClassifier, client) -> Iterator[Wo
     bands = classify.match.bands
 
     def submit(task: list[RowRange]) -> Future:
-        return executor.submit(_classify_there, model, source.to_worker(client, task, bands))
+        wide, margins = _with_halo(task, classify.halo, source.shape[0])
+        return executor.submit(
+            _classify_there, model, source.to_worker(client, wide, bands), margins
+        )
 
     try:
         yield Workers(submit, 2 * n_threads, source.blocks_per_task, source.rows_together)
@@ -168,12 +171,23 @@ def _thread_pools() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def _classify_there(model: bytes | PixelClassifier, blocks) -> list[list[np.ndarray]]:
+def _with_halo(
+    task: list[RowRange], halo: int, n_rows: int
+) -> tuple[list[RowRange], list[RowRange]]:
+    """Widen each block by the rows that it depends on; and say how many came above and below."""
+    wide = [(max(0, start - halo), min(n_rows, stop + halo)) for start, stop in task]
+    margins = [(a - c, d - b) for (a, b), (c, d) in zip(task, wide, strict=True)]
+    return wide, margins
+
+
+def _classify_there(
+    model: bytes | PixelClassifier, blocks, margins: list[RowRange]
+) -> list[list[np.ndarray]]:
     """Classify what `Source.to_worker` sent: blocks, or the way to read them."""
     classify = _unpacked(model)
     with _thread_pools().limit(limits=1, user_api="blas"):
         found = blocks(_SCRATCH) if callable(blocks) else blocks
-        return [classify(block, _SCRATCH) for block in found]
+        return [classify(block, _SCRATCH, *m) for block, m in zip(found, margins, strict=True)]
 
 
 def _unpacked(model: bytes | PixelClassifier) -> PixelClassifier:
@@ -183,5 +197,6 @@ def _unpacked(model: bytes | PixelClassifier) -> PixelClassifier:
 def _read_and_classify(
     classify: PixelClassifier, source: Source, task: list[RowRange]
 ) -> list[list[np.ndarray]]:
-    blocks = source.blocks(task, classify.match.bands, _SCRATCH)
-    return [classify(block, _SCRATCH) for block in blocks]
+    wide, margins = _with_halo(task, classify.halo, source.shape[0])
+    blocks = source.blocks(wide, classify.match.bands, _SCRATCH)
+    return [classify(block, _SCRATCH, *m) for block, m in zip(blocks, margins, strict=True)]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.io import loadmat, savemat
 
 from sklearn_capoz import datasets
 from sklearn_capoz.datasets import CUPRITE_MINERALS, _airborne, _cuprite, _files, _mnist
@@ -26,7 +27,7 @@ FILES = [
     file
     for module in (_airborne, _cuprite, _mnist)
     for file in vars(module).values()
-    if isinstance(file, _files.DataFile)
+    if isinstance(file, _files.DataFile) and file.sha256
 ]
 
 
@@ -183,3 +184,53 @@ def test_pooch_is_asked_for_when_absent(monkeypatch):
     monkeypatch.setitem(sys.modules, "pooch", None)
     with pytest.raises(ImportError, match=r"pip install 'sklearn-capoz\[data\]'"):
         datasets.fetch_usgs_splib()
+
+
+@pytest.fixture
+def pavia(tmp_path):
+    """Files of Pavia University's form and counts; what they show is made up."""
+    counts = list(_airborne.PAVIA_CLASSES.values())
+    truth = np.zeros(610 * 340, np.uint8)
+    truth[: sum(counts)] = np.repeat(np.arange(1, 10), counts)
+    np.random.RandomState(0).shuffle(truth)
+    truth = truth.reshape(610, 340)
+    cube = np.zeros(_airborne.PAVIA_SHAPE, np.uint16)
+    cube[...] = truth[:, :, None]
+    (tmp_path / "pavia_university").mkdir()
+    savemat(tmp_path / _airborne.PAVIA.path, {"paviaU": cube})
+    savemat(tmp_path / _airborne.PAVIA_TRUTH.path, {"paviaU_gt": truth})
+    return tmp_path
+
+
+def test_pavia_university_is_a_table_and_a_scene(pavia):
+    scene = datasets.fetch_pavia_university(data_home=pavia)
+    assert scene.data.shape == (42776, 103)
+    np.testing.assert_array_equal(scene.data[:, 0], scene.target + 1)
+    np.testing.assert_array_equal(scene.cube[tuple(scene.positions.T)], scene.data)
+    np.testing.assert_array_equal(scene.ground_truth[tuple(scene.positions.T)], scene.target + 1)
+    assert scene.target_names[scene.target[:1]].size == 1
+    assert len(scene.target_names) == 9
+    assert ":Terms:" in scene.DESCR
+    X, y = datasets.fetch_pavia_university(data_home=pavia, return_X_y=True, as_frame=True)
+    assert list(X.columns[:2]) == ["band_0", "band_1"]
+    np.testing.assert_array_equal(y, scene.target)
+
+
+def test_another_scene_of_that_name_is_not_pavia_university(pavia):
+    truth = pavia / _airborne.PAVIA_TRUTH.path
+    scene = loadmat(pavia / _airborne.PAVIA.path)["paviaU"]
+    savemat(pavia / _airborne.PAVIA.path, {"paviaU": np.ones((3, 3, 3))})
+    with pytest.raises(DataFormatError, match=r"\(3, 3, 3\) numbers, not \(610, 340, 103\)"):
+        datasets.fetch_pavia_university(data_home=pavia)
+    savemat(pavia / _airborne.PAVIA.path, {"paviaU": scene})
+    savemat(truth, {"paviaU_gt": np.ones((610, 340), np.uint8)})
+    with pytest.raises(DataFormatError, match="is not the truth of Pavia University: it labels"):
+        datasets.fetch_pavia_university(data_home=pavia)
+    savemat(truth, {"other": np.ones(3)})
+    with pytest.raises(DataFormatError, match="holds no variable 'paviaU_gt'"):
+        datasets.fetch_pavia_university(data_home=pavia)
+
+
+def test_pavia_university_that_is_missing_is_asked_for(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"PaviaU\.mat is not in .*Or put it there as"):
+        datasets.fetch_pavia_university(data_home=tmp_path)

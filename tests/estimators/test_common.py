@@ -7,7 +7,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skorch import NeuralNetClassifier
 from torch import nn
 
-from sklearn_capoz import CAPoZPruner, PrunedMLPClassifier
+from sklearn_capoz import CAPoZPruner, PrunedCNNClassifier, PrunedMLPClassifier
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -60,4 +60,17 @@ def test_pruner(estimator, check):
 
 @parametrize_with_checks([PrunedMLPClassifier()])
 def test_classifier(estimator, check):
+    check(estimator)
+
+
+# In float32 weighted and repeated samples differ by more than scikit-learn allows.
+@parametrize_with_checks(
+    [
+        PrunedCNNClassifier(
+            network_params={"channels": 4, "hidden": 8}, n_iterations=1, retrain_max_iter=1,
+            learning_rate_init=0.01, max_iter=10, dtype="float64",
+        )
+    ]
+)  # fmt: skip
+def test_convolutional_classifier(estimator, check):
     check(estimator)

@@ -1,0 +1,390 @@
+"""PrunedCNNClassifier: convolutional networks over spectra and patches, trained and pruned."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import assert_all_finite, check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+    has_fit_parameter,
+)
+
+from .._fitting import all_or_nothing
+from .._sklearn import Interval, StrOptions, check_sample_weight
+from .._validation import PRUNING_CONSTRAINTS
+from .._warn import warn
+from ..datasets import ScenePixels
+from ._cnn_inputs import batches, channels, channels_of_scene, check_X, middle, whole_patches
+from ._pruner import CAPoZPruner
+
+__all__ = ["PrunedCNNClassifier"]
+
+#: Principal components that networks of patches see by default.
+N_COMPONENTS = 40
+
+#: What the estimator learns by the pruner inside.
+LEARNT = (
+    "history_",
+    "importances_",
+    "support_",
+    "best_iteration_",
+    "compression_rate_",
+    "criterion_",
+)
+
+
+class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
+    """Convolutional network over spectra or patches that removes its redundant channels.
+
+    It joins scikit-learn's steps for the bands, a network of `sklearn_capoz.networks` in skorch's
+    training loop, and the pruning of :class:`CAPoZPruner`. Patches are gathered batch by batch from
+    the one scene; networks of patches map scenes in one sweep, see `predict_scene`.
+
+    Parameters
+    ----------
+    kind : {"1d", "2d", "3d"} or type, default="1d"
+        Network over the spectrum (`SpectralCNN1D`), over the patch (`SpatialCNN2D`), or over both
+        (`SpectralSpatialCNN3D`); or a torch module class of patches whose constructor takes
+        `n_bands`, `n_classes` and `patch_size`.
+    patch_size : int, default=9
+        Rows and columns of a patch, an odd number; "1d" does not use it.
+    bands : transformer or None, default=None
+        What is done to each spectrum before, fitted on the training pixels. None standardises the
+        bands, and for patches takes their first 40 principal components, whitened.
+    network_params : dict or None, default=None
+        More parameters of the network's constructor, such as ``{"channels": (20, 40)}``.
+    criterion : str or Criterion, default="reconstruction"
+        What scores the channels, as in :class:`PrunedMLPClassifier`. Counting zeros says little of
+        channels.
+    threshold : str or ThresholdRule, default="mean+std"
+        What turns scores into channels that go.
+    n_iterations : int, default=5
+        Iterations of pruning at most; 0 leaves the network dense.
+    schedule : str or Schedule, default="multi-pass"
+        When to score, cut and retrain.
+    keep : {"best", "smallest", "last"}, default="best"
+        Which iteration's network to keep, as in :class:`PrunedMLPClassifier`.
+    tolerance : float, default=0.0
+        Accuracy (0..1) that `keep="smallest"` may give up.
+    min_units : int, default=1
+        Channels or units that stay in every hidden layer.
+    validation_fraction : float, default=0.2
+        Share of the samples set aside to score channels and to choose the iteration. Drawn at
+        random they lie inside of training patches: give `groups`.
+    retrain_max_iter : int, default=6
+        Epochs of retraining at most, after each cut.
+    compensation : {None, "bias", "least-squares"}, default="least-squares"
+        How the next layer makes up for a channel that goes.
+    distillation : float or None, default=None
+        Weight in (0, 1] of the dense network's softened outputs in retraining.
+    temperature : float, default=2.0
+        Softening of those outputs.
+    retrain_learning_rate : {"constant", "cosine"}, default="constant"
+        Whether it falls to zero over `retrain_max_iter` epochs.
+    dtype : {"float32", "float64"}, default="float32"
+        Precision of network and bands. Convolutions in float64 take up to eight times as long.
+    learning_rate_init : float, default=0.001
+        Of Adam.
+    batch_size : int, default=64
+    max_iter : int, default=30
+        Epochs of the first training.
+    device : str, default="cpu"
+        Where torch trains.
+    verbose : bool or int, default=False
+        Show a progress bar.
+    random_state : int, RandomState instance or None, default=None
+
+    Attributes
+    ----------
+    module_ : torch.nn.Module
+        The pruned network, on the CPU, in evaluation mode; it takes what `bands_` gives.
+    bands_ : transformer
+    patch_size_ : int
+        1 for a network of spectra.
+    n_channels_ : int
+        What `bands_` makes of a spectrum, and the network takes.
+    classes_ : ndarray of shape (n_classes,)
+    n_features_in_ : int
+        Bands.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Where X has string column names.
+    n_iter_ : int
+        Epochs of the first training.
+    history_, support_, importances_, compression_rate_, best_iteration_, criterion_
+        As in :class:`PrunedMLPClassifier`.
+
+    Raises
+    ------
+    ValueError
+        If X is not what `kind` takes, has other than `patch_size` rows, or nothing without NaN; if
+        `patch_size` is even or larger than the scene; if torch finds no such device.
+    UnsupportedNetworkError
+        If a network of the user's own cannot be pruned; before any training.
+
+    Warns
+    -----
+    UserWarning
+        If samples are left out, as their patches hold NaN.
+
+    See Also
+    --------
+    CAPoZPruner : Prunes any torch module in a skorch net.
+    sklearn_capoz.datasets.sample_pixels : Pixels to train and to test on that do not overlap.
+
+    Examples
+    --------
+    >>> from sklearn_capoz import PrunedCNNClassifier
+    >>> from sklearn_capoz.datasets import make_mineral_scene, sample_pixels
+    >>> scene = make_mineral_scene((20, 20), minerals=["Alunite", "Calcite"], random_state=0)
+    >>> X_train, X_test, y_train, y_test = sample_pixels(
+    ...     scene.cube, scene.labels + 1, train_size=0.3, patch_size=5, random_state=0
+    ... )
+    >>> model = PrunedCNNClassifier(
+    ...     "2d", patch_size=5, network_params={"channels": (8,), "hidden": 8}, n_iterations=1,
+    ...     max_iter=5, random_state=0,
+    ... )
+    >>> model.fit(X_train, y_train).predict(X_test).shape == y_test.shape
+    True
+    """
+
+    _parameter_constraints = {
+        **PRUNING_CONSTRAINTS,
+        "kind": [StrOptions({"1d", "2d", "3d"}), callable],
+        "patch_size": [Interval(Integral, 3, None, closed="left")],
+        "bands": "no_validation",
+        "network_params": [dict, None],
+        "dtype": [StrOptions({"float32", "float64"})],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "device": [str],
+    }
+
+    def __init__(
+        self,
+        kind="1d",
+        *,
+        patch_size=9,
+        bands=None,
+        network_params=None,
+        criterion="reconstruction",
+        threshold="mean+std",
+        n_iterations=5,
+        schedule="multi-pass",
+        keep="best",
+        tolerance=0.0,
+        min_units=1,
+        validation_fraction=0.2,
+        retrain_max_iter=6,
+        compensation="least-squares",
+        distillation=None,
+        temperature=2.0,
+        retrain_learning_rate="constant",
+        dtype="float32",
+        learning_rate_init=0.001,
+        batch_size=64,
+        max_iter=30,
+        device="cpu",
+        verbose=False,
+        random_state=None,
+    ):
+        self.kind = kind
+        self.patch_size = patch_size
+        self.bands = bands
+        self.network_params = network_params
+        self.criterion = criterion
+        self.threshold = threshold
+        self.n_iterations = n_iterations
+        self.schedule = schedule
+        self.keep = keep
+        self.tolerance = tolerance
+        self.min_units = min_units
+        self.validation_fraction = validation_fraction
+        self.retrain_max_iter = retrain_max_iter
+        self.compensation = compensation
+        self.distillation = distillation
+        self.temperature = temperature
+        self.retrain_learning_rate = retrain_learning_rate
+        self.dtype = dtype
+        self.learning_rate_init = learning_rate_init
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.device = device
+        self.verbose = verbose
+        self.random_state = random_state
+
+    @all_or_nothing
+    def fit(self, X, y, sample_weight=None, groups=None):
+        """Train the network and prune it.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_bands) or (n_samples, n_bands, p, p), or ScenePixels
+            Spectra for "1d", patches or pixels of a scene else; p is `patch_size`.
+        y : array-like of shape (n_samples,)
+            Labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights in the loss and in the scores.
+        groups : array-like of shape (n_samples,), default=None
+            Samples of one group, such as the pixels of one field, stay together: all are trained
+            on, or scored on, or chosen on.
+
+        Returns
+        -------
+        self : PrunedCNNClassifier
+        """
+        self._validate_params()
+        size = 1 if self.kind == "1d" else self.patch_size
+        X = check_X(self, X, size, self.dtype, reset=True)
+        y = column_or_1d(y, warn=True)
+        assert_all_finite(y, input_name="y")
+        check_consistent_length(X, y)
+        check_classification_targets(y)
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        used = self._usable(X, size, sample_weight)
+        if not used.all():
+            X, y = X[used], y[used]
+            sample_weight, groups = (
+                None if part is None else np.asarray(part)[used] for part in (sample_weight, groups)
+            )
+        bands = self._fitted_bands(middle(X), y, sample_weight)
+        samples, net = self._net(bands, X, size, len(np.unique(y)))
+        pruner = CAPoZPruner(net, **self._pruning_params())
+        pruner.fit(samples, y, sample_weight=sample_weight, groups=groups)
+        module = pruner.estimator_.module_
+        # The scene has served its turn: what is kept takes patches from anywhere.
+        self.module_ = (module.network if isinstance(X, ScenePixels) else module).cpu().eval()
+        self.bands_, self.patch_size_ = bands, size
+        self.n_channels_ = bands.transform(middle(X[:1])).shape[1]
+        self.classes_, self.n_iter_ = pruner.classes_, self.max_iter
+        for name in LEARNT:
+            setattr(self, name, getattr(pruner, name))
+        return self
+
+    def predict(self, X):
+        """Predict the label of each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_bands) or (n_samples, n_bands, p, p), or ScenePixels
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+        """
+        codes = self._logits(X).argmax(axis=1)
+        return self.classes_.take(codes)
+
+    def predict_proba(self, X):
+        """Predict the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_bands) or (n_samples, n_bands, p, p), or ScenePixels
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+        """
+        return softmax(self._logits(X), axis=1)
+
+    def _logits(self, X) -> np.ndarray:
+        import torch
+
+        check_is_fitted(self)
+        X = check_X(self, X, self.patch_size_, self._dtype, reset=False)
+        with torch.inference_mode():
+            found = [
+                self.module_(torch.from_numpy(batch)).numpy()
+                for batch in batches(self.bands_, X, self.patch_size_, self._dtype)
+            ]
+        # In float32 probabilities would not add up to 1.
+        return np.concatenate(found).astype(np.float64)
+
+    @property
+    def _dtype(self) -> str:
+        """Of the network that is there, whatever `dtype` says by now."""
+        return str(next(self.module_.parameters()).dtype).removeprefix("torch.")
+
+    def _usable(self, X, size: int, sample_weight: np.ndarray | None) -> np.ndarray:
+        """Mark samples that have a weight and no NaN in their patch; say how many have one."""
+        # NaN in spectra has been refused.
+        used = np.ones(len(X), dtype=bool) if size == 1 else whole_patches(X, size)
+        if not used.any():
+            raise ValueError(f"All {len(X)} patches of X hold NaN or infinity; nothing is left.")
+        if not used.all():
+            warn(
+                f"{int((~used).sum())} of {len(X)} samples are left out, as their patches hold "
+                "NaN or infinity."
+            )
+        if sample_weight is None or not (sample_weight[used] > 0).any():  # the pruner refuses these
+            return used
+        return used & (sample_weight > 0)
+
+    def _fitted_bands(self, spectra: np.ndarray, y, sample_weight: np.ndarray | None):
+        if self.bands is not None:
+            bands = clone(self.bands)
+        elif self.kind == "1d":
+            bands = StandardScaler()
+        else:
+            # Of the solvers the one without random numbers that is fast for many pixels.
+            pca = PCA(min(N_COMPONENTS, *spectra.shape), whiten=True, svd_solver="covariance_eigh")
+            bands = make_pipeline(StandardScaler(), pca)
+        if sample_weight is not None and has_fit_parameter(bands, "sample_weight"):
+            return bands.fit(spectra, y, sample_weight=sample_weight)
+        return bands.fit(spectra, y)
+
+    def _net(self, bands, X, size: int, n_classes: int):
+        """Return what the network is trained on, and the skorch net that trains it."""
+        import torch
+        from skorch import NeuralNetClassifier
+
+        from .. import networks
+        from ..networks._patch_network import PaddedImage, build_network
+
+        known = {"1d": "SpectralCNN1D", "2d": "SpatialCNN2D", "3d": "SpectralSpatialCNN3D"}
+        network = getattr(networks, known[self.kind]) if self.kind in known else self.kind
+        image = None
+        if isinstance(X, ScenePixels):
+            samples = X.positions.astype(self.dtype)
+            image = PaddedImage(channels_of_scene(bands, X.cube, self.dtype), size)
+            n_bands = image.n_channels
+        else:
+            samples = channels(bands, X)
+            n_bands = samples.shape[1]
+        sizes = {"n_bands": n_bands, "n_classes": n_classes, **(self.network_params or {})}
+        if size > 1:
+            sizes["patch_size"] = size
+        return samples, NeuralNetClassifier(
+            build_network,
+            module__network=network,
+            module__dtype=getattr(torch, self.dtype),
+            module__image=image,
+            **{f"module__{name}": value for name, value in sizes.items()},
+            criterion=torch.nn.CrossEntropyLoss,
+            optimizer=torch.optim.Adam,
+            lr=self.learning_rate_init,
+            batch_size=self.batch_size,
+            max_epochs=self.max_iter,
+            train_split=None,
+            iterator_train__shuffle=True,
+            device=self.device,
+            verbose=0,
+        )
+
+    def _pruning_params(self) -> dict:
+        """Return what the pruner inside takes of the parameters."""
+        own = {name: getattr(self, name) for name in PRUNING_CONSTRAINTS}
+        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        return own | {"random_state": seed}

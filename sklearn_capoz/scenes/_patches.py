@@ -1,0 +1,151 @@
+"""From a block and its neighbours to the answers of a network that looks at patches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from sklearn_capoz._warn import warn
+from sklearn_capoz.datasets._scene_pixels import check_patch_size
+from sklearn_capoz.exceptions import UnsupportedNetworkError
+
+from ._pixels import PixelClassifier
+from ._scratch import Scratch
+
+__all__ = ["PatchClassifier", "of_patches"]
+
+#: Pixels of an image that the network runs over at once: what it holds meanwhile grows with them.
+TILE_PIXELS = 20_000
+
+
+class Outputs(ClassifierMixin, BaseEstimator):
+    """Classifier of a network's outputs, the last step behind the network.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+    """
+
+    def __init__(self, classes):
+        self.classes_ = classes
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Return the label of each row's largest output."""
+        return self.classes_.take(X.argmax(axis=1))
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        """Return probabilities of each row's outputs."""
+        return softmax(X, axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class PatchClassifier(PixelClassifier):
+    """Runs a network of patches over a whole block; what comes behind it is as for pixels.
+
+    Beyond the scene's edges patches see it mirrored, as in training. A patch with a missing pixel
+    has no answer.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        From an image to the outputs of all its patches.
+    patch_size : int
+    """
+
+    network: Any = None
+    patch_size: int = 1
+
+    @property
+    def halo(self) -> int:  # type: ignore[override]
+        return self.patch_size // 2
+
+    def __call__(
+        self, block: np.ndarray, scratch: Scratch, above: int = 0, below: int = 0
+    ) -> list[np.ndarray]:
+        """One array (n_rows, n_columns, n_bands) per layer, without the neighbours' rows."""
+        X, inputs, valid = self._inputs(block, scratch)
+        inner = slice(above, len(valid) - below)
+        margins = ((self.halo - above, self.halo - below), (self.halo, self.halo))
+        whole = ndimage.minimum_filter(
+            np.pad(valid, margins, mode="reflect"), self.patch_size, mode="constant"
+        )[self.halo : -self.halo, self.halo : -self.halo]
+        if not whole.any():
+            return self._answers(X[:0], inputs[:0], whole)
+        outputs = self._outputs(np.asarray(inputs), valid, margins)
+        place = np.zeros(valid.shape, dtype=np.intp)
+        place[valid] = np.arange(len(X))
+        return self._answers(X[place[inner][whole]], outputs[whole], whole)
+
+    def _outputs(self, inputs: np.ndarray, valid: np.ndarray, margins) -> np.ndarray:
+        """Return the outputs for all pixels but the neighbours', (n_rows, n_columns, n_classes)."""
+        import torch
+
+        dtype = next(self.network.parameters()).dtype
+        image = np.zeros((*valid.shape, inputs.shape[1]), str(dtype).removeprefix("torch."))
+        image[valid] = inputs
+        image = np.pad(image, (*margins, (0, 0)), mode="reflect")
+        # In this order of axes it is "channels last", in which convolutions run fastest.
+        values = torch.from_numpy(image).permute(2, 0, 1).unsqueeze(0)
+        shape = tuple(size - 2 * self.halo for size in image.shape[:2])
+        outputs = np.empty((*shape, len(self.model.classifier.classes_)), image.dtype)
+        with torch.inference_mode():
+            for rows, columns in _tiles(shape):
+                tile = values[
+                    :, :, rows.start : rows.stop + 2 * self.halo,
+                    columns.start : columns.stop + 2 * self.halo,
+                ]  # fmt: skip
+                outputs[rows, columns] = self.network(tile)[0].permute(1, 2, 0).numpy()
+        return outputs
+
+
+def of_patches(classify: PixelClassifier, shape: tuple[int, int]) -> PixelClassifier:
+    """Return what classifies blocks of a scene where the model looks at patches; else as it came.
+
+    Parameters
+    ----------
+    classify : PixelClassifier
+    shape : tuple of int, (n_rows, n_columns)
+
+    Warns
+    -----
+    UserWarning
+        If the network cannot run over a whole image, with the reason; it then runs patch by patch.
+    """
+    last = classify.model.classifier
+    patch_size = getattr(last, "patch_size_", 1)
+    if patch_size == 1:
+        return classify
+    from sklearn_capoz.networks._fully_convolutional import FullyConvolutional, PatchByPatch
+
+    check_patch_size(patch_size, shape)
+    network: Any
+    try:
+        network = FullyConvolutional(last.module_, last.n_channels_, patch_size)
+    except UnsupportedNetworkError as error:
+        warn(f"the scene is mapped patch by patch, which takes many times as long: {error}")
+        network = PatchByPatch(last.module_, patch_size)
+    model = replace(
+        classify.model,
+        steps=(*classify.model.steps, last.bands_),
+        classifier=Outputs(last.classes_),
+    )
+    own = {field.name: getattr(classify, field.name) for field in fields(classify)}
+    return PatchClassifier(**(own | {"model": model}), network=network, patch_size=patch_size)
+
+
+def _tiles(shape: tuple[int, int]) -> Iterator[tuple[slice, slice]]:
+    """Go through an image in parts, as square as they can be."""
+    n_rows = min(shape[0], max(1, int(TILE_PIXELS**0.5)))
+    n_columns = max(1, TILE_PIXELS // n_rows)
+    for row in range(0, shape[0], n_rows):
+        for column in range(0, shape[1], n_columns):
+            yield (
+                slice(row, min(row + n_rows, shape[0])),
+                slice(column, min(column + n_columns, shape[1])),
+            )
