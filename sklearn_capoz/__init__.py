@@ -14,17 +14,26 @@ The data's journey, and where the code is:
 9. pictures: `sklearn_capoz.displays`
 """
 
+import sys
+
 from . import _moved
-from .estimators import (
-    CAPoZPruner,
-    CAPoZPrunerCV,
-    FieldTrainedClassifier,
-    PrunedMLPClassifier,
-    PruningPath,
-    pruning_path,
-    sensitivity_curve,
-)
-from .spectral import SpectralAbsorptionIndex
+
+try:
+    from .estimators import (
+        CAPoZPruner,
+        CAPoZPrunerCV,
+        FieldTrainedClassifier,
+        PrunedMLPClassifier,
+        PruningPath,
+        pruning_path,
+        sensitivity_curve,
+    )
+    from .spectral import SpectralAbsorptionIndex
+except KeyboardInterrupt:
+    if sys.argv[0] != "-m":  # which Python sets while it looks for a program's `__main__`
+        raise
+    print("Interrupted.", file=sys.stderr)
+    raise SystemExit(130) from None
 
 __version__ = "0.1.0"
 
