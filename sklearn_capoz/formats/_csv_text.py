@@ -74,17 +74,25 @@ def check_quotes(path: Path, separator: str, n_columns: int) -> None:
 
 
 def has_spectra_in_columns(path: Path, separator: str) -> bool:
-    """Whether wavelengths go down the first column, each row a band."""
+    """Whether wavelengths go down the first column, each row a band, below rows of names."""
     table = pd.read_csv(
         path, sep=separator, header=None, skiprows=1, usecols=[0], nrows=_FIRST_ROWS, dtype=str,
         **READING,
     )  # fmt: skip
-    try:
-        nm = [parse_name(name.strip())[0] for name in table[0]]
-    except ValueError:
+    nm = [_wavelength(name) for name in table[0].fillna("").str.strip()]
+    while nm and nm[0] is None:  # spectra may have a label and a sample each
+        del nm[0]
+    if None in nm:
         return False
     steps = [b - a for a, b in pairwise(nm)]
     # Numbers of rows go up as well, from 0 or 1 and one by one.
-    is_count = nm[0] <= 1 and all(step == 1 for step in steps)
+    is_count = nm[:1] <= [1] and all(step == 1 for step in steps)
     ordered = all(step > 0 for step in steps) or all(step < 0 for step in steps)
     return len(nm) >= 3 and ordered and not is_count
+
+
+def _wavelength(name: str) -> float | None:
+    try:
+        return parse_name(name)[0]
+    except ValueError:
+        return None

@@ -13,9 +13,8 @@ import numpy as np
 
 from sklearn_capoz.exceptions import DataFormatError
 
-from ._bands import as_stored
 from ._raster_tags import raster_georeference, said_about_bands
-from ._source import Source, radiometry
+from ._source import Source, nodata_of_bands, radiometry
 from ._vrt import check_parts, check_tiff
 
 __all__ = ["RasterSource", "import_rasterio", "is_raster", "open_raster", "quiet"]
@@ -53,15 +52,12 @@ class RasterSource(Source):
         Whether a mask says where there is data: none, one for all bands, one for each.
     alpha : int
         GDAL's number of an alpha band, or 0. GDAL itself takes one of whole numbers for a mask.
-    band_nodata : ndarray of shape (n_bands,), or None
-        Where the bands differ in it; NaN for a band that has none.
     """
 
     path: Path
     numbers: np.ndarray
     mask: Literal["", "scene", "bands"] = ""
     alpha: int = 0
-    band_nodata: np.ndarray | None = None
 
     def reading(self):
         # Around all threads: the filters belong to the process.
@@ -78,16 +74,15 @@ class RasterSource(Source):
                 block = dataset.read(
                     numbers, window=window, out=scratch.empty("block", shape, self.dtype)
                 )
-                missing = self._missing(dataset, block, numbers, bands, window)
+                missing = self._missing(dataset, numbers, window)
         except rasterio.errors.RasterioError as error:
             raise DataFormatError(
                 f"rows {start} to {stop} of {self.path} cannot be read: {error}. "
                 "The file is cut or damaged."
             ) from error
-        block = block.transpose(1, 2, 0)
-        if missing is None or not missing.any():
-            return block
-        return np.ma.masked_array(block, np.broadcast_to(missing, shape).transpose(1, 2, 0))
+        if missing is not None and missing.any():
+            block = np.ma.masked_array(block, np.broadcast_to(missing, shape))
+        return self.without_fill(block.transpose(1, 2, 0), bands)
 
     def blocks(self, task, bands, scratch):
         """Read what the file stores together at once, or it would be unpacked for each block."""
@@ -99,19 +94,14 @@ class RasterSource(Source):
         for first, last in task:
             yield rows[first - start : last - start]
 
-    def _missing(self, dataset, block, numbers, bands, window) -> np.ndarray | None:
-        """Where the file says that there is no data, (1 or n_bands, n_rows, n_columns)."""
-        missing = None
+    def _missing(self, dataset, numbers, window) -> np.ndarray | None:
+        """Where a mask says that there is no data, (1 or n_bands, n_rows, n_columns)."""
         if self.mask:
             asked = numbers[:1] if self.mask == "scene" else numbers
-            missing = dataset.read_masks(asked, window=window) == 0
-        elif self.alpha:
-            missing = dataset.read([self.alpha], window=window) == 0
-        if self.band_nodata is not None:
-            stored = [as_stored(value, self.dtype) for value in self.band_nodata[bands]]
-            fill = block == np.array(stored)[:, None, None]
-            missing = fill if missing is None else missing | fill
-        return missing
+            return dataset.read_masks(asked, window=window) == 0
+        if self.alpha:
+            return dataset.read([self.alpha], window=window) == 0
+        return None
 
 
 def is_raster(path: Path) -> bool:
@@ -172,14 +162,12 @@ def _described(path: Path, dataset) -> RasterSource:
     dtype = np.dtype(dtypes[0])
     _check_pieces(path, dataset, dtype)
     gain, offset = np.array(dataset.scales)[places], np.array(dataset.offsets)[places]
-    nodata, band_nodata = _nodata([dataset.nodatavals[p] for p in places])
     wavelengths, good = said_about_bands(path, dataset, numbers)
     return RasterSource(
         shape=(dataset.height, dataset.width, len(numbers)),
         dtype=dtype,
         wavelengths=wavelengths,
         good=good,
-        nodata=nodata,
         georeference=raster_georeference(dataset, path),
         files=tuple(dict.fromkeys([path.resolve(), *map(Path, dataset.files)])),
         rows_together=_rows_together(dataset, dtype, len(numbers)),
@@ -187,19 +175,9 @@ def _described(path: Path, dataset) -> RasterSource:
         numbers=np.array(numbers),
         mask=_mask(dataset, places),
         alpha=next((n for n in range(1, dataset.count + 1) if n not in set(numbers)), 0),
-        band_nodata=band_nodata,
+        **nodata_of_bands([dataset.nodatavals[p] for p in places]),
         **radiometry(path, gain=gain, offset=offset),
     )
-
-
-def _nodata(values: list[float | None]) -> tuple[float | None, np.ndarray | None]:
-    """Settle the one no-data value, or one for each band where they differ."""
-    numbers = np.array([np.nan if v is None else v for v in values], dtype=np.float64)
-    if np.isnan(numbers).all():
-        return None, None
-    if (numbers == numbers[0]).all():
-        return float(numbers[0]), None
-    return None, numbers
 
 
 def _mask(dataset, places: np.ndarray) -> Literal["", "scene", "bands"]:

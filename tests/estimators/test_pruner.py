@@ -730,3 +730,15 @@ def test_a_grid_over_the_parts_in_a_pipeline():
     again = pickle.loads(pickle.dumps(best))
     np.testing.assert_array_equal(again.predict_proba(X), best.predict_proba(X))
     assert best[-1].history_["n_units"].iloc[-1] < 12
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_one_class_has_one_probability(frozen):
+    """scikit-learn's own gives two columns."""
+    y = np.full(len(X), "alunite")
+    mlp = make_mlp().fit(X, y)
+    pruner = CAPoZPruner(FrozenEstimator(mlp) if frozen else make_mlp(), random_state=0)
+    pruner.fit(X, y)
+    np.testing.assert_array_equal(pruner.predict_proba(X), np.ones((len(X), 1)))
+    np.testing.assert_array_equal(pruner.predict(X), y)
+    assert pruner.estimator_.predict(X).tolist() == y.tolist()
