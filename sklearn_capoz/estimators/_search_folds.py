@@ -51,7 +51,7 @@ class Fold:
         return self.X[self.train], self.y[self.train], None, None, weight, groups
 
     def whole(self, estimator) -> tuple:
-        """What a user's scorer looks at: all of a Pipeline, and samples as that takes them."""
+        """Give a user's scorer all of a Pipeline, and samples as that takes them."""
         if self.steps is None:
             return estimator, self.X[self.test]
         return complete(self.steps, estimator), self.X_test

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from itertools import pairwise
+import math
+from itertools import dropwhile, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -80,9 +81,8 @@ def has_spectra_in_columns(path: Path, separator: str) -> bool:
         **READING,
     )  # fmt: skip
     nm = [_wavelength(name) for name in table[0].fillna("").str.strip()]
-    while nm and nm[0] is None:  # spectra may have a label and a sample each
-        del nm[0]
-    if None in nm:
+    nm = list(dropwhile(math.isnan, nm))  # spectra may have a label and a sample each
+    if any(map(math.isnan, nm)):
         return False
     steps = [b - a for a, b in pairwise(nm)]
     # Numbers of rows go up as well, from 0 or 1 and one by one.
@@ -91,8 +91,8 @@ def has_spectra_in_columns(path: Path, separator: str) -> bool:
     return len(nm) >= 3 and ordered and not is_count
 
 
-def _wavelength(name: str) -> float | None:
+def _wavelength(name: str) -> float:
     try:
         return parse_name(name)[0]
     except ValueError:
-        return None
+        return math.nan

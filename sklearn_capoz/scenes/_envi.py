@@ -138,9 +138,8 @@ def _radiometry(fields: EnviFields, n_bands: int) -> dict:
 def _nodata(fields: EnviFields, n_bands: int) -> dict:
     """Settle what says "not measured": one number, or one for each band."""
     name = "data ignore value"
-    if len(fields.texts(name)) > 1:
-        return nodata_of_bands(fields.per_band(name, n_bands).tolist())
-    return {"nodata": fields.number(name)}
+    values = fields.per_band(name, n_bands) if len(fields.texts(name)) > 1 else None
+    return {"nodata": fields.number(name)} if values is None else nodata_of_bands(values.tolist())
 
 
 def _find_pair(path: Path) -> tuple[Path, Path | None]:

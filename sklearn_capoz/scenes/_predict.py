@@ -174,8 +174,8 @@ def predict_scene(
         If the bands do not match, a parameter is out of range, `resume` finds another run, or
         the result would take the place of a file that is read, or of one that is no earlier map.
     OSError
-        If a link or a pipe has the result's name, if it cannot be written, or is damaged before it is whole; what is right of the
-        finished blocks is kept.
+        If a link or a pipe has the result's name, if it cannot be written, or is damaged before
+        it is whole; what is right of the finished blocks is kept.
     FileExistsError
         If ``<output>.partial`` is a link, or a folder that no run of this function made.
 

@@ -280,7 +280,7 @@ def test_class_weights_of_labels_that_look_like_numbers():
     of_digits = classifier(class_weight=weights, **parameters).fit(X, digits)
     of_codes = classifier(class_weight={0: 3.0, 2: 0.25}, **parameters).fit(X, Y)
     assert_same_model(of_digits, of_codes)
-    with pytest.raises(ValueError, match="class_weight names 0, which is not among .*'0', '1'"):
+    with pytest.raises(ValueError, match=r"names 0, which is not among .*'0', '1'"):
         classifier(class_weight={0: 3.0}, **parameters).fit(X, digits)
 
 

@@ -331,14 +331,6 @@ def test_the_pruned_estimator_knows_the_features_by_name(make):
     assert not hasattr(pruner(make(), n_iterations=1).fit(X, Y).estimator_, "feature_names_in_")
 
 
-def test_one_class_in_an_mlpclassifier():
-    mlp = make_mlp(max_iter=1, learning_rate_init=1e-6).fit(X, np.zeros(240, dtype=int))
-    model = pruner(FrozenEstimator(mlp), n_iterations=0).fit(X, np.zeros(240, dtype=int))
-    for rows in (X, X[:100]):  # scikit-learn's own logistic output has two columns all the same
-        assert set(model.predict(rows)) == set(mlp.predict(rows)) == {0}
-        np.testing.assert_allclose(model.predict_proba(rows), mlp.predict_proba(rows), atol=1e-12)
-
-
 @pytest.mark.parametrize(
     "optimizer",
     [torch.optim.SGD, torch.optim.Adam, torch.optim.LBFGS, torch.optim.Adafactor],
