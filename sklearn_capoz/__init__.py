@@ -14,18 +14,23 @@ The data's journey, and where the code is:
 9. pictures: `sklearn_capoz.displays`
 """
 
+from typing import TYPE_CHECKING
+
 from . import _moved
-from .estimators import (
-    CAPoZPruner,
-    CAPoZPrunerCV,
-    FieldTrainedClassifier,
-    PrunedCNNClassifier,
-    PrunedMLPClassifier,
-    PruningPath,
-    pruning_path,
-    sensitivity_curve,
-)
-from .spectral import SpectralAbsorptionIndex
+from ._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from .estimators import (
+        CAPoZPruner,
+        CAPoZPrunerCV,
+        FieldTrainedClassifier,
+        PrunedCNNClassifier,
+        PrunedMLPClassifier,
+        PruningPath,
+        pruning_path,
+        sensitivity_curve,
+    )
+    from .spectral import SpectralAbsorptionIndex
 
 __version__ = "0.1.0"
 
@@ -40,5 +45,35 @@ __all__ = [
     "pruning_path",
     "sensitivity_curve",
 ]
+
+_PACKAGES = (
+    "criteria",
+    "datasets",
+    "deploy",
+    "displays",
+    "estimators",
+    "export",
+    "networks",
+    "pruning",
+    "reports",
+    "schedules",
+    "scenes",
+    "spectral",
+    "thresholds",
+    "training",
+)
+
+# torch and scikit-learn take seconds: a command answers a wrong call, and Ctrl-C, without them.
+__getattr__ = lazy_names(
+    __name__,
+    dict.fromkeys(__all__, ".estimators")
+    | {"SpectralAbsorptionIndex": ".spectral"}
+    | {name: f".{name}" for name in _PACKAGES},
+)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_PACKAGES})
+
 
 _moved.install()

@@ -8,7 +8,15 @@ import warnings
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command; errors that a user can mend are said in one line."""
+    """Run a command; errors that a user can mend, and Ctrl-C, are said in one line."""
+    try:
+        return _run(argv)
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
+
+
+def _run(argv: list[str] | None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m sklearn_capoz",
         description="Prune small neural networks for imaging spectroscopy.",
@@ -41,9 +49,6 @@ def main(argv: list[str] | None = None) -> int:
         text = told_in_options(str(error), options)
         print(f"{type(error).__name__}: {text}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        return 130
     return 0
 
 

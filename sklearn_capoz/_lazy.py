@@ -1,4 +1,4 @@
-"""Public names whose module imports torch: imported when they are first asked for."""
+"""Public names whose module imports much: imported when they are first asked for."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from ._moved import MOVED_NAMES
 
 
 def lazy_names(package: str, where: Mapping[str, str]) -> Callable[[str], object]:
-    """Make the `__getattr__` of a package: name -> the module, as the package imports it."""
+    """Make the `__getattr__` of a package: name -> the module, as the package imports it.
+
+    A name that is a module's own, as "criteria" of ".criteria", is that module.
+    """
     where = {**MOVED_NAMES.get(package, {}), **where}
 
     def get(name: str):
         if name in where:
-            return getattr(import_module(where[name], package), name)
+            module = import_module(where[name], package)
+            return module if where[name] == f".{name}" else getattr(module, name)
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     return get

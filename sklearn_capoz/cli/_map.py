@@ -74,7 +74,7 @@ def add_map_parser(subparsers) -> None:
 
 def _map(arguments: argparse.Namespace) -> None:
     from ..deploy import load_model, predict_scene
-    from ..scenes._output import refuse_inputs
+    from ..scenes._output import refuse_inputs, work_path
     from ._scene_bands import mask_of_bad_bands
 
     refuse_inputs(arguments.output, [arguments.model])
@@ -98,7 +98,8 @@ def _map(arguments: argparse.Namespace) -> None:
             verbose=not arguments.quiet,
         )
     except KeyboardInterrupt:
-        print("\nThe finished part is kept: go on with --resume.", file=sys.stderr)
+        if work_path(arguments.output).exists():
+            print("\nThe finished part is kept: go on with --resume.", file=sys.stderr)
         raise
     encoding = sys.stdout.encoding or "utf-8"  # which may lack a name's letters
     names = [name.encode(encoding, "replace").decode(encoding) for name in found.class_names]

@@ -23,7 +23,7 @@ def weigh_classes(data: PruningData, classes: np.ndarray, class_weight) -> Pruni
     classes : ndarray of shape (n_classes,)
         Labels in the order of the codes in `data`.
     class_weight : dict, "balanced" or None
-        scikit-learn's, whose `compute_class_weight` takes any number for a weight.
+        As scikit-learn's; labels that a dict does not name have weight 1.
 
     Raises
     ------
@@ -32,16 +32,15 @@ def weigh_classes(data: PruningData, classes: np.ndarray, class_weight) -> Pruni
     """
     if class_weight is None:
         return data
-    if isinstance(class_weight, Mapping):
-        _check(class_weight, classes)
     samples = data.train
     present = np.unique(samples.y)
     weight = np.ones(len(classes))
-    weight[present] = compute_class_weight(
-        class_weight if isinstance(class_weight, str) else _only(class_weight, classes[present]),
-        classes=classes[present],
-        y=classes[samples.y],
-    )
+    if isinstance(class_weight, Mapping):
+        _check(class_weight, classes)
+        # Not by `compute_class_weight`, which takes labels such as "1" for numbers.
+        weight = np.array([class_weight.get(label, 1.0) for label in classes.tolist()])
+    else:
+        weight[present] = compute_class_weight(class_weight, classes=present, y=samples.y)
     return replace(data, train=replace(samples, weight=samples.weight * weight[samples.y]))
 
 
@@ -56,8 +55,3 @@ def _check(class_weight: Mapping, classes: np.ndarray) -> None:
             raise ValueError(
                 f"class_weight[{label!r}] must be a finite number of at least 0, got {weight!r}."
             )
-
-
-def _only(class_weight: Mapping, present: np.ndarray) -> dict:
-    """Weights of the labels that are trained on; scikit-learn takes any other one for a mistake."""
-    return {label: class_weight[label] for label in present.tolist() if label in class_weight}

@@ -10,7 +10,7 @@ from sklearn.exceptions import NotFittedError
 from ..networks import DenseNetwork
 from ._prediction import NetworkPredictionMixin
 
-__all__ = ["KeptNetworkMixin", "read_only"]
+__all__ = ["KeptNetworkMixin", "missing", "read_only"]
 
 
 class KeptNetworkMixin(NetworkPredictionMixin):
@@ -21,13 +21,7 @@ class KeptNetworkMixin(NetworkPredictionMixin):
 
     def __getattr__(self, name: str):
         # Only what is not there comes here.
-        is_learnt = name == "_kept" or (name.endswith("_") and not name.startswith("_"))
-        if is_learnt and "_kept" not in vars(self):
-            raise NotFittedError(
-                f"This {type(self).__name__} instance is not fitted yet, so that it has no "
-                f"{name.strip('_')}. Call 'fit' with appropriate arguments first."
-            )
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        raise missing(self, name, learnt="_kept")
 
     def __dir__(self):
         # scikit-learn's own evaluates every property, and so does its HTML view with each name.
@@ -38,6 +32,26 @@ class KeptNetworkMixin(NetworkPredictionMixin):
         # The compiled form would double a file; `__setstate__` makes it again.
         state: dict = super().__getstate__()  # type: ignore[assignment]
         return {name: value for name, value in state.items() if name != "_predictor"}
+
+
+def missing(estimator, name: str, learnt: str) -> AttributeError:
+    """Return the error for an attribute that is not there: one that `fit` sets, or none at all.
+
+    Parameters
+    ----------
+    estimator : estimator
+    name : str
+        The attribute that was asked for.
+    learnt : str
+        One that every fit sets.
+    """
+    is_learnt = name == learnt or (name.endswith("_") and not name.startswith("_"))
+    if is_learnt and learnt not in vars(estimator):
+        return NotFittedError(
+            f"This {type(estimator).__name__} instance is not fitted yet, so that it has no "
+            f"{name.strip('_')}. Call 'fit' with appropriate arguments first."
+        )
+    return AttributeError(f"{type(estimator).__name__!r} object has no attribute {name!r}")
 
 
 def read_only(network: DenseNetwork) -> DenseNetwork:

@@ -90,7 +90,8 @@ class MLPClassifierAdapter(Adapter):
             tuple(fitted.coefs_),
             tuple(fitted.intercepts_),
             (fitted.activation,) * (len(fitted.coefs_) - 1),
-            fitted.out_activation_,
+            # Of one class scikit-learn's own gives two probabilities.
+            "softmax" if len(fitted.classes_) == 1 else fitted.out_activation_,
         )
 
     def model(self, fitted, random_state):

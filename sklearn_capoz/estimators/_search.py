@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import check_cv
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     check_consistent_length,
-    check_is_fitted,
     column_or_1d,
     validate_data,
 )
@@ -26,11 +26,12 @@ from ..criteria import check_criterion
 from ..pruning import prune_together
 from ..thresholds import check_threshold
 from ._fitting import Dense, job_of, learn
+from ._kept import missing
 
 # PruningPath and pruning_path: where files of version 0.1.0 look for them.
 from ._path import PruningPath, as_pruner, pruning_path
 from ._register import check_columns
-from ._search_folds import make_fold
+from ._search_folds import complete, make_fold
 from ._search_results import choose_candidate, tabulate
 from ._search_scoring import Scoring, make_scoring
 from ._search_walk import walk_all
@@ -41,11 +42,13 @@ __all__ = ["CAPoZPrunerCV", "PruningPath", "pruning_path"]
 #: X, which before the steps of a Pipeline may be anything that they take; y, weights and groups.
 _Samples = tuple[Any, np.ndarray, np.ndarray | None, np.ndarray | None]
 
-#: What an earlier fit may have learnt and a new one, without a refit, does not.
-_FORGOTTEN = {
-    *("best_estimator_", "best_index_", "best_params_", "best_score_", "classes_"),
-    *("refit_time_", "feature_names_in_", "n_features_in_"),
+#: What a fit does not learn without a refit; without a scorer to choose by, none of it.
+_OF_THE_CHOICE = {
+    *("best_estimator_", "best_index_", "best_params_", "best_score_", "classes_", "refit_time_"),
 }
+
+#: What an earlier fit may have learnt and a new one does not.
+_FORGOTTEN = _OF_THE_CHOICE | {"feature_names_in_", "n_features_in_"}
 
 
 class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
@@ -71,8 +74,8 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     cv : int, cross-validation generator or iterable, default=None
         As in GridSearchCV.
     scoring : str, callable, list, tuple or dict, default=None
-        As in GridSearchCV; None is accuracy. A callable is called with the fitted
-        last step of a Pipeline, and samples that have gone through those before.
+        As in GridSearchCV; None is accuracy. A callable gets the whole of a
+        Pipeline, and samples as that takes them.
     refit : bool or str, default=True
         Fit the chosen candidate on all samples. With several scorers it is the
         name of the one to choose by, or False.
@@ -225,16 +228,18 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return learn(self, learnt, _FORGOTTEN)
 
     def _take_apart(self) -> tuple[Pipeline | None, BaseEstimator]:
-        """Return the steps before the pruner, and the pruner with what the search sets."""
+        """Return the pruner with what the search sets, and a Pipeline without it in its place."""
         steps, last = None, self.estimator
         if isinstance(last, Pipeline):
-            steps, last = last[:-1], last.steps[-1][1]
+            name, last = last.steps[-1]
+            if len(self.estimator.steps) > 1:
+                steps = clone(self.estimator).set_params(**{name: "passthrough"})
         pruner = as_pruner(last).set_params(
             n_iterations=self.max_iterations, keep="last", verbose=False
         )
         if pruner.random_state is None:  # every part of the search must see the same splits
             pruner.set_params(random_state=check_random_state(None).randint(2**31 - 1))
-        return (steps if steps is None or len(steps) else None), pruner
+        return steps, pruner
 
     def _check(self, X, y, groups, sample_weight, steps, plan) -> tuple[_Samples, dict]:
         """Check X, y, weights and groups; return them and what is learnt of X."""
@@ -291,7 +296,7 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         best._keep(plan, samples, dense, records, len(records) - 1)
         learnt = {"refit_time_": seconds + perf_counter() - start, "classes_": best.classes_}
         if steps is not None:
-            best = Pipeline([*steps.steps, (self.estimator.steps[-1][0], best)])
+            best = complete(steps, best)
         return learnt | {"best_estimator_": best}
 
     def predict(self, X):
@@ -305,7 +310,7 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         -------
         labels : ndarray of shape (n_samples,)
         """
-        return self._chosen(X).predict(X)
+        return self.best_estimator_.predict(X)
 
     def predict_proba(self, X):
         """Predict class probabilities with the chosen candidate.
@@ -318,11 +323,11 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         -------
         probabilities : ndarray of shape (n_samples, n_classes)
         """
-        return self._chosen(X).predict_proba(X)
+        return self.best_estimator_.predict_proba(X)
 
     def predict_log_proba(self, X):
         """Logarithm of `predict_proba`."""
-        return self._chosen(X).predict_log_proba(X)
+        return self.best_estimator_.predict_log_proba(X)
 
     def score(self, X, y, sample_weight=None):
         """Score the chosen candidate by `scoring`, with several by the one that chose it.
@@ -338,14 +343,19 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         -------
         score : float
         """
-        chosen = self._chosen(X)
+        chosen = self.best_estimator_
         scorer = self.scorer_[self.refit] if isinstance(self.scorer_, dict) else self.scorer_
         weight = {} if sample_weight is None else {"sample_weight": sample_weight}
         return scorer(chosen, X, y, **weight)
 
-    def _chosen(self, X):
-        check_is_fitted(self, "best_estimator_")
-        return self.best_estimator_
+    def __getattr__(self, name: str):
+        # Only what is not there comes here.
+        if name in _OF_THE_CHOICE and "cv_results_" in vars(self):
+            raise NotFittedError(
+                f"This {type(self).__name__} has no {name}: it was fitted with refit=False. Fit it "
+                "with refit=True or, where there are several scorers, the name of one."
+            )
+        raise missing(self, name, learnt="cv_results_")
 
 
 def _candidates(search: CAPoZPrunerCV, parameter: str) -> list:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
@@ -22,7 +23,7 @@ from ._prediction import NetworkPredictionMixin
 from ._search_scoring import Scoring
 from ._split import Split
 
-__all__ = ["Fold", "make_fold", "score_paths", "train_fold"]
+__all__ = ["Fold", "complete", "make_fold", "score_paths", "train_fold"]
 
 #: What is no matter of a fold, but of the search: it ends it, whatever `error_score` says.
 _OF_THE_SEARCH = (InvalidParameterError, UnsupportedNetworkError)
@@ -30,7 +31,7 @@ _OF_THE_SEARCH = (InvalidParameterError, UnsupportedNetworkError)
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """The samples of one split."""
+    """The samples of one split, as they come out of the steps before the pruner."""
 
     X: np.ndarray
     y: np.ndarray
@@ -38,6 +39,8 @@ class Fold:
     groups: np.ndarray | None
     train: np.ndarray
     test: np.ndarray
+    steps: Pipeline | None = None  # fitted
+    X_test: Any = None  # as it goes into them
 
     @property
     def training(self) -> tuple:
@@ -46,6 +49,12 @@ class Fold:
             None if values is None else values[self.train] for values in (self.weight, self.groups)
         )
         return self.X[self.train], self.y[self.train], None, None, weight, groups
+
+    def whole(self, estimator) -> tuple:
+        """Give a user's scorer all of a Pipeline, and samples as that takes them."""
+        if self.steps is None:
+            return estimator, self.X[self.test]
+        return complete(self.steps, estimator), self.X_test
 
 
 class _ScoredNetwork(NetworkPredictionMixin, ClassifierMixin, BaseEstimator):
@@ -78,15 +87,22 @@ def make_fold(steps: Pipeline | None, X, y, weight, groups, train, test) -> Fold
         return Fold(X, y, weight, groups, train, test)
     steps = clone(steps)
     fitted = np.asarray(steps.fit_transform(safe_indexing(X, train), y[train]))
-    rows = np.r_[train, test]
+    rows, X_test = np.r_[train, test], safe_indexing(X, test)
     return Fold(
-        np.concatenate([fitted, np.asarray(steps.transform(safe_indexing(X, test)))]),
+        np.concatenate([fitted, np.asarray(steps.transform(X_test))]),
         y[rows],
         None if weight is None else weight[rows],
         None if groups is None else groups[rows],
         np.arange(len(train)),
         np.arange(len(train), len(rows)),
+        steps,
+        X_test,
     )
+
+
+def complete(steps: Pipeline, last) -> Pipeline:
+    """Put the last step in its place behind the fitted ones."""
+    return copy(steps).set_params(**{steps.steps[-1][0]: last})
 
 
 def train_fold(pruner, training: tuple, scoring: Scoring) -> Dense | str:
@@ -126,13 +142,16 @@ def score_paths(
         samples = pruner._split(plan, *fold.training)
     walk = _Walk(pruner, plan, samples, dense, scoring)
     paths, failures = walk.all_paths(criteria_and_rules)
-    X, y = fold.X[fold.test], fold.y[fold.test]
+    y = fold.y[fold.test]
     for records, rows in zip(paths, table, strict=True):
         if records is None:
             rows[:, 2:] = scoring.error_score
             continue
         for iteration, record in enumerate(records):
-            scores, failure = scoring.rate(walk.estimator(records, iteration), X, y)
+            estimator, X = walk.estimator(records, iteration), fold.X[fold.test]
+            if not scoring.predictions_only:
+                estimator, X = fold.whole(estimator)
+            scores, failure = scoring.rate(estimator, X, y)
             failures += [] if failure is None else [failure]
             # A path that has stalled stays what it is.
             n_units = sum(record.model.widths)

@@ -167,11 +167,14 @@ class SpectrumStandardizerKind(SpectralKind):
         return step.n_features_in_
 
     def add_to_graph(self, graph, step, value):
-        zero = graph.constant(np.zeros(1))
-        mean = graph.add("ReduceMean", value, axes=[1])
-        centred = graph.add("Sub", value, mean)
-        variance = graph.add("ReduceMean", graph.add("Mul", centred, centred), axes=[1])
+        zero, one = graph.constant(np.zeros(1)), graph.constant(np.ones(1))
         highest, lowest = (graph.add(f"Reduce{end}", value, axes=[1]) for end in ("Max", "Min"))
+        # To at most 1 first: squares of what a float holds may be more, or less, than one holds.
+        peak = graph.add("Max", highest, graph.add("Neg", lowest))
+        peak = graph.add("Where", graph.add("Greater", peak, zero), peak, one)
+        scaled = graph.add("Div", value, peak)
+        centred = graph.add("Sub", scaled, graph.add("ReduceMean", scaled, axes=[1]))
+        variance = graph.add("ReduceMean", graph.add("Mul", centred, centred), axes=[1])
         varies = graph.add(
             "And", graph.add("Less", lowest, highest), graph.add("Greater", variance, zero)
         )

@@ -102,14 +102,19 @@ def read_spectra(
         for name in others:
             _check_column(path, header, name)
         wavelengths = _wavelengths(path, header, bands)
-        keep = ~bands_named(wavelengths, bad_bands, "the table")
-        wavelengths = wavelengths[keep]
-        places = [place for place, good in zip(bands, keep, strict=True) if good]
-        if len(places) < 3:
+        if len(bands) < 3:
             raise DataFormatError(
-                f"{path} has {len(places)} columns named by a wavelength, such as 2205.3 or R2205; "
+                f"{path} has {len(bands)} columns named by a wavelength, such as 2205.3 or R2205; "
                 "at least 3 are needed."
             )
+        keep = ~bands_named(wavelengths, bad_bands, "the table")
+        if keep.sum() < 3:
+            raise DataFormatError(
+                f"--bad-bands leaves {keep.sum()} of the {len(bands)} bands of {path}, and at "
+                "least 3 are needed: name fewer."
+            )
+        wavelengths = wavelengths[keep]
+        places = [place for place, good in zip(bands, keep, strict=True) if good]
         check_quotes(path, separator, len(header))
         table = _read_rows(path, separator, header, [header.index(name) for name in others], places)
     except UnicodeDecodeError as error:

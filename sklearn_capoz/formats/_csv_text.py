@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from itertools import pairwise
+import math
+from itertools import dropwhile, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -74,17 +75,24 @@ def check_quotes(path: Path, separator: str, n_columns: int) -> None:
 
 
 def has_spectra_in_columns(path: Path, separator: str) -> bool:
-    """Whether wavelengths go down the first column, each row a band."""
+    """Whether wavelengths go down the first column, each row a band, below rows of names."""
     table = pd.read_csv(
         path, sep=separator, header=None, skiprows=1, usecols=[0], nrows=_FIRST_ROWS, dtype=str,
         **READING,
     )  # fmt: skip
-    try:
-        nm = [parse_name(name.strip())[0] for name in table[0]]
-    except ValueError:
+    nm = [_wavelength(name) for name in table[0].fillna("").str.strip()]
+    nm = list(dropwhile(math.isnan, nm))  # spectra may have a label and a sample each
+    if any(map(math.isnan, nm)):
         return False
     steps = [b - a for a, b in pairwise(nm)]
     # Numbers of rows go up as well, from 0 or 1 and one by one.
-    is_count = nm[0] <= 1 and all(step == 1 for step in steps)
+    is_count = nm[:1] <= [1] and all(step == 1 for step in steps)
     ordered = all(step > 0 for step in steps) or all(step < 0 for step in steps)
     return len(nm) >= 3 and ordered and not is_count
+
+
+def _wavelength(name: str) -> float:
+    try:
+        return parse_name(name)[0]
+    except ValueError:
+        return math.nan

@@ -147,7 +147,7 @@ def _sample(source: Source, bands: np.ndarray) -> np.ndarray:
     nodata, pairs = as_stored(source.nodata, source.dtype), []
     with source.reading(), np.errstate(all="ignore"):  # signalling NaN in misread numbers
         if source.samples_cheaply:
-            blocks = (source.read(*rows, bands, Scratch()) for rows in task)
+            blocks = source.blocks(task, bands, Scratch())
         else:
             first = source.read(0, task[-1][1], bands, Scratch())
             blocks = (first[start:stop] for start, stop in task)

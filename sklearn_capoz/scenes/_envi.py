@@ -16,7 +16,7 @@ from ..formats._envi_fields import INTERLEAVES, EnviFields, find_data, find_head
 from ..formats._envi_header import GEOREFERENCE, import_envi, write_header
 from ._raster import quiet
 from ._raster_tags import raster_georeference
-from ._source import Georeference, Source, radiometry, take_bands
+from ._source import Georeference, Source, nodata_of_bands, radiometry, take_bands
 
 __all__ = ["EnviSource", "open_envi"]
 
@@ -38,6 +38,9 @@ class EnviSource(Source):
     header_offset: int
 
     def read(self, start, stop, bands, scratch):
+        return self.without_fill(self._stored(start, stop, bands, scratch), bands)
+
+    def _stored(self, start, stop, bands, scratch) -> np.ndarray:
         n_rows, n_columns, n_bands = self.shape
         with open(self.path, "rb") as file:
             if self.interleave == "bsq":
@@ -104,13 +107,13 @@ def open_envi(path: Path) -> EnviSource:
         dtype=dtype,
         wavelengths=fields.wavelengths(shape[2]),
         good=fields.good_bands(shape[2]),
-        nodata=fields.number("data ignore value"),
         georeference=_georeference(header_path, fields.header),
         files=(data_path.resolve(), header_path.resolve()),
         path=data_path.resolve(),
         header_path=header_path.resolve(),
         interleave=interleave,
         header_offset=offset,
+        **_nodata(fields, shape[2]),
         **_radiometry(fields, shape[2]),
     )
 
@@ -130,6 +133,13 @@ def _radiometry(fields: EnviFields, n_bands: int) -> dict:
         fields.per_band(name, n_bands) for name in ("data gain values", "data offset values")
     )
     return radiometry(fields.path, scale, gain, offset)
+
+
+def _nodata(fields: EnviFields, n_bands: int) -> dict:
+    """Settle what says "not measured": one number, or one for each band."""
+    name = "data ignore value"
+    values = fields.per_band(name, n_bands) if len(fields.texts(name)) > 1 else None
+    return {"nodata": fields.number(name)} if values is None else nodata_of_bands(values.tolist())
 
 
 def _find_pair(path: Path) -> tuple[Path, Path | None]:

@@ -80,20 +80,22 @@ def check_files(output: Path, layers: Iterable[str], inputs: Iterable[Path]) -> 
     Raises
     ------
     ValueError
-        If one of them is an input, half of an ENVI pair, or beside the map and no layer of it.
+        If one of them is an input, half of an ENVI pair, or there and no map or layer of ours.
     IsADirectoryError
         If one of them is a folder.
+    OSError
+        If one of them is a link, a pipe or a device, whose place a file would take.
     """
     refuse_inputs(output, inputs)
     for layer in layers:
         files = _files(output, layer)
         for file in files:
-            if file.is_dir():
-                raise IsADirectoryError(f"output {file} is a folder.")
-        if layer != "classes" and files[0].exists() and not _is_layer(output, layer):
+            _check_kind(file)
+        if files[0].exists() and not _is_layer(output, layer):
+            what = "map of this program" if layer == "classes" else "layer of that map"
             raise ValueError(
-                f"output {output} would replace {files[0]}, which is no layer of that map: choose "
-                "another name, or rename it."
+                f"output {output} would replace {files[0]}, which is no {what}: choose another "
+                "name, or rename or remove it."
             )
         if output.suffix.lower() != ".hdr" or work_path(output).exists():
             continue  # an interruption may have left a part of a map: it is known by its folder
@@ -128,6 +130,19 @@ def publish(files: list[Path], output: Path) -> tuple[Path, ...]:
     for file in files:
         os.replace(file, output.parent / file.name)
     return tuple(output.parent / file.name for file in reversed(files))
+
+
+def _check_kind(file: Path) -> None:
+    """See that what has a result's name, if anything, is a file: a rename takes any place."""
+    if file.is_dir():
+        raise IsADirectoryError(f"output {file} is a folder.")
+    if file.is_symlink():
+        raise OSError(
+            f"output {file} is a link to {os.readlink(file)}: give the name of a file itself, or "
+            "remove the link."
+        )
+    if file.exists() and not file.is_file():
+        raise OSError(f"output {file} is a pipe or a device: give the name of a file.")
 
 
 def _files(output: Path, layer: str) -> list[Path]:

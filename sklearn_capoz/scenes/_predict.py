@@ -128,7 +128,8 @@ def predict_scene(
     output : path, default=None
         ``.tif`` writes a GeoTIFF with colour table, and class names in its ``.aux.xml``;
         ``.hdr`` writes an ENVI classification. Coordinates are kept. None returns arrays. Files
-        of an earlier map under this name are replaced; layers that the new one lacks are removed.
+        of an earlier map under this name are replaced, and nothing else; layers that the new one
+        lacks are removed.
     proba : bool, default=False
         Also give the probability of each class, in a file ``<output>_probability``.
     features : fitted transformer, "model" or None, default=None
@@ -181,10 +182,10 @@ def predict_scene(
         If a file is not what its header says, or changes meanwhile, or no pixel has data.
     ValueError
         If the bands do not match, a parameter is out of range, `resume` finds another run, or
-        the result would take the place of a file that is read.
+        the result would take the place of a file that is read, or of one that is no earlier map.
     OSError
-        If the result cannot be written, or is damaged before it is whole; what is right of the
-        finished blocks is kept.
+        If a link or a pipe has the result's name, if it cannot be written, or is damaged before
+        it is whole; what is right of the finished blocks is kept.
     FileExistsError
         If ``<output>.partial`` is a link, or a folder that no run of this function made.
 

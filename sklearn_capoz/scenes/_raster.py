@@ -13,9 +13,8 @@ import numpy as np
 
 from sklearn_capoz.exceptions import DataFormatError
 
-from ._bands import as_stored
 from ._raster_tags import raster_georeference, said_about_bands
-from ._source import Source, radiometry
+from ._source import RowRange, Source, nodata_of_bands, radiometry
 from ._vrt import check_parts, check_tiff
 
 __all__ = ["RasterSource", "import_rasterio", "is_raster", "open_raster", "opened", "quiet"]
@@ -53,65 +52,84 @@ class RasterSource(Source):
         Whether a mask says where there is data: none, one for all bands, one for each.
     alpha : int
         GDAL's number of an alpha band, or 0. GDAL itself takes one of whole numbers for a mask.
-    band_nodata : ndarray of shape (n_bands,), or None
-        Where the bands differ in it; NaN for a band that has none.
     """
 
     path: Path
     numbers: np.ndarray
     mask: Literal["", "scene", "bands"] = ""
     alpha: int = 0
-    band_nodata: np.ndarray | None = None
 
     def reading(self):
         # Around all threads: the filters belong to the process.
         return quiet()
 
     def read(self, start, stop, bands, scratch):
+        # A dataset must not be shared between threads; opening one costs about a millisecond.
+        with self._dataset() as dataset:
+            return self._read(dataset, start, stop, bands, scratch)
+
+    @contextmanager
+    def _dataset(self) -> Iterator[Any]:
+        try:
+            with opened(self.path) as dataset:
+                yield dataset
+        except import_rasterio().errors.RasterioError as error:
+            raise DataFormatError(
+                f"{self.path} cannot be opened any more: {error}. It was there before."
+            ) from error
+
+    def _read(self, dataset, start, stop, bands, scratch) -> np.ndarray:
         shape = (len(bands), stop - start, self.shape[1])
         window = ((start, stop), (0, self.shape[1]))
         numbers = self.numbers[bands].tolist()
-        rasterio = import_rasterio()
         try:
-            # A dataset must not be shared between threads; opening one costs about a millisecond.
-            with opened(self.path) as dataset:
-                block = dataset.read(
-                    numbers, window=window, out=scratch.empty("block", shape, self.dtype)
-                )
-                missing = self._missing(dataset, block, numbers, bands, window)
-        except rasterio.errors.RasterioError as error:
+            block = dataset.read(
+                numbers, window=window, out=scratch.empty("block", shape, self.dtype)
+            )
+            missing = self._missing(dataset, numbers, window)
+        except import_rasterio().errors.RasterioError as error:
             raise DataFormatError(
                 f"rows {start} to {stop} of {self.path} cannot be read: {error}. "
                 "The file is cut or damaged."
             ) from error
-        block = block.transpose(1, 2, 0)
-        if missing is None or not missing.any():
-            return block
-        return np.ma.masked_array(block, np.broadcast_to(missing, shape).transpose(1, 2, 0))
+        if missing is not None and missing.any():
+            block = np.ma.masked_array(block, np.broadcast_to(missing, shape))
+        return self.without_fill(block.transpose(1, 2, 0), bands)
 
     def blocks(self, task, bands, scratch):
-        """Read what the file stores together at once, or it would be unpacked for each block."""
-        (start, stop), end = task[0], task[-1][1]
-        if self.rows_together <= stop - start or len(task) == 1:
-            yield from super().blocks(task, bands, scratch)
-            return
-        rows = self.read(start, end, bands, scratch)
-        for first, last in task:
-            yield rows[first - start : last - start]
+        """Read what the file stores together at once, or it would be unpacked for each block.
 
-    def _missing(self, dataset, block, numbers, bands, window) -> np.ndarray | None:
-        """Where the file says that there is no data, (1 or n_bands, n_rows, n_columns)."""
-        missing = None
+        As long as it is open, GDAL holds the piece that it has unpacked last; so a piece that is
+        more than may be held twice is read in parts, through one opening.
+        """
+        row_bytes = self.shape[1] * len(bands) * self.dtype.itemsize
+        n_rows = min(self.rows_together, SPAN_BYTES // row_bytes)
+        with self._dataset() as dataset:
+            for part in _joined(task, n_rows):
+                first = part[0][0]
+                rows = self._read(dataset, first, part[-1][1], bands, scratch)
+                for start, stop in part:
+                    yield rows[start - first : stop - first]
+
+    def _missing(self, dataset, numbers, window) -> np.ndarray | None:
+        """Where a mask says that there is no data, (1 or n_bands, n_rows, n_columns)."""
         if self.mask:
             asked = numbers[:1] if self.mask == "scene" else numbers
-            missing = dataset.read_masks(asked, window=window) == 0
-        elif self.alpha:
-            missing = dataset.read([self.alpha], window=window) == 0
-        if self.band_nodata is not None:
-            stored = [as_stored(value, self.dtype) for value in self.band_nodata[bands]]
-            fill = block == np.array(stored)[:, None, None]
-            missing = fill if missing is None else missing | fill
-        return missing
+            return dataset.read_masks(asked, window=window) == 0
+        if self.alpha:
+            return dataset.read([self.alpha], window=window) == 0
+        return None
+
+
+def _joined(task: list[RowRange], n_rows: int) -> Iterator[list[RowRange]]:
+    """Join ranges that follow each other to parts of no more than so many rows, if they can."""
+    part: list[RowRange] = []
+    for start, stop in task:
+        if part and (start != part[-1][1] or stop - part[0][0] > n_rows):
+            yield part
+            part = []
+        part.append((start, stop))
+    yield part
 
 
 def is_raster(path: Path) -> bool:
@@ -138,21 +156,24 @@ def quiet() -> Iterator[None]:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Any]:
-    """Open a file as rasterio's dataset, by the driver that its name says."""
+def opened(path: Path, driver: str | None = None) -> Iterator[Any]:
+    """Open a file as rasterio's dataset, by the driver that its name says, or this one."""
     rasterio = import_rasterio()
-    with (
-        rasterio.Env(**SETTINGS),
-        rasterio.open(path, driver=DRIVERS[path.suffix.lower()]) as dataset,
-    ):
+    driver = driver or DRIVERS[path.suffix.lower()]
+    with rasterio.Env(**SETTINGS), rasterio.open(path, driver=driver) as dataset:
         yield dataset
 
 
 def open_raster(path: Path) -> RasterSource:
     """Read a raster file's description and check it."""
     rasterio = import_rasterio()
-    check_parts(path) if path.suffix.lower() == ".vrt" else check_tiff(path)
     try:
+        if path.suffix.lower() == ".vrt":
+            for part in sorted(check_parts(path)):
+                with quiet(), opened(part, "GTiff") as dataset:
+                    _check_pieces(part, dataset)
+        else:
+            check_tiff(path)
         with quiet(), opened(path) as dataset:
             return _described(path, dataset)
     except rasterio.errors.RasterioError as error:
@@ -171,16 +192,14 @@ def _described(path: Path, dataset) -> RasterSource:
             f"all bands of {path} must hold real numbers of one type, got {dtypes}."
         )
     dtype = np.dtype(dtypes[0])
-    _check_pieces(path, dataset, dtype)
+    _check_pieces(path, dataset)
     gain, offset = np.array(dataset.scales)[places], np.array(dataset.offsets)[places]
-    nodata, band_nodata = _nodata([dataset.nodatavals[p] for p in places])
     wavelengths, good = said_about_bands(path, dataset, numbers)
     return RasterSource(
         shape=(dataset.height, dataset.width, len(numbers)),
         dtype=dtype,
         wavelengths=wavelengths,
         good=good,
-        nodata=nodata,
         georeference=raster_georeference(dataset, path),
         files=tuple(dict.fromkeys([path.resolve(), *map(Path, dataset.files)])),
         rows_together=_rows_together(dataset, dtype, len(numbers)),
@@ -188,19 +207,9 @@ def _described(path: Path, dataset) -> RasterSource:
         numbers=np.array(numbers),
         mask=_mask(dataset, places),
         alpha=next((n for n in range(1, dataset.count + 1) if n not in set(numbers)), 0),
-        band_nodata=band_nodata,
+        **nodata_of_bands([dataset.nodatavals[p] for p in places]),
         **radiometry(path, gain=gain, offset=offset),
     )
-
-
-def _nodata(values: list[float | None]) -> tuple[float | None, np.ndarray | None]:
-    """Settle the one no-data value, or one for each band where they differ."""
-    numbers = np.array([np.nan if v is None else v for v in values], dtype=np.float64)
-    if np.isnan(numbers).all():
-        return None, None
-    if (numbers == numbers[0]).all():
-        return float(numbers[0]), None
-    return None, numbers
 
 
 def _mask(dataset, places: np.ndarray) -> Literal["", "scene", "bands"]:
@@ -213,11 +222,12 @@ def _mask(dataset, places: np.ndarray) -> Literal["", "scene", "bands"]:
     return "" if all(flag in plain for flag in found) else "bands"
 
 
-def _check_pieces(path: Path, dataset, dtype: np.dtype) -> None:
+def _check_pieces(path: Path, dataset) -> None:
     """Refuse pieces that take too much memory, before GDAL unpacks one."""
     together = dataset.count if dataset.interleaving == _pixel() else 1
     height, width = max(dataset.block_shapes, key=np.prod)
-    if (size := height * width * together * dtype.itemsize) > PIECE_BYTES:
+    itemsize = max(np.dtype(name).itemsize for name in dataset.dtypes)
+    if (size := height * width * together * itemsize) > PIECE_BYTES:
         raise DataFormatError(
             f"{path} is stored in pieces of {height:,} x {width:,} pixels, {size:,} bytes, each "
             f"of which has to be unpacked whole; at most {PIECE_BYTES:,} are taken. Store it in "
@@ -230,7 +240,9 @@ def _pixel():
 
 
 def _rows_together(dataset, dtype: np.dtype, n_bands: int) -> int:
-    """Rows of a piece of the file, or as many of them as may be held."""
+    """Rows of a piece of the file; where each band has its own, as many as may be held of all."""
     height = min(max(height for height, _ in dataset.block_shapes), dataset.height)
+    if dataset.interleaving == _pixel():
+        return height
     row_bytes = dataset.width * n_bands * dtype.itemsize
     return max(1, min(height, SPAN_BYTES // row_bytes))

@@ -19,10 +19,10 @@ import numpy as np
 from sklearn_capoz.exceptions import DataFormatError
 from sklearn_capoz.spectral._wavelengths import bad_band_mask
 
-from ._bands import scene_wavelengths
+from ._bands import as_stored, scene_wavelengths
 from ._scratch import Scratch
 
-__all__ = ["Georeference", "RowRange", "Source", "radiometry", "take_bands"]
+__all__ = ["Georeference", "RowRange", "Source", "nodata_of_bands", "radiometry", "take_bands"]
 
 #: First row, and the one after the last.
 RowRange = tuple[int, int]
@@ -72,6 +72,8 @@ class Source:
         Where bands differ: reflectance is stored number * gain + offset.
     nodata : float or None
         The stored number that says "not measured".
+    band_nodata : ndarray of shape (n_bands,), or None
+        Where the bands differ in it; NaN for a band that has none.
     georeference : Georeference
     files : tuple of Path
         What is read, all of it: no result may take its place.
@@ -87,6 +89,7 @@ class Source:
     gain: np.ndarray | None = None
     offset: np.ndarray | None = None
     nodata: float | None = None
+    band_nodata: np.ndarray | None = None
     georeference: Georeference = field(default_factory=Georeference)
     files: tuple[Path, ...] = ()
     rows_together: int = 1
@@ -146,7 +149,7 @@ class Source:
         if bad_bands is not None:
             said["good"] = ~bad_band_mask(bad_bands, n_bands)
         if nodata is not None:
-            said["nodata"] = float(nodata)
+            said |= {"nodata": float(nodata), "band_nodata": None}
         if scale is not None:
             said |= {"scale": float(scale), "gain": None, "offset": None}
             if not (np.isfinite(said["scale"]) and said["scale"] > 0):
@@ -158,6 +161,14 @@ class Source:
                 "such integers)."
             )
         return replace(self, **said)
+
+    def without_fill(self, block: np.ndarray, bands: np.ndarray) -> np.ndarray:
+        """Mask what each band's own no-data value says of a block (n_rows, n_columns, n_bands)."""
+        if self.band_nodata is None:
+            return block
+        stored = [as_stored(value, self.dtype) for value in self.band_nodata[bands]]
+        missing = np.ma.getmaskarray(block) | (np.ma.getdata(block) == np.array(stored))
+        return np.ma.masked_array(np.ma.getdata(block), missing) if missing.any() else block
 
     def usable(self) -> np.ndarray:
         """Mask of the bands that no list calls bad, (n_bands,)."""
@@ -172,6 +183,16 @@ class Source:
                 f"{size:,} bytes, and at most {ROW_BYTES:,} are read: if the file is what it "
                 "says, cut it into narrower ones."
             )
+
+
+def nodata_of_bands(values: list[float | None]) -> dict[str, Any]:
+    """Settle `nodata` or, where the bands differ in it, `band_nodata` of a `Source`."""
+    numbers = np.array([np.nan if v is None else v for v in values], dtype=np.float64)
+    if np.isnan(numbers).all():
+        return {}
+    if (numbers == numbers[0]).all():
+        return {"nodata": float(numbers[0])}
+    return {"band_nodata": numbers}
 
 
 def take_bands(cube, bands: np.ndarray):

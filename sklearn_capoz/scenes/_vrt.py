@@ -36,8 +36,13 @@ def check_tiff(path: Path) -> None:
             raise DataFormatError(f"{beside} is no GeoTIFF, which a file of this name should be.")
 
 
-def check_parts(path: Path, depth: int = 0) -> None:
+def check_parts(path: Path, depth: int = 0) -> set[Path]:
     """See that a VRT and the VRTs in it open local files of known kinds only.
+
+    Returns
+    -------
+    parts : set of Path
+        The GeoTIFFs among them.
 
     Raises
     ------
@@ -52,6 +57,7 @@ def check_parts(path: Path, depth: int = 0) -> None:
         root = ET.parse(path).getroot()
     except ET.ParseError as error:
         raise DataFormatError(f"{path} is no virtual raster: {error}.") from error
+    tiffs: set[Path] = set()
     for name in dict.fromkeys(_texts(root)):
         if "://" in name or "/vsi" in name.lower() or name.startswith(("<", "vrt:")):
             raise DataFormatError(
@@ -61,7 +67,8 @@ def check_parts(path: Path, depth: int = 0) -> None:
         # Beside the VRT or in the working folder, by an attribute that is not worth following.
         for part in (path.parent / name, Path(name)):
             if os.path.isfile(part):  # False for what is too long to be a name
-                _check_part(path, part, depth)
+                tiffs |= _check_part(path, part, depth)
+    return tiffs
 
 
 def _texts(element) -> Iterator[str]:
@@ -75,17 +82,19 @@ def _texts(element) -> Iterator[str]:
         yield from _texts(child)
 
 
-def _check_part(path: Path, part: Path, depth: int) -> None:
+def _check_part(path: Path, part: Path, depth: int) -> set[Path]:
     head = _head(part)
     if part.suffix.lower() == ".vrt":
-        check_parts(part, depth + 1)
-    elif head.startswith(_TIFF):
+        return check_parts(part, depth + 1)
+    if head.startswith(_TIFF):
         check_tiff(part)
-    elif find_header(part) is None or head.lstrip()[:1] in (b"<", b"{") or b"<VRTDataset" in head:
+        return {part}
+    if find_header(part) is None or head.lstrip()[:1] in (b"<", b"{") or b"<VRTDataset" in head:
         raise DataFormatError(
             f"{path} names {part}, which is neither a GeoTIFF nor an ENVI file with its header: "
             "other kinds are not read out of a virtual raster."
         )
+    return set()
 
 
 def _head(path: Path) -> bytes:

@@ -274,6 +274,16 @@ def test_class_weights_are_weights_of_the_training_samples(callbacks):
         np.testing.assert_array_equal(a, b)
 
 
+def test_class_weights_of_labels_that_look_like_numbers():
+    digits, weights = Y.astype(str), {"0": 3.0, "2": 0.25}
+    parameters = {"n_iterations": 0, "max_iter": 5}
+    of_digits = classifier(class_weight=weights, **parameters).fit(X, digits)
+    of_codes = classifier(class_weight={0: 3.0, 2: 0.25}, **parameters).fit(X, Y)
+    assert_same_model(of_digits, of_codes)
+    with pytest.raises(ValueError, match=r"names 0, which is not among .*'0', '1'"):
+        classifier(class_weight={0: 3.0}, **parameters).fit(X, digits)
+
+
 def test_balanced_class_weights():
     rows = np.r_[np.flatnonzero(Y == 0)[:70], np.flatnonzero(Y == 1)[:20]]
     X_some, y_some, aside = X[rows], Y[rows], (X[-40:][Y[-40:] < 2], Y[-40:][Y[-40:] < 2])

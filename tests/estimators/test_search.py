@@ -7,7 +7,7 @@ import pytest
 from joblib import Memory
 from sklearn.base import clone
 from sklearn.datasets import make_classification
-from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
+from sklearn.exceptions import ConvergenceWarning, FitFailedWarning, NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedKFold
 from sklearn.neural_network import MLPClassifier
@@ -323,7 +323,7 @@ def test_groups_scoring_and_refit(data, classifier):
     ).fit(*data, groups=groups)
     assert search.n_splits_ == 4
     assert not hasattr(search, "best_estimator_")
-    with pytest.raises(Exception, match="not fitted"):
+    with pytest.raises(NotFittedError, match="fitted with refit=False"):
         search.predict(data[0])
 
 
@@ -390,6 +390,52 @@ def test_columns_in_another_order_are_refused_before_the_folds(data, monkeypatch
     monkeypatch.setattr(DenseModel, "train_together", None)
     with pytest.raises(ValueError, match="feature names should match"):
         CAPoZPrunerCV(frozen, refit=False).fit(X[X.columns[::-1]], y)
+
+
+def test_a_callable_scorer_looks_at_the_whole_pipeline(data, classifier):
+    """It gets the fitted Pipeline and samples as that takes them, as in GridSearchCV."""
+    X = pd.DataFrame(data[0], columns=[f"band {i}" for i in range(12)])
+    seen = []
+
+    def scorer(estimator, X_test, y_test):
+        seen.append((estimator, X_test))
+        return estimator.score(X_test, y_test)
+
+    pipeline = make_pipeline(StandardScaler(), classifier)
+    search = CAPoZPrunerCV(pipeline, max_iterations=1, cv=CV, scoring=scorer).fit(X, data[1])
+    assert len(seen) == 4
+    for (estimator, X_test), rows in zip(seen[::2], CV.split(*data), strict=True):
+        np.testing.assert_allclose(estimator["standardscaler"].mean_, X.iloc[rows[0]].mean())
+        pd.testing.assert_frame_equal(X_test, X.iloc[rows[1]])
+        assert [name for name, _ in estimator.steps] == [name for name, _ in pipeline.steps]
+    plain = CAPoZPrunerCV(pipeline, max_iterations=1, cv=CV).fit(X, data[1])
+    np.testing.assert_allclose(
+        search.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"]
+    )
+    assert search.score(X, data[1]) == search.best_estimator_.score(X, data[1])
+
+
+@pytest.mark.parametrize("name", ["best_estimator_", "best_params_", "cv_results_", "classes_"])
+def test_what_a_search_has_not_learnt_it_says(data, classifier, name):
+    search = CAPoZPrunerCV(classifier, max_iterations=1, cv=CV, refit=False)
+    assert not hasattr(search, name)
+    with pytest.raises(NotFittedError, match=f"not fitted yet, so that it has no {name[:-1]}"):
+        getattr(search, name)
+    search.fit(*data)
+    if name in ("best_params_", "cv_results_"):
+        assert hasattr(search, name)
+        return
+    assert not hasattr(search, name)
+    with pytest.raises(NotFittedError, match=f"has no {name}: it was fitted with refit=False"):
+        getattr(search, name)
+    with pytest.raises(NotFittedError, match="refit=False"):
+        search.predict(data[0])
+
+
+def test_what_no_search_learns_is_a_plain_attribute_error(classifier):
+    with pytest.raises(AttributeError, match="no attribute 'epochs'") as caught:
+        _ = CAPoZPrunerCV(classifier).epochs
+    assert type(caught.value) is AttributeError
 
 
 def test_a_pipeline_is_fitted_in_each_fold(data, classifier):

@@ -104,6 +104,16 @@ def test_odd_spectra_have_the_stated_results(path):
     fit_and_export(path, SpectrumStandardizer(), X)
 
 
+@pytest.mark.parametrize("factor", [1e25, 1e37, 1e-25])
+def test_spectra_whose_squares_no_float_holds(path, factor):
+    X = np.random.RandomState(0).uniform(0.2, 0.8, (40, len(WAVELENGTHS))).astype(np.float32)
+    model = make_pipeline(SpectrumStandardizer(), MLPClassifier((4,), tol=1, random_state=0))
+    model.fit(X, np.arange(40) % 2)
+    to_onnx(model, path, X_check=X)
+    large = X * np.float32(factor)
+    np.testing.assert_allclose(run(path, large)[1], model.predict_proba(X), rtol=0, atol=1e-5)
+
+
 def test_column_names_do_not_matter_to_the_graph(path):
     pd = pytest.importorskip("pandas")
     X = pd.DataFrame(np.random.RandomState(0).rand(30, 2), columns=["a", "b"])

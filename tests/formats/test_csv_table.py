@@ -189,6 +189,25 @@ def test_spectra_in_columns_are_to_be_transposed(table, path):
         read_spectra(path, "rock")
 
 
+@pytest.mark.parametrize("n_names", [1, 2, 3])
+def test_so_are_they_below_several_rows_of_names(table, path, n_names):
+    names = [["rock", "a", "b", "a"], ["sample", "s1", "s2", "s3"], ["from", "x", "y", "z"]]
+    rows = [*names[:n_names], *([f"{nm:g}", 0.1, 0.2, 0.3] for nm in NM)]
+    pd.DataFrame(rows).to_csv(path, index=False, header=False)
+    with pytest.raises(DataFormatError, match=r"stand in columns; .* transpose the table"):
+        read_spectra(path, "rock", "sample")
+
+
+@pytest.mark.parametrize(
+    ("ranges", "left"), [([(2000, 2205)], 0), ([(2000, 2100)], 1), ([(2100, 2205)], 2)]
+)
+def test_bad_bands_that_leave_too_few_are_to_blame(table, path, ranges, left):
+    table.to_csv(path, index=False)
+    with pytest.raises(DataFormatError, match=rf"--bad-bands leaves {left} of the 4 bands"):
+        read_spectra(path, "rock", bad_bands=ranges)
+    assert read_spectra(path, "rock", bad_bands=[(2205, 2205)]).X.shape == (24, 3)
+
+
 def test_a_label_of_a_page_is_none(table, path):
     table.loc[3, "rock"] = "m" * 100_000
     table.to_csv(path, index=False)
@@ -211,7 +230,7 @@ def test_samples_and_bad_bands(table, path):
     np.testing.assert_array_equal(found.wavelengths, [2000, 2100, 2205])
     np.testing.assert_allclose(found.X, table[["2000", "2100", "2205"]], rtol=1e-15)
     assert found.groups[0] == "NA0"
-    with pytest.raises(DataFormatError, match="has 1 columns named by a wavelength"):
+    with pytest.raises(DataFormatError, match="--bad-bands leaves 1 of the 5 bands"):
         read_spectra(path, "rock", bad_bands=[(2010, 2250)])
 
 

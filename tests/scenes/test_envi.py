@@ -89,7 +89,7 @@ def test_names_in_capitals_and_a_header_offset(write_envi, edit_header, scene):
         ({"bbl": "{1, 0}"}, "'bbl' lists 2 values for 50 bands"),
         ({"bbl": "{" + "2," * 49 + "1}"}, "'bbl' must hold 0 .bad. or 1"),
         ({"data_ignore_value": "blue"}, "'data ignore value' must be numeric"),
-        ({"data_ignore_value": "{-1, 0}"}, "'data ignore value' must be one number"),
+        ({"data_ignore_value": "{-1, 0}"}, "'data ignore value' lists 2 values for 50 bands"),
         ({"file_type": "ENVI Spectral Library"}, "describes a spectral library"),
         ({"file_compression": 1}, "compressed ENVI files are not read"),
         ({"major_frame_offsets": "{1, 2}"}, "frame offsets are not read"),
@@ -148,6 +148,30 @@ def test_text_of_any_encoding(write_envi, edit_header, encoding):
     path.write_bytes(path.read_text(encoding="utf-8").encode(encoding))
     assert read_header(path)["description"] == "Müskovit-Schiefer"
     assert open_envi(path).shape == (34, 26, 50)
+
+
+@pytest.mark.parametrize("interleave", ["bip", "bil", "bsq"])
+def test_a_no_data_value_for_each_band(write_envi, scene, scene_model, interleave):
+    cube = (scene.cube * 10000).astype("int16")
+    fill = np.full(50, -9999)
+    fill[7], fill[9] = -1, 0
+    cube[3, 4, 7] = -1
+    cube[5, :, 8] = -9999
+    cube[6, 2, 8] = -1  # another band's: a number like any other
+    cube[8, 1, 9] = 0
+    fields = {"data ignore value": fill.tolist(), "reflectance scale factor": 10000}
+    path = write_envi(cube, interleave=interleave, **fields)
+    codes = predict_scene(scene_model, path, block_rows=6).codes
+    missing = np.zeros((34, 26), dtype=bool)
+    missing[3, 4] = missing[5] = missing[8, 1] = True
+    np.testing.assert_array_equal(codes == 0, missing)
+    told = predict_scene(scene_model, path, nodata=-1).codes  # the caller's comes before the file's
+    np.testing.assert_array_equal(np.argwhere(told == 0), [[3, 4], [6, 2]])
+
+
+def test_one_no_data_value_said_for_each_band(write_envi):
+    source = open_envi(write_envi(**{"data ignore value": [-9999] * 50}))
+    assert (source.nodata, source.band_nodata) == (-9999, None)
 
 
 @pytest.mark.parametrize(

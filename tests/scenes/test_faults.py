@@ -15,7 +15,7 @@ from sklearn_capoz.deploy import predict_scene
 from sklearn_capoz.exceptions import DataFormatError, SceneLayoutWarning
 from sklearn_capoz.scenes._check import take_first_look
 from sklearn_capoz.scenes._open import open_source
-from sklearn_capoz.scenes._raster import RasterSource
+from sklearn_capoz.scenes._raster import RasterSource, open_raster
 from sklearn_capoz.scenes._run import _tasks
 from sklearn_capoz.scenes._scratch import Scratch
 from sklearn_capoz.scenes._source import radiometry
@@ -347,18 +347,68 @@ def test_what_a_file_stores_together_is_read_once(
     tmp_path, monkeypatch, scene, scene_model, expected, layout
 ):
     path = write_tif(tmp_path / "scene.tif", scene.cube, compress="deflate", **layout)
-    read, plain = [], RasterSource.read
+    read, plain = [], RasterSource._read
 
-    def counted(self, start, stop, *rest):
+    def counted(self, dataset, start, stop, *rest):
         read.append((start, stop))
-        return plain(self, start, stop, *rest)
+        return plain(self, dataset, start, stop, *rest)
 
-    monkeypatch.setattr(RasterSource, "read", counted)
+    monkeypatch.setattr(RasterSource, "_read", counted)
     found = predict_scene(scene_model, path, block_rows=3, n_jobs=2)
     np.testing.assert_array_equal(found.codes, expected)
     blocks = read[4:]  # behind the first look
     assert len(blocks) <= 4
     assert sum(stop - start for start, stop in blocks) == 34
+
+
+def test_a_piece_that_is_too_large_to_be_held_twice_is_read_in_parts_and_unpacked_once(
+    tmp_path, monkeypatch, scene, scene_model, expected
+):
+    """GDAL keeps what it has unpacked last as long as the file is open."""
+    path = write_tif(
+        tmp_path / "scene.tif", scene.cube, blockysize=34, interleave="pixel", compress="deflate"
+    )
+    monkeypatch.setattr("sklearn_capoz.scenes._raster.SPAN_BYTES", 10 * 26 * 50 * 4)
+    opened, shapes, plain = [], [], RasterSource._dataset
+
+    def counted(self):
+        opened.append(self.path)
+        return plain(self)
+
+    def looked_at(self, dataset, start, stop, *rest):
+        shapes.append((start, stop))
+        return read(self, dataset, start, stop, *rest)
+
+    read = RasterSource._read
+    monkeypatch.setattr(RasterSource, "_dataset", counted)
+    monkeypatch.setattr(RasterSource, "_read", looked_at)
+    found = predict_scene(scene_model, path, block_rows=3, n_jobs=2)
+    np.testing.assert_array_equal(found.codes, expected)
+    assert len(opened) == 2  # the first look, and the scene
+    assert shapes[:4] == [(0, 2), (10, 12), (21, 23), (32, 34)]
+    assert shapes[4:] == [(0, 9), (9, 18), (18, 27), (27, 34)]
+
+
+def test_a_raster_that_is_gone_meanwhile_is_told(tmp_path, scene):
+    source = open_raster(write_tif(tmp_path / "scene.tif", scene.cube))
+    (tmp_path / "scene.tif").unlink()
+    with pytest.raises(DataFormatError, match="cannot be opened any more"):
+        source.read(0, 2, np.arange(50), Scratch())
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_pieces_of_the_parts_of_a_vrt_count_as_well(
+    tmp_path, monkeypatch, scene, scene_model, depth
+):
+    write_tif(
+        tmp_path / "part.tif", scene.cube, blockysize=34, interleave="pixel", compress="deflate"
+    )
+    path = write_vrt(tmp_path / "scene.vrt", "part.tif")
+    if depth == 2:
+        path = write_vrt(tmp_path / "outer.vrt", "scene.vrt")
+    monkeypatch.setattr("sklearn_capoz.scenes._raster.PIECE_BYTES", 34 * 26 * 50 * 4 - 1)
+    with pytest.raises(DataFormatError, match=r"part\.tif is stored in pieces of 34 x 26 pixels"):
+        predict_scene(scene_model, path)
 
 
 def test_blocks_of_one_piece_are_one_task():

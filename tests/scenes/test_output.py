@@ -99,17 +99,51 @@ def test_a_folder_in_the_way_is_seen_before_any_work(tmp_path, scene, scene_mode
 @pytest.mark.parametrize("there", ["map.img", "map.hdr", "map_probability.img"])
 def test_half_a_pair_belongs_to_something_else(tmp_path, scene, scene_model, there):
     (tmp_path / there).write_text("ENVI")
-    with pytest.raises(ValueError, match=f"would replace .*{there}, which belongs to something"):
+    with pytest.raises(ValueError, match=f"would replace .*{there}, which (belongs|is no map)"):
         predict_scene(scene_model, scene.cube, output=tmp_path / "map.hdr", proba=True)
     assert contents(tmp_path) == {there: b"ENVI"}
 
 
-def test_what_has_the_very_name_of_the_map_is_replaced(tmp_path, scene, scene_model):
-    output = tmp_path / "map.tif"
-    output.write_text("notes")
-    files = predict_scene(scene_model, scene.cube, output=output).files
-    assert output in files
-    assert output.read_bytes()[:2] == b"II"  # a GeoTIFF
+@pytest.mark.parametrize("name", ["notes.tif", "dem.tif", "pair.hdr"])
+def test_what_has_the_very_name_of_the_map_and_is_none_stays(scenes, scene, scene_model, name):
+    (scenes / "notes.tif").write_text("notes")
+    shutil.copy(scenes / "part.tif", scenes / "dem.tif")
+    before = contents(scenes)
+    with pytest.raises(
+        ValueError, match=f"would replace .*{name}, which is no map of this program"
+    ):
+        predict_scene(scene_model, scene.cube, output=scenes / name)
+    assert contents(scenes) == before
+
+
+@pytest.mark.parametrize("suffix", ["tif", "hdr"])
+def test_an_earlier_map_is_replaced(tmp_path, scene, scene_model, suffix):
+    output = tmp_path / f"map.{suffix}"
+    predict_scene(scene_model, scene.cube, output=output)
+    before = contents(tmp_path)
+    predict_scene(scene_model, scene.cube[::-1], output=output)
+    assert contents(tmp_path).keys() == before.keys()
+    assert contents(tmp_path) != before
+
+
+@pytest.mark.parametrize(
+    ("output", "there"),
+    [("map.tif", "map.tif"), ("map.tif", "map.tif.aux.xml"), ("map.hdr", "map.img"),
+     ("map.tif", "map_probability.tif")],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["link", "broken link", "pipe"])
+def test_a_map_takes_the_place_of_no_link_and_no_pipe(
+    tmp_path, scene, scene_model, output, there, kind
+):
+    (tmp_path / "notes").write_text("notes")
+    if kind == "pipe":
+        os.mkfifo(tmp_path / there)
+    else:
+        (tmp_path / there).symlink_to("notes" if kind == "link" else "nothing")
+    with pytest.raises(OSError, match=f"output .*{there} is a (link to|pipe or)"):
+        predict_scene(scene_model, scene.cube, output=tmp_path / output, proba=True)
+    assert names(tmp_path) == sorted([there, "notes"])
+    assert (tmp_path / there).is_symlink() == (kind != "pipe")
 
 
 @pytest.mark.parametrize("suffix", ["tif", "hdr"])
