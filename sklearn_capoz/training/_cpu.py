@@ -8,7 +8,7 @@ from threading import Event
 import numpy as np
 
 from ..networks._dense import DenseNetwork
-from ._kernels import (
+from ._epochs import (
     SMALL_LAYER,
     Architecture,
     Batches,

@@ -1,0 +1,291 @@
+"""Epochs of one dense network as one compiled run: forward, gradients by hand, optimiser step.
+
+Small networks spend their time between the operations, not in them: in numpy an update of
+the paper's network costs some fifty calls. Here some epochs are one call that holds no lock,
+and networks side by side are such calls in several threads.
+
+The work itself is done by loops that are compiled on their own, and only where a network needs
+them: they stand beside this file, and their addresses fill the slots here. So this part is
+compiled once for each dtype, whatever the network.
+"""
+
+# mypy: disable-error-code=call-arg
+# (numba gives intrinsics their typing context)
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import types
+
+from .._compile import flush_denormals, kernel, loop, matrix_view, restore_denormals, slot
+from ._layer_kernels import (
+    activate_types,
+    combine_types,
+    correlate_types,
+    derive_types,
+    scale_types,
+    sum_rows_types,
+)
+from ._loss_kernels import LOSS, SQUARES, WEIGHT, distil_types, loss_types
+from ._step_kernels import (
+    ALPHA,
+    DISTILLATION,
+    DROPOUT,
+    TEMPERATURE,
+    add_types,
+    squares_types,
+    step_types,
+)
+
+__all__ = ["LAYER", "Batches", "Loops", "Space", "backward", "forward", "run_epochs", "run_scoring", "take_rows"]
+
+#: Columns of the table of layers: its size; where in the vectors its weights, its biases, its
+#: inputs (for one row) and its units among the hidden ones begin; the addresses of its loops.
+LAYER = (
+    N_IN, N_OUT, WEIGHTS, BIASES, VALUES, UNITS, COMBINE, ACTIVATE, CORRELATE, SUM, DERIVE, SCALE
+) = range(12)  # fmt: skip
+
+
+class Batches(NamedTuple):
+    """Training rows: what they are, what they weigh and what the teacher says of them."""
+
+    X: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+    soft: np.ndarray  # teacher's softened probabilities (n, n_out), or (0, n_out) without
+    soft_entropy: np.ndarray  # their negative entropy, per row
+    size: int
+    chunk: int  # rows of a batch that go through the network at once
+
+
+class Loops(NamedTuple):
+    """Addresses of the loops that are no layer's; 0 where one is not needed."""
+
+    take: int
+    forward: int
+    backward: int
+    loss: int
+    distil: int
+    add: int
+    squares: int
+    step: int
+
+
+class Space(NamedTuple):
+    """Memory to work in: a chunk of rows in all layers, and vectors like the parameters."""
+
+    values: np.ndarray  # inputs and the units of every layer, one behind the other
+    deltas: np.ndarray  # their derivatives of the loss
+    y: np.ndarray
+    weight: np.ndarray
+    soft: np.ndarray
+    entropy: np.ndarray
+    scratch: np.ndarray
+    gradient: np.ndarray
+    part: np.ndarray
+    sums: np.ndarray
+
+
+def take_types(n):
+    given, chosen = types.Array(n, 1, "C", readonly=True), n[::1]
+    matrix = types.Array(n, 2, "C", readonly=True)
+    labels = types.Array(types.intp, 1, "C", readonly=True)
+    rows = types.intp[::1], types.intp, n[:, ::1]
+    return matrix, labels, given, matrix, given, *rows, types.intp[::1], chosen, n[:, ::1], chosen, types.float64[::1]
+
+
+@loop(take_types)
+def take_rows(X, y, weight, soft, soft_entropy, rows, first, inputs, own_y, own_weight, own_soft, own_entropy, sums):
+    """Copy some rows of X into the columns of `inputs`, and what belongs to them beside it.
+
+    Eight at a time, so that a line of the cache is written once.
+    """
+    n_columns, n_rows = inputs.shape
+    whole = n_rows // 8 * 8
+    for i in range(0, whole, 8):
+        for j in range(n_columns):
+            for lane in range(8):
+                inputs[j, i + lane] = X[rows[first + i + lane], j]
+    for i in range(whole, n_rows):
+        for j in range(n_columns):
+            inputs[j, i] = X[rows[first + i], j]
+    for i in range(n_rows):
+        row = rows[first + i]
+        own_y[i] = y[row]
+        own_weight[i] = weight[row]
+        sums[WEIGHT] += own_weight[i]
+    for i in range(own_soft.shape[1]):
+        row = rows[first + i]
+        own_entropy[i] = soft_entropy[row]
+        for c in range(own_soft.shape[0]):
+            own_soft[c, i] = soft[row, c]
+
+
+_call_combine, _call_activate, _call_scale = map(slot, (combine_types, activate_types, scale_types))
+_call_correlate, _call_sum, _call_derive = map(slot, (correlate_types, sum_rows_types, derive_types))
+
+
+def forward_types(n):
+    whole = types.intp
+    keep = types.boolean[:, ::1], whole, types.float64
+    return n[::1], types.intp[:, ::1], n[::1], whole, whole, *keep
+
+
+def backward_types(n):
+    parameters, layers, values, *others = forward_types(n)
+    return parameters, parameters, layers, values, values, *others
+
+
+@loop(forward_types)
+def forward(parameters, layers, values, capacity, n_rows, keep, first, dropout):
+    """Fill `values` with those of all layers; the inputs stand in it.
+
+    It has room for `capacity` rows of each. `keep` is read from row `first` on.
+    """
+    last = layers.shape[0] - 1
+    for k in range(last + 1):
+        n_in, n_out, at = layers[k, N_IN], layers[k, N_OUT], capacity * layers[k, VALUES]
+        inputs = matrix_view(values, at, n_in, n_rows)
+        Z = matrix_view(values, at + capacity * n_in, n_out, n_rows)
+        _call_combine(layers[k, COMBINE], (parameters, layers[k, WEIGHTS], 1, n_out, inputs, Z))
+        _call_activate(layers[k, ACTIVATE], (Z, parameters, layers[k, BIASES]))
+        if dropout > 0.0 and k < last:
+            _call_scale(layers[k, SCALE], (Z, keep, layers[k, UNITS], first, 1 / (1 - dropout)))
+
+
+@loop(backward_types)
+def backward(
+    parameters, gradient, layers, values, deltas, capacity, n_rows, keep, first, dropout
+):  # fmt: skip
+    """Fill `gradient`; the deltas of the last layer, the derivatives by its logits, are known."""
+    for k in range(layers.shape[0] - 1, -1, -1):
+        n_in, n_out, at = layers[k, N_IN], layers[k, N_OUT], capacity * layers[k, VALUES]
+        A = matrix_view(values, at, n_in, n_rows)
+        below = matrix_view(deltas, at, n_in, n_rows)
+        delta = matrix_view(deltas, at + capacity * n_in, n_out, n_rows)
+        weights = layers[k, WEIGHTS]
+        _call_sum(layers[k, SUM], (delta, gradient, layers[k, BIASES]))
+        _call_correlate(layers[k, CORRELATE], (A, delta, gradient, weights))
+        if k == 0:
+            break
+        _call_combine(layers[k, COMBINE], (parameters, weights, n_out, 1, delta, below))
+        if dropout > 0.0:
+            unit, undo = layers[k - 1, UNITS], layers[k - 1, SCALE]
+            # the activation before dropout, where it was kept
+            _call_scale(undo, (A, keep, unit, first, 1 - dropout))
+            _call_scale(undo, (below, keep, unit, first, 1 / (1 - dropout)))
+        _call_derive(layers[k - 1, DERIVE], (A, below))
+
+
+_call_take, _call_loss, _call_distil = map(slot, (take_types, loss_types, distil_types))
+_call_forward, _call_backward = map(slot, (forward_types, backward_types))
+_call_add, _call_squares, _call_step = map(slot, (add_types, squares_types, step_types))
+
+
+@kernel
+def _run_batch(parameters, layers, loops, batches, space, order, first, n_rows, keep, settings):
+    """Set the gradient of some rows, and their sums."""
+    last, sums, chunk = layers.shape[0] - 1, space.sums, batches.chunk
+    n_in, n_out, end = layers[0, N_IN], layers[last, N_OUT], first + n_rows
+    at = chunk * (layers[last, VALUES] + layers[last, N_IN])
+    dropout, distillation = settings[DROPOUT], settings[DISTILLATION]
+    sums[LOSS] = sums[WEIGHT] = 0.0
+    for start in range(first, end, chunk):
+        n = chunk if chunk < end - start else end - start
+        X = matrix_view(space.values, 0, n_in, n)
+        logits, delta = matrix_view(space.values, at, n_out, n), matrix_view(space.deltas, at, n_out, n)
+        soft = matrix_view(space.soft, 0, n_out, n if distillation > 0.0 else 0)
+        _call_take(
+            loops.take,
+            (
+                batches.X, batches.y, batches.weight, batches.soft, batches.soft_entropy, order, start,
+                X, space.y, space.weight, soft, space.entropy, sums,
+            ),
+        )  # fmt: skip
+        _call_forward(
+            loops.forward, (parameters, layers, space.values, chunk, n, keep, start, dropout)
+        )
+        _call_loss(
+            loops.loss, (logits, delta, space.y, space.weight, 1 - distillation, space.scratch, sums)
+        )
+        if distillation > 0.0:
+            teacher = soft, space.entropy, distillation, settings[TEMPERATURE]
+            _call_distil(loops.distil, (logits, delta, space.weight, *teacher, space.scratch, sums))
+        gradient = space.gradient if start == first else space.part
+        _call_backward(
+            loops.backward,
+            (parameters, gradient, layers, space.values, space.deltas, chunk, n, keep, start, dropout),
+        )
+        if start > first:
+            _call_add(loops.add, (space.part, space.gradient))
+
+
+@kernel
+def run_epochs(
+    parameters, moments, n_steps, layers, loops, batches, space, order, keep, settings, rates, losses
+):  # fmt: skip
+    """Run an epoch for every rate and fill in its mean loss; see `train_epochs`.
+
+    `order` holds the rows of one epoch behind those of the other.
+    """
+    state = flush_denormals()
+    sums, n_weights, n_rows = space.sums, layers[0, BIASES], order.size // losses.size
+    for epoch in range(losses.size):
+        loss, end = 0.0, (epoch + 1) * n_rows
+        for first in range(epoch * n_rows, end, batches.size):
+            n_own = batches.size if batches.size < end - first else end - first
+            _run_batch(parameters, layers, loops, batches, space, order, first, n_own, keep, settings)
+            _call_squares(loops.squares, (parameters, n_weights, sums))
+            loss += n_own * (sums[LOSS] + 0.5 * settings[ALPHA] * sums[SQUARES]) / sums[WEIGHT]
+            n_steps += 1
+            _call_step(
+                loops.step,
+                (parameters, space.gradient, moments, n_weights, sums, settings, rates[epoch], n_steps),
+            )  # fmt: skip
+        losses[epoch] = loss / n_rows
+    restore_denormals(state)
+
+
+@kernel
+def run_scoring(parameters, layers, loops, batches, space, order, keep, softmax):
+    """Weighted sums of cross-entropy, of the rows whose label is right, and of weights."""
+    state = flush_denormals()
+    last, sums, chunk, right = layers.shape[0] - 1, space.sums, batches.chunk, 0.0
+    n_in, n_out, end = layers[0, N_IN], layers[last, N_OUT], order.size
+    at = chunk * (layers[last, VALUES] + layers[last, N_IN])
+    sums[LOSS] = sums[WEIGHT] = 0.0
+    for start in range(0, end, chunk):
+        n = chunk if chunk < end - start else end - start
+        X, soft = matrix_view(space.values, 0, n_in, n), matrix_view(space.soft, 0, n_out, 0)
+        logits, delta = matrix_view(space.values, at, n_out, n), matrix_view(space.deltas, at, n_out, n)
+        _call_take(
+            loops.take,
+            (
+                batches.X, batches.y, batches.weight, batches.soft, batches.soft_entropy, order, start,
+                X, space.y, space.weight, soft, space.entropy, sums,
+            ),
+        )  # fmt: skip
+        _call_forward(loops.forward, (parameters, layers, space.values, chunk, n, keep, start, 0.0))
+        right += _right(logits, space.y, space.weight, softmax)
+        _call_loss(loops.loss, (logits, delta, space.y, space.weight, 1.0, space.scratch, sums))
+    restore_denormals(state)
+    return sums[LOSS], right, sums[WEIGHT]
+
+
+@kernel
+def _right(logits, y, weight, softmax):
+    """Weight of the rows whose label is right; the lower index wins ties."""
+    right = 0.0
+    for i in range(logits.shape[1]):
+        label = 0
+        if softmax:
+            for c in range(1, logits.shape[0]):
+                if logits[c, i] > logits[label, i]:
+                    label = c
+        elif logits[0, i] > 0:
+            label = 1
+        if label == y[i]:
+            right += weight[i]
+    return right

@@ -1,0 +1,232 @@
+"""Epochs of a dense network: what is checked, and which compiled loops are chosen.
+
+Parameters, gradient and moments are vectors (all weights, then all biases). Compiled code reads
+wherever it is told to, so every shape and index is checked here first.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ._epoch_kernels import LAYER, Batches, Loops, Space, backward, forward, run_epochs, run_scoring, take_rows
+from ._layer_kernels import (
+    ACTIVATIONS,
+    combine,
+    combine_by_blas,
+    correlate,
+    correlate_by_blas,
+    scale,
+    sum_rows,
+)
+from ._loss_kernels import (
+    distil_logistic,
+    distil_softmax,
+    logistic_loss,
+    scratch_rows,
+    softmax_loss,
+)
+from ._step_kernels import adam_step, add, sgd_step, squares
+
+__all__ = ["SMALL_LAYER", "Architecture", "Batches", "Rule", "evaluate", "train_epochs"]
+
+#: Weights up to which the products of a layer are loops; above, BLAS is as fast and has threads.
+SMALL_LAYER = 8192
+
+
+class Architecture(NamedTuple):
+    """Widths of all layers, the name of each hidden activation, and the kind of output."""
+
+    widths: np.ndarray
+    activations: tuple[str, ...]
+    softmax: bool
+
+
+class Rule(NamedTuple):
+    """How a gradient becomes a step."""
+
+    solver: str
+    alpha: float
+    momentum: float
+    nesterovs_momentum: bool
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    dropout: float
+    distillation: float
+    temperature: float
+
+
+def train_epochs(
+    parameters: np.ndarray,
+    moments: np.ndarray,
+    n_steps: int,
+    architecture: Architecture,
+    batches: Batches,
+    orders: np.ndarray,
+    keep: np.ndarray,
+    rule: Rule,
+    rates: np.ndarray,
+) -> np.ndarray:
+    """Run an epoch for every row of `orders` and rate of `rates`; return their mean losses.
+
+    `keep` (hidden units, n_rows) says which activations dropout lets through in an
+    epoch, and has no columns without dropout. `parameters` and `moments` change in place.
+    """
+    widths, n_hidden = architecture.widths, int(architecture.widths[1:-1].sum())
+    _check_shapes(parameters, architecture, batches)
+    n_moments = 2 if rule.solver == "adam" else 1
+    _check("moments", moments.shape, (n_moments, parameters.size))
+    # What dropout keeps is drawn for one epoch.
+    n_epochs = 1 if rule.dropout > 0 else len(rates)
+    _check("rates", rates.shape, (n_epochs,))
+    _check("orders", orders.shape, (n_epochs, orders.shape[-1]))
+    _check_range("orders", orders, len(batches.X))
+    _check("keep", keep.shape, (n_hidden, orders.shape[1] if rule.dropout > 0 else 0))
+    if rule.distillation > 0:
+        _check("soft", batches.soft.shape, (len(batches.X), int(widths[-1])))
+        _check("soft_entropy", batches.soft_entropy.shape, (len(batches.X),))
+    losses = np.empty(len(rates))
+    run_epochs(
+        parameters,
+        moments,
+        n_steps,
+        _layers(architecture, parameters.dtype, rule),
+        _loops(architecture, parameters.dtype, rule),
+        _read_only(batches),
+        _space(parameters, architecture, batches, rule.distillation > 0),
+        np.ascontiguousarray(orders, np.intp).ravel(),
+        np.ascontiguousarray(keep, np.bool_),
+        np.array(rule[1:], np.float64),
+        np.ascontiguousarray(rates, np.float64),
+        losses,
+    )
+    return losses
+
+
+def evaluate(
+    parameters: np.ndarray, architecture: Architecture, batches: Batches
+) -> tuple[float, float]:
+    """Weighted mean cross-entropy and accuracy; the lower index wins ties."""
+    _check_shapes(parameters, architecture, batches)
+    loss, right, weight = run_scoring(
+        parameters,
+        _layers(architecture, parameters.dtype, None),
+        _loops(architecture, parameters.dtype, None),
+        _read_only(batches),
+        _space(parameters, architecture, batches, False),
+        np.arange(len(batches.X)),
+        np.empty((0, 0), np.bool_),
+        architecture.softmax,
+    )
+    return loss / weight, right / weight
+
+
+def _check_shapes(parameters: np.ndarray, architecture: Architecture, batches: Batches) -> None:
+    """Refuse arrays that do not belong together, beyond which the loops would read."""
+    widths, n_rows = architecture.widths, len(batches.X)
+    _check("parameters", parameters.shape, (int(((widths[:-1] + 1) * widths[1:]).sum()),))
+    _check("activations", (len(architecture.activations),), (len(widths) - 2,))
+    _check("X", batches.X.shape, (n_rows, int(widths[0])))
+    _check("y", batches.y.shape, (n_rows,))
+    _check("weight", batches.weight.shape, (n_rows,))
+    _check_range("y", batches.y, int(widths[-1]) if architecture.softmax else 2)
+    for name, array in (("X", batches.X), ("weight", batches.weight)):
+        if array.dtype != parameters.dtype:
+            raise ValueError(
+                f"{name} is {array.dtype}, the network's parameters are {parameters.dtype}."
+            )
+
+
+def _check(name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    if found != expected:
+        raise ValueError(f"{name} must have the shape {expected} for this network, got {found}.")
+
+
+def _check_range(name: str, indices: np.ndarray, stop: int) -> None:
+    if indices.size and not (indices.min() >= 0 and indices.max() < stop):
+        raise IndexError(
+            f"{name} must lie between 0 and {stop - 1}, it reaches from {indices.min()} to "
+            f"{indices.max()}."
+        )
+
+
+def _read_only(batches: Batches) -> Batches:
+    """View arrays as read-only, as a user's may be: one kind of array, one compilation."""
+    dtype = batches.X.dtype
+    views: dict[str, Any] = {}
+    for name, kind in (
+        ("X", dtype),
+        ("y", np.intp),
+        ("weight", dtype),
+        ("soft", dtype),
+        ("soft_entropy", dtype),
+    ):
+        views[name] = np.ascontiguousarray(getattr(batches, name), kind).view()
+        views[name].flags.writeable = False
+    return batches._replace(**views)
+
+
+def _layers(architecture: Architecture, dtype: np.dtype, rule: Rule | None) -> np.ndarray:
+    """Say of each layer where it is in the vectors, and which loops are its own; see `LAYER`.
+
+    Without a rule, only to evaluate.
+    """
+    n_in, n_out = architecture.widths[:-1], architecture.widths[1:]
+    weights, units, values = (_starts(sizes) for sizes in (n_in * n_out, n_out, n_in))
+    biases = (n_in * n_out).sum() + units
+    places = np.column_stack([n_in, n_out, weights, biases, values, units])
+    addresses = np.zeros((len(n_in), len(LAYER) - places.shape[1]), np.intp)
+    names = (*architecture.activations, "identity")
+    for own, name, is_large in zip(addresses, names, n_in * n_out > SMALL_LAYER, strict=True):
+        activate, derive = ACTIVATIONS[name]
+        needed = [combine_by_blas if is_large else combine, activate]
+        if rule is not None:
+            needed += [correlate_by_blas if is_large else correlate, sum_rows, derive]
+            needed += [scale] if rule.dropout > 0 else []
+        own[: len(needed)] = [loop.address(dtype) for loop in needed]
+    return np.column_stack([places, addresses])
+
+
+def _starts(sizes: np.ndarray) -> np.ndarray:
+    return np.cumsum(sizes) - sizes
+
+
+def _loops(architecture: Architecture, dtype: np.dtype, rule: Rule | None) -> Loops:
+    """Choose the loops for a network and compile what is new; without a rule, only to evaluate."""
+    softmax, learns = architecture.softmax, rule is not None
+    chosen = {"take": take_rows, "forward": forward, "loss": softmax_loss if softmax else logistic_loss}
+    if rule is not None:
+        chosen |= {"backward": backward, "add": add, "squares": squares}
+        chosen["step"] = adam_step if rule.solver == "adam" else sgd_step
+        if rule.distillation > 0:
+            chosen["distil"] = distil_softmax if softmax else distil_logistic
+    addresses = dict.fromkeys(Loops._fields, 0)
+    return Loops(**addresses | {name: loop.address(dtype) for name, loop in chosen.items()})
+
+
+def _space(
+    parameters: np.ndarray, architecture: Architecture, batches: Batches, distills: bool
+) -> Space:
+    dtype, chunk, widths = parameters.dtype, batches.chunk, architecture.widths
+    n_values, n_outputs = chunk * int(widths.sum()), int(widths[-1])
+    return Space(
+        _buffer(n_values, dtype),
+        _buffer(n_values, dtype),
+        np.empty(chunk, np.intp),
+        np.empty(chunk, dtype),
+        np.empty(chunk * n_outputs if distills else 0, dtype),
+        np.empty(chunk, dtype),
+        np.empty((scratch_rows(n_outputs), chunk)),
+        np.empty_like(parameters),
+        np.empty_like(parameters),
+        np.empty(3),
+    )
+
+
+def _buffer(size: int, dtype: np.dtype) -> np.ndarray:
+    """Return a vector that begins a line of the cache: the loops lose a tenth where none does."""
+    raw = np.empty(size + 64 // dtype.itemsize, dtype)
+    first = (-raw.ctypes.data % 64) // dtype.itemsize
+    return raw[first : first + size]
