@@ -29,6 +29,7 @@ from ._layer_kernels import (
     sum_rows_types,
 )
 from ._loss_kernels import LOSS, SQUARES, WEIGHT, distil_types, loss_types
+from ._row_kernels import take_types
 from ._step_kernels import (
     ALPHA,
     DISTILLATION,
@@ -39,7 +40,7 @@ from ._step_kernels import (
     step_types,
 )
 
-__all__ = ["LAYER", "Batches", "Loops", "Space", "backward", "forward", "run_epochs", "run_scoring", "take_rows"]
+__all__ = ["LAYER", "Batches", "Loops", "Space", "backward", "forward", "run_epochs", "run_scoring"]
 
 #: Columns of the table of layers: its size; where in the vectors its weights, its biases, its
 #: inputs (for one row) and its units among the hidden ones begin; the addresses of its loops.
@@ -88,43 +89,11 @@ class Space(NamedTuple):
     sums: np.ndarray
 
 
-def take_types(n):
-    given, chosen = types.Array(n, 1, "C", readonly=True), n[::1]
-    matrix = types.Array(n, 2, "C", readonly=True)
-    labels = types.Array(types.intp, 1, "C", readonly=True)
-    rows = types.intp[::1], types.intp, n[:, ::1]
-    return matrix, labels, given, matrix, given, *rows, types.intp[::1], chosen, n[:, ::1], chosen, types.float64[::1]
-
-
-@loop(take_types)
-def take_rows(X, y, weight, soft, soft_entropy, rows, first, inputs, own_y, own_weight, own_soft, own_entropy, sums):
-    """Copy some rows of X into the columns of `inputs`, and what belongs to them beside it.
-
-    Eight at a time, so that a line of the cache is written once.
-    """
-    n_columns, n_rows = inputs.shape
-    whole = n_rows // 8 * 8
-    for i in range(0, whole, 8):
-        for j in range(n_columns):
-            for lane in range(8):
-                inputs[j, i + lane] = X[rows[first + i + lane], j]
-    for i in range(whole, n_rows):
-        for j in range(n_columns):
-            inputs[j, i] = X[rows[first + i], j]
-    for i in range(n_rows):
-        row = rows[first + i]
-        own_y[i] = y[row]
-        own_weight[i] = weight[row]
-        sums[WEIGHT] += own_weight[i]
-    for i in range(own_soft.shape[1]):
-        row = rows[first + i]
-        own_entropy[i] = soft_entropy[row]
-        for c in range(own_soft.shape[0]):
-            own_soft[c, i] = soft[row, c]
-
-
-_call_combine, _call_activate, _call_scale = map(slot, (combine_types, activate_types, scale_types))
-_call_correlate, _call_sum, _call_derive = map(slot, (correlate_types, sum_rows_types, derive_types))
+_call_combine, _call_activate = slot(combine_types), slot(activate_types)
+_call_correlate, _call_sum, _call_derive = map(
+    slot, (correlate_types, sum_rows_types, derive_types)
+)
+_call_scale = slot(scale_types)
 
 
 def forward_types(n):
@@ -180,44 +149,38 @@ def backward(
 
 
 _call_take, _call_loss, _call_distil = map(slot, (take_types, loss_types, distil_types))
-_call_forward, _call_backward = map(slot, (forward_types, backward_types))
+_call_forward, _call_backward = slot(forward_types), slot(backward_types)
 _call_add, _call_squares, _call_step = map(slot, (add_types, squares_types, step_types))
 
 
 @kernel
 def _run_batch(parameters, layers, loops, batches, space, order, first, n_rows, keep, settings):
     """Set the gradient of some rows, and their sums."""
-    last, sums, chunk = layers.shape[0] - 1, space.sums, batches.chunk
-    n_in, n_out, end = layers[0, N_IN], layers[last, N_OUT], first + n_rows
+    last, sums, chunk, end = layers.shape[0] - 1, space.sums, batches.chunk, first + n_rows
+    n_in, n_out = layers[0, N_IN], layers[last, N_OUT]
     at = chunk * (layers[last, VALUES] + layers[last, N_IN])
     dropout, distillation = settings[DROPOUT], settings[DISTILLATION]
+    data = batches.X, batches.y, batches.weight, batches.soft, batches.soft_entropy
     sums[LOSS] = sums[WEIGHT] = 0.0
     for start in range(first, end, chunk):
         n = chunk if chunk < end - start else end - start
         X = matrix_view(space.values, 0, n_in, n)
-        logits, delta = matrix_view(space.values, at, n_out, n), matrix_view(space.deltas, at, n_out, n)
+        logits = matrix_view(space.values, at, n_out, n)
+        delta = matrix_view(space.deltas, at, n_out, n)
         soft = matrix_view(space.soft, 0, n_out, n if distillation > 0.0 else 0)
-        _call_take(
-            loops.take,
-            (
-                batches.X, batches.y, batches.weight, batches.soft, batches.soft_entropy, order, start,
-                X, space.y, space.weight, soft, space.entropy, sums,
-            ),
-        )  # fmt: skip
-        _call_forward(
-            loops.forward, (parameters, layers, space.values, chunk, n, keep, start, dropout)
-        )
-        _call_loss(
-            loops.loss, (logits, delta, space.y, space.weight, 1 - distillation, space.scratch, sums)
-        )
+        own = space.y, space.weight, soft, space.entropy
+        room = space.scratch, sums
+        which = chunk, n, keep, start, dropout
+        _call_take(loops.take, (*data, order, start, X, *own, sums))
+        _call_forward(loops.forward, (parameters, layers, space.values, *which))
+        share = 1.0 - distillation
+        _call_loss(loops.loss, (logits, delta, space.y, space.weight, share, *room))
         if distillation > 0.0:
             teacher = soft, space.entropy, distillation, settings[TEMPERATURE]
-            _call_distil(loops.distil, (logits, delta, space.weight, *teacher, space.scratch, sums))
+            _call_distil(loops.distil, (logits, delta, space.weight, *teacher, *room))
         gradient = space.gradient if start == first else space.part
-        _call_backward(
-            loops.backward,
-            (parameters, gradient, layers, space.values, space.deltas, chunk, n, keep, start, dropout),
-        )
+        network = parameters, gradient, layers, space.values, space.deltas
+        _call_backward(loops.backward, (*network, *which))
         if start > first:
             _call_add(loops.add, (space.part, space.gradient))
 
@@ -226,24 +189,22 @@ def _run_batch(parameters, layers, loops, batches, space, order, first, n_rows, 
 def run_epochs(
     parameters, moments, n_steps, layers, loops, batches, space, order, keep, settings, rates, losses
 ):  # fmt: skip
-    """Run an epoch for every rate and fill in its mean loss; see `train_epochs`.
+    """Run an epoch for every rate and fill in its mean loss; see `Run`.
 
     `order` holds the rows of one epoch behind those of the other.
     """
     state = flush_denormals()
     sums, n_weights, n_rows = space.sums, layers[0, BIASES], order.size // losses.size
     for epoch in range(losses.size):
-        loss, end = 0.0, (epoch + 1) * n_rows
+        loss, end, rate = 0.0, (epoch + 1) * n_rows, rates[epoch]
         for first in range(epoch * n_rows, end, batches.size):
-            n_own = batches.size if batches.size < end - first else end - first
-            _run_batch(parameters, layers, loops, batches, space, order, first, n_own, keep, settings)
+            n = batches.size if batches.size < end - first else end - first
+            _run_batch(parameters, layers, loops, batches, space, order, first, n, keep, settings)
             _call_squares(loops.squares, (parameters, n_weights, sums))
-            loss += n_own * (sums[LOSS] + 0.5 * settings[ALPHA] * sums[SQUARES]) / sums[WEIGHT]
+            loss += n * (sums[LOSS] + 0.5 * settings[ALPHA] * sums[SQUARES]) / sums[WEIGHT]
             n_steps += 1
-            _call_step(
-                loops.step,
-                (parameters, space.gradient, moments, n_weights, sums, settings, rates[epoch], n_steps),
-            )  # fmt: skip
+            vectors = parameters, space.gradient, moments
+            _call_step(loops.step, (*vectors, n_weights, sums, settings, rate, n_steps))
         losses[epoch] = loss / n_rows
     restore_denormals(state)
 
@@ -253,20 +214,17 @@ def run_scoring(parameters, layers, loops, batches, space, order, keep, softmax)
     """Weighted sums of cross-entropy, of the rows whose label is right, and of weights."""
     state = flush_denormals()
     last, sums, chunk, right = layers.shape[0] - 1, space.sums, batches.chunk, 0.0
-    n_in, n_out, end = layers[0, N_IN], layers[last, N_OUT], order.size
+    n_in, n_out = layers[0, N_IN], layers[last, N_OUT]
     at = chunk * (layers[last, VALUES] + layers[last, N_IN])
+    data = batches.X, batches.y, batches.weight, batches.soft, batches.soft_entropy
     sums[LOSS] = sums[WEIGHT] = 0.0
-    for start in range(0, end, chunk):
-        n = chunk if chunk < end - start else end - start
-        X, soft = matrix_view(space.values, 0, n_in, n), matrix_view(space.soft, 0, n_out, 0)
-        logits, delta = matrix_view(space.values, at, n_out, n), matrix_view(space.deltas, at, n_out, n)
-        _call_take(
-            loops.take,
-            (
-                batches.X, batches.y, batches.weight, batches.soft, batches.soft_entropy, order, start,
-                X, space.y, space.weight, soft, space.entropy, sums,
-            ),
-        )  # fmt: skip
+    for start in range(0, order.size, chunk):
+        n = chunk if chunk < order.size - start else order.size - start
+        X = matrix_view(space.values, 0, n_in, n)
+        logits = matrix_view(space.values, at, n_out, n)
+        delta = matrix_view(space.deltas, at, n_out, n)
+        own = space.y, space.weight, matrix_view(space.soft, 0, n_out, 0), space.entropy
+        _call_take(loops.take, (*data, order, start, X, *own, sums))
         _call_forward(loops.forward, (parameters, layers, space.values, chunk, n, keep, start, 0.0))
         right += _right(logits, space.y, space.weight, softmax)
         _call_loss(loops.loss, (logits, delta, space.y, space.weight, 1.0, space.scratch, sums))

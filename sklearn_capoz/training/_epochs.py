@@ -10,7 +10,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._epoch_kernels import LAYER, Batches, Loops, Space, backward, forward, run_epochs, run_scoring, take_rows
+from ._epoch_kernels import (
+    LAYER,
+    Batches,
+    Loops,
+    Space,
+    backward,
+    forward,
+    run_epochs,
+    run_scoring,
+)
 from ._layer_kernels import (
     ACTIVATIONS,
     combine,
@@ -27,9 +36,10 @@ from ._loss_kernels import (
     scratch_rows,
     softmax_loss,
 )
+from ._row_kernels import take_rows
 from ._step_kernels import adam_step, add, sgd_step, squares
 
-__all__ = ["SMALL_LAYER", "Architecture", "Batches", "Rule", "evaluate", "train_epochs"]
+__all__ = ["SMALL_LAYER", "Architecture", "Batches", "Rule", "Run"]
 
 #: Weights up to which the products of a layer are loops; above, BLAS is as fast and has threads.
 SMALL_LAYER = 8192
@@ -58,85 +68,104 @@ class Rule(NamedTuple):
     temperature: float
 
 
-def train_epochs(
-    parameters: np.ndarray,
-    moments: np.ndarray,
-    n_steps: int,
-    architecture: Architecture,
-    batches: Batches,
-    orders: np.ndarray,
-    keep: np.ndarray,
-    rule: Rule,
-    rates: np.ndarray,
-) -> np.ndarray:
-    """Run an epoch for every row of `orders` and rate of `rates`; return their mean losses.
+class Run:
+    """A network and its rows, checked and laid out once for all epochs.
 
-    `keep` (hidden units, n_rows) says which activations dropout lets through in an
-    epoch, and has no columns without dropout. `parameters` and `moments` change in place.
+    Parameters
+    ----------
+    architecture : Architecture
+    batches : Batches
+        Their dtype is the network's.
+    rule : Rule or None
+        None where the network is evaluated only, and less is compiled.
     """
-    widths, n_hidden = architecture.widths, int(architecture.widths[1:-1].sum())
-    _check_shapes(parameters, architecture, batches)
-    n_moments = 2 if rule.solver == "adam" else 1
-    _check("moments", moments.shape, (n_moments, parameters.size))
-    # What dropout keeps is drawn for one epoch.
-    n_epochs = 1 if rule.dropout > 0 else len(rates)
-    _check("rates", rates.shape, (n_epochs,))
-    _check("orders", orders.shape, (n_epochs, orders.shape[-1]))
-    _check_range("orders", orders, len(batches.X))
-    _check("keep", keep.shape, (n_hidden, orders.shape[1] if rule.dropout > 0 else 0))
-    if rule.distillation > 0:
-        _check("soft", batches.soft.shape, (len(batches.X), int(widths[-1])))
-        _check("soft_entropy", batches.soft_entropy.shape, (len(batches.X),))
-    losses = np.empty(len(rates))
-    run_epochs(
-        parameters,
-        moments,
-        n_steps,
-        _layers(architecture, parameters.dtype, rule),
-        _loops(architecture, parameters.dtype, rule),
-        _read_only(batches),
-        _space(parameters, architecture, batches, rule.distillation > 0),
-        np.ascontiguousarray(orders, np.intp).ravel(),
-        np.ascontiguousarray(keep, np.bool_),
-        np.array(rule[1:], np.float64),
-        np.ascontiguousarray(rates, np.float64),
-        losses,
-    )
-    return losses
+
+    def __init__(self, architecture: Architecture, batches: Batches, rule: Rule | None = None):
+        _check_rows(architecture, batches, rule)
+        dtype = batches.X.dtype
+        self.architecture, self.rule = architecture, rule
+        self.layers = _layers(architecture, dtype, rule)
+        self.loops = _loops(architecture, dtype, rule)
+        self.batches = _read_only(batches)
+        self.space = _space(architecture, self.batches, rule)
+
+    def train(
+        self,
+        parameters: np.ndarray,
+        moments: np.ndarray,
+        n_steps: int,
+        orders: np.ndarray,
+        keep: np.ndarray,
+        rates: np.ndarray,
+    ) -> np.ndarray:
+        """Run an epoch for every row of `orders` and rate of `rates`; return their mean losses.
+
+        `keep` (hidden units, n_rows) says which activations dropout lets through in an
+        epoch, and has no columns without dropout. `parameters` and `moments` change in place.
+        """
+        rule, widths = self.rule, self.architecture.widths
+        assert rule is not None
+        self._check_parameters(parameters)
+        n_moments = 2 if rule.solver == "adam" else 1
+        _check("moments", moments.shape, (n_moments, parameters.size))
+        # What dropout keeps is drawn for one epoch.
+        n_epochs = 1 if rule.dropout > 0 else len(rates)
+        _check("rates", rates.shape, (n_epochs,))
+        _check("orders", orders.shape, (n_epochs, orders.shape[-1]))
+        _check_range("orders", orders, len(self.batches.X))
+        n_kept = orders.shape[1] if rule.dropout > 0 else 0
+        _check("keep", keep.shape, (int(widths[1:-1].sum()), n_kept))
+        losses = np.empty(n_epochs)
+        run_epochs(
+            parameters,
+            moments,
+            n_steps,
+            self.layers,
+            self.loops,
+            self.batches,
+            self.space,
+            np.ascontiguousarray(orders, np.intp).ravel(),
+            np.ascontiguousarray(keep, np.bool_),
+            np.array(rule[1:], np.float64),
+            np.ascontiguousarray(rates, np.float64),
+            losses,
+        )
+        return losses
+
+    def evaluate(self, parameters: np.ndarray) -> tuple[float, float]:
+        """Weighted mean cross-entropy and accuracy; the lower index wins ties."""
+        self._check_parameters(parameters)
+        loss, right, weight = run_scoring(
+            parameters,
+            self.layers,
+            self.loops,
+            self.batches,
+            self.space,
+            np.arange(len(self.batches.X)),
+            np.empty((0, 0), np.bool_),
+            self.architecture.softmax,
+        )
+        return loss / weight, right / weight
+
+    def _check_parameters(self, parameters: np.ndarray) -> None:
+        _check("parameters", parameters.shape, self.space.gradient.shape)
+        if parameters.dtype != self.batches.X.dtype:
+            raise ValueError(
+                f"X is {self.batches.X.dtype}, the network's parameters are {parameters.dtype}."
+            )
 
 
-def evaluate(
-    parameters: np.ndarray, architecture: Architecture, batches: Batches
-) -> tuple[float, float]:
-    """Weighted mean cross-entropy and accuracy; the lower index wins ties."""
-    _check_shapes(parameters, architecture, batches)
-    loss, right, weight = run_scoring(
-        parameters,
-        _layers(architecture, parameters.dtype, None),
-        _loops(architecture, parameters.dtype, None),
-        _read_only(batches),
-        _space(parameters, architecture, batches, False),
-        np.arange(len(batches.X)),
-        np.empty((0, 0), np.bool_),
-        architecture.softmax,
-    )
-    return loss / weight, right / weight
-
-
-def _check_shapes(parameters: np.ndarray, architecture: Architecture, batches: Batches) -> None:
+def _check_rows(architecture: Architecture, batches: Batches, rule: Rule | None) -> None:
     """Refuse arrays that do not belong together, beyond which the loops would read."""
     widths, n_rows = architecture.widths, len(batches.X)
-    _check("parameters", parameters.shape, (int(((widths[:-1] + 1) * widths[1:]).sum()),))
     _check("activations", (len(architecture.activations),), (len(widths) - 2,))
     _check("X", batches.X.shape, (n_rows, int(widths[0])))
     _check("y", batches.y.shape, (n_rows,))
     _check("weight", batches.weight.shape, (n_rows,))
     _check_range("y", batches.y, int(widths[-1]) if architecture.softmax else 2)
-    for name, array in (("X", batches.X), ("weight", batches.weight)):
-        if array.dtype != parameters.dtype:
-            raise ValueError(
-                f"{name} is {array.dtype}, the network's parameters are {parameters.dtype}."
-            )
+    if rule is not None and rule.distillation > 0:
+        _check("soft", batches.soft.shape, (n_rows, int(widths[-1])))
+        _check("soft_entropy", batches.soft_entropy.shape, (n_rows,))
 
 
 def _check(name: str, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
@@ -195,8 +224,12 @@ def _starts(sizes: np.ndarray) -> np.ndarray:
 
 def _loops(architecture: Architecture, dtype: np.dtype, rule: Rule | None) -> Loops:
     """Choose the loops for a network and compile what is new; without a rule, only to evaluate."""
-    softmax, learns = architecture.softmax, rule is not None
-    chosen = {"take": take_rows, "forward": forward, "loss": softmax_loss if softmax else logistic_loss}
+    softmax = architecture.softmax
+    chosen = {
+        "take": take_rows,
+        "forward": forward,
+        "loss": softmax_loss if softmax else logistic_loss,
+    }
     if rule is not None:
         chosen |= {"backward": backward, "add": add, "squares": squares}
         chosen["step"] = adam_step if rule.solver == "adam" else sgd_step
@@ -206,22 +239,22 @@ def _loops(architecture: Architecture, dtype: np.dtype, rule: Rule | None) -> Lo
     return Loops(**addresses | {name: loop.address(dtype) for name, loop in chosen.items()})
 
 
-def _space(
-    parameters: np.ndarray, architecture: Architecture, batches: Batches, distills: bool
-) -> Space:
-    dtype, chunk, widths = parameters.dtype, batches.chunk, architecture.widths
+def _space(architecture: Architecture, batches: Batches, rule: Rule | None) -> Space:
+    dtype, chunk, widths = batches.X.dtype, batches.chunk, architecture.widths
     n_values, n_outputs = chunk * int(widths.sum()), int(widths[-1])
+    distills = rule is not None and rule.distillation > 0
+    n_parameters = int(((widths[:-1] + 1) * widths[1:]).sum())
     return Space(
-        _buffer(n_values, dtype),
-        _buffer(n_values, dtype),
-        np.empty(chunk, np.intp),
-        np.empty(chunk, dtype),
-        np.empty(chunk * n_outputs if distills else 0, dtype),
-        np.empty(chunk, dtype),
-        np.empty((scratch_rows(n_outputs), chunk)),
-        np.empty_like(parameters),
-        np.empty_like(parameters),
-        np.empty(3),
+        values=_buffer(n_values, dtype),
+        deltas=_buffer(n_values, dtype),
+        y=np.empty(chunk, np.intp),
+        weight=np.empty(chunk, dtype),
+        soft=np.empty(chunk * n_outputs if distills else 0, dtype),
+        entropy=np.empty(chunk, dtype),
+        scratch=np.empty((scratch_rows(n_outputs), chunk)),
+        gradient=np.empty(n_parameters, dtype),
+        part=np.empty(n_parameters, dtype),
+        sums=np.empty(3),
     )
 
 

@@ -35,6 +35,7 @@ __all__ = [
     "sum_rows_types",
 ]
 
+
 def combine_types(n):
     return n[::1], types.intp, types.intp, types.intp, n[:, ::1], n[:, ::1]
 

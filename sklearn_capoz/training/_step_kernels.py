@@ -8,7 +8,19 @@ from numba import types
 from .._compile import loop
 from ._loss_kernels import SQUARES, WEIGHT
 
-__all__ = ["ALPHA", "DISTILLATION", "DROPOUT", "TEMPERATURE", "adam_step", "add", "add_types", "sgd_step", "squares", "squares_types", "step_types"]
+__all__ = [
+    "ALPHA",
+    "DISTILLATION",
+    "DROPOUT",
+    "TEMPERATURE",
+    "adam_step",
+    "add",
+    "add_types",
+    "sgd_step",
+    "squares",
+    "squares_types",
+    "step_types",
+]
 
 #: Places in the vector of settings.
 ALPHA, MOMENTUM, NESTEROV, BETA_1, BETA_2, EPSILON, DROPOUT, DISTILLATION, TEMPERATURE = range(9)

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sklearn_capoz._compile import kernel, slot
-from sklearn_capoz.training._epoch_kernels import _right, take_rows
-from sklearn_capoz.training._epochs import Architecture, Batches, Rule, evaluate, train_epochs
+from sklearn_capoz.training._epoch_kernels import _right
+from sklearn_capoz.training._epochs import Architecture, Batches, Rule, Run
 from sklearn_capoz.training._layer_kernels import (
     combine,
     combine_by_blas,
@@ -18,6 +18,7 @@ from sklearn_capoz.training._layer_kernels import (
     sum_rows,
 )
 from sklearn_capoz.training._loss_kernels import exp
+from sklearn_capoz.training._row_kernels import take_rows
 
 
 def called(loop):
@@ -136,27 +137,24 @@ def call(**changes):
     )
     architecture = Architecture(np.array([3, 5, 2]), ("relu",), True)
     size = 3 * 5 + 5 * 2 + 5 + 2
+    rule = Rule("adam", 0.0, 0.9, True, 0.9, 0.999, 1e-8, 0.0, 0.0, 1.0)
     arguments = {
         "parameters": np.zeros(size),
         "moments": np.zeros((2, size)),
         "n_steps": 0,
-        "architecture": architecture,
         "orders": np.arange(8)[None],
         "keep": np.empty((5, 0), bool),
-        "rule": Rule("adam", 0.0, 0.9, True, 0.9, 0.999, 1e-8, 0.0, 0.0, 1.0),
         "rates": np.ones(1),
     }
     own = {name: changes.pop(name) for name in list(changes) if name in Batches._fields}
-    arguments["batches"] = batches._replace(**own)
-    return train_epochs(**(arguments | changes)), arguments
+    run = Run(architecture, batches._replace(**own), rule)
+    return run.train(**(arguments | changes)), run, arguments["parameters"]
 
 
 def test_arrays_that_fit():
-    losses, arguments = call()
+    losses, run, parameters = call()
     np.testing.assert_allclose(losses, np.log(2), rtol=1)
-    loss, accuracy = evaluate(
-        np.zeros_like(arguments["parameters"]), arguments["architecture"], arguments["batches"]
-    )
+    loss, accuracy = run.evaluate(np.zeros_like(parameters))
     assert (loss, accuracy) == (pytest.approx(np.log(2)), 1.0)
 
 
