@@ -154,58 +154,51 @@ _call_add, _call_squares, _call_step = map(slot, (add_types, squares_types, step
 
 
 @kernel
-def _run_batch(parameters, layers, loops, batches, space, order, first, n_rows, keep, settings):
-    """Set the gradient of some rows, and their sums."""
-    last, sums, chunk, end = layers.shape[0] - 1, space.sums, batches.chunk, first + n_rows
-    n_in, n_out = layers[0, N_IN], layers[last, N_OUT]
-    at = chunk * (layers[last, VALUES] + layers[last, N_IN])
-    dropout, distillation = settings[DROPOUT], settings[DISTILLATION]
-    data = batches.X, batches.y, batches.weight, batches.soft, batches.soft_entropy
-    sums[LOSS] = sums[WEIGHT] = 0.0
-    for start in range(first, end, chunk):
-        n = chunk if chunk < end - start else end - start
-        X = matrix_view(space.values, 0, n_in, n)
-        logits = matrix_view(space.values, at, n_out, n)
-        delta = matrix_view(space.deltas, at, n_out, n)
-        soft = matrix_view(space.soft, 0, n_out, n if distillation > 0.0 else 0)
-        own = space.y, space.weight, soft, space.entropy
-        room = space.scratch, sums
-        which = chunk, n, keep, start, dropout
-        _call_take(loops.take, (*data, order, start, X, *own, sums))
-        _call_forward(loops.forward, (parameters, layers, space.values, *which))
-        share = 1.0 - distillation
-        _call_loss(loops.loss, (logits, delta, space.y, space.weight, share, *room))
-        if distillation > 0.0:
-            teacher = soft, space.entropy, distillation, settings[TEMPERATURE]
-            _call_distil(loops.distil, (logits, delta, space.weight, *teacher, *room))
-        gradient = space.gradient if start == first else space.part
-        network = parameters, gradient, layers, space.values, space.deltas
-        _call_backward(loops.backward, (*network, *which))
-        if start > first:
-            _call_add(loops.add, (space.part, space.gradient))
-
-
-@kernel
 def run_epochs(
-    parameters, moments, n_steps, layers, loops, batches, space, order, keep, settings, rates, losses
+    parameters, moments, n_steps, layers, loops, batches, space, order, keep, settings, rates, out
 ):  # fmt: skip
-    """Run an epoch for every rate and fill in its mean loss; see `Run`.
+    """Run an epoch for every rate and set its mean loss in `out`; see `Run`.
 
     `order` holds the rows of one epoch behind those of the other.
     """
     state = flush_denormals()
-    sums, n_weights, n_rows = space.sums, layers[0, BIASES], order.size // losses.size
-    for epoch in range(losses.size):
-        loss, end, rate = 0.0, (epoch + 1) * n_rows, rates[epoch]
-        for first in range(epoch * n_rows, end, batches.size):
-            n = batches.size if batches.size < end - first else end - first
-            _run_batch(parameters, layers, loops, batches, space, order, first, n, keep, settings)
+    last, sums, size, chunk = layers.shape[0] - 1, space.sums, batches.size, batches.chunk
+    n_in, n_out, n_weights = layers[0, N_IN], layers[last, N_OUT], layers[0, BIASES]
+    at = chunk * (layers[last, VALUES] + layers[last, N_IN])
+    dropout, distillation = settings[DROPOUT], settings[DISTILLATION]
+    data = batches.X, batches.y, batches.weight, batches.soft, batches.soft_entropy
+    room, n_rows = (space.scratch, sums), order.size // out.size
+    for epoch in range(out.size):
+        loss, end_of_epoch, rate = 0.0, (epoch + 1) * n_rows, rates[epoch]
+        for first in range(epoch * n_rows, end_of_epoch, size):
+            end = first + size if first + size < end_of_epoch else end_of_epoch
+            sums[LOSS] = sums[WEIGHT] = 0.0
+            for start in range(first, end, chunk):
+                n = chunk if chunk < end - start else end - start
+                X = matrix_view(space.values, 0, n_in, n)
+                logits = matrix_view(space.values, at, n_out, n)
+                delta = matrix_view(space.deltas, at, n_out, n)
+                soft = matrix_view(space.soft, 0, n_out, n if distillation > 0.0 else 0)
+                own, which = (space.y, space.weight, soft, space.entropy), (chunk, n, keep, start)
+                _call_take(loops.take, (*data, order, start, X, *own, sums))
+                _call_forward(loops.forward, (parameters, layers, space.values, *which, dropout))
+                share = 1.0 - distillation
+                _call_loss(loops.loss, (logits, delta, space.y, space.weight, share, *room))
+                if distillation > 0.0:
+                    teacher = soft, space.entropy, distillation, settings[TEMPERATURE]
+                    _call_distil(loops.distil, (logits, delta, space.weight, *teacher, *room))
+                gradient = space.gradient if start == first else space.part
+                network = parameters, gradient, layers, space.values, space.deltas
+                _call_backward(loops.backward, (*network, *which, dropout))
+                if start > first:
+                    _call_add(loops.add, (space.part, space.gradient))
             _call_squares(loops.squares, (parameters, n_weights, sums))
-            loss += n * (sums[LOSS] + 0.5 * settings[ALPHA] * sums[SQUARES]) / sums[WEIGHT]
+            penalty = 0.5 * settings[ALPHA] * sums[SQUARES]
+            loss += (end - first) * (sums[LOSS] + penalty) / sums[WEIGHT]
             n_steps += 1
             vectors = parameters, space.gradient, moments
             _call_step(loops.step, (*vectors, n_weights, sums, settings, rate, n_steps))
-        losses[epoch] = loss / n_rows
+        out[epoch] = loss / n_rows
     restore_denormals(state)
 
 

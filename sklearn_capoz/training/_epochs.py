@@ -85,7 +85,7 @@ class Run:
         dtype = batches.X.dtype
         self.architecture, self.rule = architecture, rule
         self.layers = _layers(architecture, dtype, rule)
-        self.loops = _loops(architecture, dtype, rule)
+        self.loops = _loops(architecture, batches, rule)
         self.batches = _read_only(batches)
         self.space = _space(architecture, self.batches, rule)
 
@@ -207,14 +207,15 @@ def _layers(architecture: Architecture, dtype: np.dtype, rule: Rule | None) -> n
     biases = (n_in * n_out).sum() + units
     places = np.column_stack([n_in, n_out, weights, biases, values, units])
     addresses = np.zeros((len(n_in), len(LAYER) - places.shape[1]), np.intp)
-    names = (*architecture.activations, "identity")
-    for own, name, is_large in zip(addresses, names, n_in * n_out > SMALL_LAYER, strict=True):
-        activate, derive = ACTIVATIONS[name]
+    for k, is_large in enumerate(n_in * n_out > SMALL_LAYER):
+        is_hidden = k < len(architecture.activations)
+        activate, derive = ACTIVATIONS[architecture.activations[k] if is_hidden else "identity"]
         needed = [combine_by_blas if is_large else combine, activate]
         if rule is not None:
-            needed += [correlate_by_blas if is_large else correlate, sum_rows, derive]
-            needed += [scale] if rule.dropout > 0 else []
-        own[: len(needed)] = [loop.address(dtype) for loop in needed]
+            needed += [correlate_by_blas if is_large else correlate, sum_rows]
+            needed += [derive] if is_hidden else []
+            needed += [scale] if is_hidden and rule.dropout > 0 else []
+        addresses[k, : len(needed)] = [loop.address(dtype) for loop in needed]
     return np.column_stack([places, addresses])
 
 
@@ -222,17 +223,19 @@ def _starts(sizes: np.ndarray) -> np.ndarray:
     return np.cumsum(sizes) - sizes
 
 
-def _loops(architecture: Architecture, dtype: np.dtype, rule: Rule | None) -> Loops:
+def _loops(architecture: Architecture, batches: Batches, rule: Rule | None) -> Loops:
     """Choose the loops for a network and compile what is new; without a rule, only to evaluate."""
-    softmax = architecture.softmax
+    softmax, dtype = architecture.softmax, batches.X.dtype
     chosen = {
         "take": take_rows,
         "forward": forward,
         "loss": softmax_loss if softmax else logistic_loss,
     }
     if rule is not None:
-        chosen |= {"backward": backward, "add": add, "squares": squares}
+        chosen |= {"backward": backward, "squares": squares}
         chosen["step"] = adam_step if rule.solver == "adam" else sgd_step
+        if batches.size > batches.chunk:
+            chosen["add"] = add
         if rule.distillation > 0:
             chosen["distil"] = distil_softmax if softmax else distil_logistic
     addresses = dict.fromkeys(Loops._fields, 0)

@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numba import types
 
-from .._compile import kernel, loop
+from .._compile import inlined, kernel, loop
 
 __all__ = [
     "LOSS",
@@ -56,7 +56,7 @@ def scratch_rows(n_classes: int) -> int:
     return _CLASSES + n_classes
 
 
-@kernel(fastmath={"contract"}, inline=True)
+@inlined
 def exp(x):
     """Exponential of a float64 that is not above 0.
 
