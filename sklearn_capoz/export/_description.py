@@ -12,6 +12,7 @@ import pandas as pd
 from ..exceptions import DataFormatError, UnsupportedNetworkError
 from ..networks import ACTIVATIONS, DenseNetwork
 from ._limits import check_labels, check_values
+from ._trust import TRUST_SCHEMA
 
 __all__ = [
     "FORMAT_VERSION",
@@ -55,6 +56,9 @@ _SCHEMA: dict[str, Any] = {
     "history": (dict, None),
 }
 
+#: What may be there as well.
+_OPTIONAL: dict[str, Any] = {"trust": TRUST_SCHEMA}
+
 
 def check_description(description: Any) -> None:
     """Compare a description with what one must hold; the first place that differs is named."""
@@ -66,7 +70,9 @@ def check_description(description: Any) -> None:
         )
     if isinstance(description, dict | list):
         check_values(description)
-    _compare(description, _SCHEMA, "description")
+    there = description if isinstance(description, dict) else {}
+    extra = {key: schema for key, schema in _OPTIONAL.items() if key in there}
+    _compare(description, _SCHEMA | extra, "description")
     check_labels(description["classes"]["values"])
 
 
