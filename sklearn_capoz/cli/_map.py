@@ -20,6 +20,8 @@ OPTIONS = {
     "bad_bands": "--bad-bands",
     "max_band_gap": "--max-band-gap",
     "reject_below": "--reject-below",
+    "reject": "--reject",
+    "trust": "--trust",
     "n_jobs": "--jobs",
     "scale": "--scale",
     "nodata": "--nodata",
@@ -48,6 +50,16 @@ def add_map_parser(subparsers) -> None:
     )
     parser.add_argument("--proba", action="store_true", help="also write class probabilities")
     parser.add_argument("--features", action="store_true", help="also write the model's features")
+    parser.add_argument(
+        "--trust", action="store_true",
+        help="also write how far to trust each pixel's name: probability, margin, agreement with "
+        "matching, and likeness to the library",
+    )  # fmt: skip
+    parser.add_argument(
+        "--reject", choices=["default", "none"], default="default",
+        help="'default' rejects pixels that are unlike everything in the library, where the model "
+        "has learnt that; 'none' names every pixel",
+    )  # fmt: skip
     parser.add_argument(
         "--reject-below", type=float, metavar="P", help="reject pixels less probable than P"
     )
@@ -85,6 +97,8 @@ def _map(arguments: argparse.Namespace) -> None:
             output=arguments.output,
             proba=arguments.proba,
             features="model" if arguments.features else None,
+            trust=arguments.trust,
+            reject=None if arguments.reject == "none" else arguments.reject,
             reject_below=arguments.reject_below,
             nodata=arguments.nodata,
             scale=arguments.scale,

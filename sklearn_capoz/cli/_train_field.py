@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import make_pipeline
 
 from .. import FieldTrainedClassifier, PrunedMLPClassifier
 from ..formats._csv_table import SpectraTable
@@ -24,7 +24,9 @@ PER_CLASS, LEAST, MOST = 4_000, 8_000, 40_000
 NOISE = 0.01
 
 
-def train_for_the_field(table: SpectraTable, fwhm, arguments: argparse.Namespace) -> Pipeline:
+def train_for_the_field(
+    table: SpectraTable, fwhm, arguments: argparse.Namespace
+) -> FieldTrainedClassifier:
     """Train on field spectra made of the table, prune, and print what to expect."""
     nm = table.wavelengths
     n_classes = len(set(table.y))
@@ -50,7 +52,7 @@ def train_for_the_field(table: SpectraTable, fwhm, arguments: argparse.Namespace
     print(history[columns].round(3).to_string())
     print(f"kept: {inner[-1].network_.widths[0]} of {history['n_units'].iloc[0]} units")
     _say_what_to_expect(model)
-    return inner
+    return model
 
 
 def _network(arguments: argparse.Namespace) -> PrunedMLPClassifier:

@@ -1,4 +1,4 @@
-"""Spectra to learn from: an embedded table, made spectra and scenes, and public data sets.
+"""Spectra to learn from: embedded tables, made spectra and scenes, and public data sets.
 
 `CUPRITE_MINERALS` and `CUPRITE_WAVELENGTHS` (nm) are what made spectra have where nothing else is
 asked for. `SHIFTS` names how far `make_field_spectra` takes a library from the laboratory.
@@ -14,6 +14,7 @@ from ._sampling import sample_pixels
 from ._scene import make_mineral_scene
 from ._scene_pixels import ScenePixels
 from ._synthetic import make_mineral_spectra
+from ._usgs_backgrounds import load_usgs_backgrounds
 from ._usgs_minerals import CUPRITE_MINERALS, CUPRITE_WAVELENGTHS, load_usgs_minerals
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "fetch_mnist",
     "fetch_pavia_university",
     "fetch_usgs_splib",
+    "load_usgs_backgrounds",
     "load_usgs_minerals",
     "make_field_spectra",
     "make_mineral_scene",

@@ -1,4 +1,7 @@
-"""Everything before, as scikit-learn estimators; and how they reach into those of others."""
+"""Everything before, as scikit-learn estimators; and how they reach into those of others.
+
+`TRUST_LAYERS` names the four numbers of a `FieldTrust`, in their order.
+"""
 
 from ._adapter import Adapter, Description
 from ._classifier import PrunedMLPClassifier
@@ -11,13 +14,16 @@ from ._pruner import CAPoZPruner
 from ._register import find_adapter, register_adapter
 from ._search import CAPoZPrunerCV
 from ._sensitivity import sensitivity_curve
+from ._trust import TRUST_LAYERS, FieldTrust
 
 __all__ = [
+    "TRUST_LAYERS",
     "Adapter",
     "CAPoZPruner",
     "CAPoZPrunerCV",
     "Description",
     "FieldTrainedClassifier",
+    "FieldTrust",
     "MLPClassifierAdapter",
     "PrunedCNNClassifier",
     "PrunedMLPAdapter",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from numbers import Integral
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
-from sklearn.metrics import accuracy_score
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
@@ -17,12 +15,24 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 
 from .._fitting import all_or_nothing
 from .._sklearn import HasMethods, Interval, StrOptions
-from ..datasets import SHIFTS, FieldShift, make_field_spectra
+from ..datasets import SHIFTS, FieldShift
 from ..spectral import ContinuumRemoval, SpectralMatcher, SpectrumStandardizer
 from ..spectral._wavelengths import wavelengths_nm
 from ._classifier import PrunedMLPClassifier
+from ._field_expectation import HeldOut
+from ._field_library import FieldLibrary, hold_out
+from ._likeness import learn_likeness
+from ._trust import TRUST_LAYERS, FieldTrust, best_temperature
 
 __all__ = ["FieldTrainedClassifier"]
+
+
+#: Part of the held-out spectra, seen in a field far from the laboratory, that may lose their name.
+LOST = 0.05
+
+#: Where the least likeness lies at any rate: what is more likely of the library than not keeps its
+#: name, and what four others come along for loses it.
+LIKENESS_BOUNDS = 0.2, 0.5
 
 
 def _inner_has(method):
@@ -61,8 +71,8 @@ class FieldTrainedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
     n_samples : int, default=7000
         Number of spectra to train on.
     cv : int or None, default=3
-        In how many parts the samples of every class are split to tell the expected accuracy; each
-        costs one more training. None tells none, for searches.
+        In how many parts the samples of every class are split to tell the expected accuracy and to
+        calibrate `trust_`; each costs one more training. None does neither, for searches.
     random_state : int, RandomState instance or None, default=None
         Seed of the made spectra, and of the estimator where that has a `random_state` of None.
 
@@ -78,6 +88,8 @@ class FieldTrainedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
     expected_recall_ : DataFrame or None
         For each class the part that is named right, at "mild", "middle" and "strong", and the same
         of `SpectralMatcher`, ``matching_mild`` and so on.
+    trust_ : FieldTrust or None
+        How far to trust a name; None where `cv` is, or the estimator tells no probabilities.
     not_held_out_ : ndarray or None
         Classes of which the library has one sample only. Their part of the expected accuracy comes
         from the sample that was trained on, and is too good.
@@ -184,24 +196,39 @@ class FieldTrainedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         groups = np.arange(len(y)) if groups is None else np.asarray(groups)
         check_consistent_length(y, groups)
         rng = check_random_state(self.random_state)
-        library = _Library(
+        library = self._library(X, reflectance, y, groups)
+        estimator = self._train(library, rng)
+        expected, recall, alone, trust = None, None, None, None
+        if self.cv is not None:
+            held_out, alone = self._hold_out(library, rng)
+            expected, recall = held_out.tables()
+            if hasattr(estimator, "predict_proba"):
+                trust = self._learn_trust(library, held_out, rng)
+        self.classes_, self.estimator_ = np.unique(y), estimator
+        self.expected_accuracy_, self.expected_recall_ = expected, recall
+        self.not_held_out_, self.trust_ = alone, trust
+        return self
+
+    def _library(self, X, reflectance, y, groups) -> FieldLibrary:
+        """Put together what belongs to the records, in nm and in the columns of X."""
+        nm = wavelengths_nm(X, reflectance.shape[1], self.wavelengths)
+        fwhm, background = self.fwhm, self.background
+        if fwhm is not None:
+            fwhm = np.asarray(fwhm, dtype=float)
+            if self.wavelengths is not None:
+                fwhm = fwhm * (nm[0] / np.asarray(self.wavelengths, dtype=float)[0])
+        return FieldLibrary(
             reflectance,
             y,
             groups,
-            wavelengths_nm(X, reflectance.shape[1], self.wavelengths),
+            nm,
+            fwhm,
+            None if background is None else np.asarray(background),
             getattr(X, "columns", None),
         )
-        estimator = self._train(library, rng)
-        expected, recall, alone = None, None, None
-        if self.cv is not None:
-            expected, recall, alone = self._expect(library, rng)
-        self.classes_, self.estimator_ = np.unique(y), estimator
-        self.expected_accuracy_, self.expected_recall_ = expected, recall
-        self.not_held_out_ = alone
-        return self
 
-    def _train(self, library: _Library, rng):
-        X, y = self._make(library, self.shift, self.n_samples, rng)
+    def _train(self, library: FieldLibrary, rng):
+        X, y = library.make(self.shift, self.n_samples, rng)
         estimator = _default() if self.estimator is None else clone(self.estimator)
         seed = rng.randint(np.iinfo(np.int32).max)
         unset = {
@@ -213,57 +240,42 @@ class FieldTrainedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
             unset["hull__wavelengths"] = library.nm
         return estimator.set_params(**unset).fit(X, y)
 
-    def _make(self, library: _Library, shift, n_samples: int, rng):
-        """Make spectra in the columns of X, whatever their order."""
-        order = np.argsort(library.nm)
-        fwhm = self.fwhm
-        if np.ndim(fwhm):
-            fwhm = np.asarray(fwhm, dtype=float)[order]
-        if fwhm is not None and self.wavelengths is not None:
-            fwhm = fwhm * (library.nm[0] / np.asarray(self.wavelengths, dtype=float)[0])
-        background = self.background
-        made, y, _ = make_field_spectra(
-            library.reflectance[:, order],
-            library.y,
-            groups=library.groups,
-            wavelengths=library.nm[order],
-            fwhm=fwhm,
-            background=None if background is None else np.asarray(background)[:, order],
-            shift=shift,
-            n_samples=n_samples,
-            random_state=rng,
-        )
-        X = np.empty_like(made)
-        X[:, order] = made
-        return X if library.columns is None else pd.DataFrame(X, columns=library.columns), y
-
-    def _expect(self, library: _Library, rng) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray]:
-        """Tell the accuracy on made field spectra of samples that were not trained on."""
-        truths: dict[str, list] = {name: [] for name in SHIFTS}
-        named: dict[str, list] = {name: [] for name in SHIFTS}
-        matched: dict[str, list] = {name: [] for name in SHIFTS}
-        held_out, alone = _hold_out(library, self.cv, rng)
-        for test in held_out:
+    def _hold_out(self, library: FieldLibrary, rng) -> tuple[HeldOut, np.ndarray]:
+        """Ask models that were trained without some samples for field spectra of just those."""
+        found = HeldOut(np.unique(library.y))
+        folds, alone = hold_out(library, self.cv, rng)
+        for test in folds:
             known = library[~test | np.isin(library.y, alone)]
             estimator = self._train(known, rng)
             matcher = SpectralMatcher(wavelengths=library.nm).fit(known.reflectance, known.y)
-            for name in SHIFTS:
-                X, y = self._make(library[test], name, max(1, self.n_samples // self.cv), rng)
-                truths[name].append(y)
-                named[name].append(estimator.predict(X))
-                matched[name].append(matcher.predict(np.asarray(X)))
-        rows: dict[str, list[float]] = {}
-        recalls: dict[str, pd.Series] = {}
-        for name in SHIFTS:
-            y, *both = (np.concatenate(part[name]) for part in (truths, named, matched))
-            rows[name] = []
-            for prefix, labels in zip(("", "matching_"), both, strict=True):
-                recalls[prefix + name] = recall = _recalls(y, labels)
-                rows[name] += [float(accuracy_score(y, labels)), float(recall.mean())]
-        columns = ["overall", "balanced", "matching_overall", "matching_balanced"]
-        expected = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-        recalls = {name: recalls[name] for name in (*SHIFTS, *(f"matching_{n}" for n in SHIFTS))}
-        return expected, pd.DataFrame(recalls), alone
+            tells = hasattr(estimator, "predict_proba")
+            likeness = learn_likeness(known, self.n_samples, rng) if tells else None
+            for shift in SHIFTS:
+                X, y = library[test].make(shift, max(1, self.n_samples // self.cv), rng)
+                bare = np.asarray(X)
+                found.add(shift, y=y, named=estimator.predict(X), matched=matcher.predict(bare))
+                if likeness is not None:
+                    proba = np.zeros((len(y), len(found.classes)))
+                    of = np.searchsorted(found.classes, estimator.classes_)
+                    proba[:, of] = estimator.predict_proba(X)
+                    found.add(shift, proba=proba, likeness=likeness(bare))
+        return found, alone
+
+    def _learn_trust(self, library: FieldLibrary, held_out: HeldOut, rng) -> FieldTrust:
+        """Join what is like the library with what was said of samples that were held out."""
+        order = np.argsort(library.y, kind="stable")
+        codes = np.searchsorted(held_out.classes, held_out.of("y", *SHIFTS))
+        return FieldTrust(
+            library.reflectance[order],
+            np.unique(library.y, return_counts=True)[1],
+            library.nm,
+            network=learn_likeness(library, self.n_samples, rng).network,
+            temperature=best_temperature(held_out.of("proba", *SHIFTS), codes),
+            # The strongest shift: nobody knows how far the field is, and pixels are not to be lost.
+            least_likeness=np.clip(
+                np.quantile(held_out.of("likeness", "strong"), LOST), *LIKENESS_BOUNDS
+            ),
+        )
 
     def predict(self, X):
         """Name spectra of the field.
@@ -296,6 +308,34 @@ class FieldTrainedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         check_is_fitted(self, "estimator_")
         return self.estimator_.predict_proba(X)
 
+    def trust(self, X) -> pd.DataFrame:
+        """Tell how far to trust the names of spectra.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_bands), reflectance
+            Spectra.
+
+        Returns
+        -------
+        DataFrame
+            A row for each spectrum, with the columns ``probability``, ``margin``, ``agreement`` and
+            ``likeness`` of `FieldTrust`, each from 0 to 1.
+
+        Raises
+        ------
+        AttributeError
+            If the model was fitted with ``cv=None``, or its estimator tells no probabilities.
+        """
+        check_is_fitted(self, "estimator_")
+        if self.trust_ is None:
+            raise AttributeError(
+                "This model has learnt no trust: fit it with cv=3, say, and an estimator that has "
+                "predict_proba."
+            )
+        measured = self.trust_.measure(X, self.predict_proba(X))
+        return pd.DataFrame(measured, columns=TRUST_LAYERS, index=getattr(X, "index", None))
+
     @available_if(_inner_has("decision_function"))
     def decision_function(self, X):
         """Decisions of the inner estimator.
@@ -313,18 +353,6 @@ class FieldTrainedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         return self.estimator_.decision_function(X)
 
 
-class _Library:
-    """Records with what belongs to them; indexed by a mask."""
-
-    def __init__(self, reflectance, y, groups, nm, columns):
-        self.reflectance, self.y, self.groups = reflectance, y, groups
-        self.nm, self.columns = nm, columns
-
-    def __getitem__(self, rows) -> _Library:
-        kept = self.reflectance[rows], self.y[rows], self.groups[rows]
-        return _Library(*kept, self.nm, self.columns)
-
-
 def _default() -> Pipeline:
     """Shapes of absorptions, and a network that is pruned."""
     return Pipeline(
@@ -335,28 +363,3 @@ def _default() -> Pipeline:
             ("network", PrunedMLPClassifier()),
         ]
     )
-
-
-def _hold_out(library: _Library, n_folds: int, rng) -> tuple[Iterator[np.ndarray], np.ndarray]:
-    """Deal the samples of every class to the folds; a class of one sample is in the first.
-
-    A sample with records of several classes goes where the first of them puts it.
-    """
-    fold_of: dict = {}
-    alone, start = [], 0
-    for label in np.unique(library.y):
-        samples = np.unique(library.groups[library.y == label])
-        if len(samples) == 1:
-            alone.append(label)
-        for sample in rng.permutation(samples):
-            # Going on where the last class ended, so that small classes fill all folds.
-            start += sample not in fold_of
-            fold_of.setdefault(sample, start % n_folds)
-    fold = np.array([fold_of[group] for group in library.groups])
-    masks = (fold == k for k in range(n_folds))
-    return (mask for mask in masks if mask.any()), np.array(alone, dtype=library.y.dtype)
-
-
-def _recalls(y, predicted) -> pd.Series:
-    """Part of each class that is named right, over the classes that y has."""
-    return pd.Series({label: (predicted[y == label] == label).mean() for label in np.unique(y)})

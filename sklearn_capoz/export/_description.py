@@ -13,6 +13,7 @@ from ..exceptions import DataFormatError, UnsupportedNetworkError
 from ..integers import IntegerNetwork
 from ..networks import ACTIVATIONS, DenseNetwork
 from ._limits import check_labels, check_values
+from ._trust import TRUST_SCHEMA
 
 __all__ = [
     "build_classes",
@@ -73,6 +74,10 @@ def format_version_of(network: dict) -> int:
     return 2 if "bits" in network else 1
 
 
+#: What may be there as well.
+_OPTIONAL: dict[str, Any] = {"trust": TRUST_SCHEMA}
+
+
 def check_description(description: Any) -> None:
     """Compare a description with what one must hold; the first place that differs is named."""
     version = description.get("format_version") if isinstance(description, dict) else None
@@ -83,8 +88,11 @@ def check_description(description: Any) -> None:
         )
     if isinstance(description, dict | list):
         check_values(description)
-    schema = _SCHEMA | {"network": _INTEGER_NETWORK} if version == 2 else _SCHEMA
-    _compare(description, schema, "description")
+    there = description if isinstance(description, dict) else {}
+    extra = {key: schema for key, schema in _OPTIONAL.items() if key in there}
+    if version == 2:
+        extra["network"] = _INTEGER_NETWORK
+    _compare(description, _SCHEMA | extra, "description")
     check_labels(description["classes"]["values"])
 
 

@@ -26,7 +26,8 @@ def save_model(estimator, path) -> None:
     estimator : fitted classifier or Pipeline
         A PrunedMLPClassifier, CAPoZPruner, MLPClassifier, skorch NeuralNetClassifier that is a
         chain of dense layers, or CompiledClassifier; or a Pipeline of one after StandardScaler,
-        MinMaxScaler, PCA and the transformers of `sklearn_capoz.spectral`.
+        MinMaxScaler, PCA and the transformers of `sklearn_capoz.spectral`; or a
+        FieldTrainedClassifier around one of these, whose `trust_` is kept as well.
     path : str or path-like
         By custom it ends in ``.capoz``.
 

@@ -17,6 +17,7 @@ __all__ = [
     "check_labels",
     "check_measurements",
     "check_text",
+    "check_trust",
     "check_values",
 ]
 
@@ -38,6 +39,8 @@ MAX_BANDS = 20_000
 MAX_ENTRIES = 20_000
 #: Bands times half widths, or times windows: what a step computes for one spectrum.
 MAX_MEASUREMENTS = 1_000_000
+#: Records of the library that a model's trust compares with: a spectrum costs as many products.
+MAX_RECORDS = 100_000
 
 
 def check_text(text: str) -> None:
@@ -82,6 +85,12 @@ def check_measurements(parameters: dict, n_bands: int, where: str) -> None:
         if isinstance(value, dict | list):
             n, what = n_bands * len(value), f"bands times {name}"
             _at_most(n, MAX_MEASUREMENTS, f"{where}.parameters.{name}", what)
+
+
+def check_trust(counts: list[int], wavelengths: list[float], where: str) -> None:
+    """Refuse a library that would take long to compare with, before its arrays are looked at."""
+    _at_most(len(wavelengths), MAX_BANDS, f"{where}.wavelengths", "bands")
+    _at_most(sum(counts), MAX_RECORDS, f"{where}.counts", "records")
 
 
 def _place(where: str, key: str | int) -> str:

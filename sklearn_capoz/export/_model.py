@@ -28,6 +28,7 @@ from ._network_parts import build_network, describe_network, take
 from ._parts import parts_of
 from ._quantized import QuantizedClassifier
 from ._steps import BAD_INPUT, build_step, describe_step, known_kind_of
+from ._trust import build_trust, describe_trust
 
 __all__ = ["build_model", "describe_model"]
 
@@ -41,6 +42,10 @@ def describe_model(estimator) -> tuple[dict, dict[str, np.ndarray]]:
         found, arrays = describe_step(name, step)
         steps.append(found)
         tensors |= {f"steps.{i}.{key}": np.ascontiguousarray(a) for key, a in arrays.items()}
+    trust = None
+    if parts.trust is not None:
+        trust, arrays = describe_trust(parts.trust)
+        tensors |= {f"trust.{key}": np.ascontiguousarray(a) for key, a in arrays.items()}
     for key, array in tensors.items():
         if not np.isfinite(array).all():
             raise ValueError(f"{key} holds NaN or infinity; a model like that is not saved.")
@@ -60,6 +65,8 @@ def describe_model(estimator) -> tuple[dict, dict[str, np.ndarray]]:
         "feature_names": parts.network_names,
         "wavelengths": None if wavelengths is None else [float(nm) for nm in wavelengths],
         "history": None if history is None else describe_history(history),
+        # Left out where there is none: so earlier versions open the file.
+        **({} if trust is None else {"trust": trust}),
     }
     return description, tensors
 
@@ -109,15 +116,23 @@ def _build(description: dict, tensors: dict[str, np.ndarray]):
     for i, found in enumerate(description["steps"]):
         arrays = {key: take(tensors, f"steps.{i}.{key}") for key in found["arrays"]}
         steps.append((found["name"], build_step(found, arrays, f"steps.{i}")))
+    classes = build_classes(description["classes"], network)
+    n_features = description["steps"][0]["n_features_in"] if steps else network.n_features
+    trust = None
+    if "trust" in description:
+        trust = build_trust(
+            description["trust"],
+            lambda key, shape, dtype: take(tensors, f"trust.{key}", shape, dtype),
+            len(classes),
+            n_features,
+        )
     if tensors:
         raise DataFormatError(f"the description does not speak of the array {min(tensors)!r}.")
-    classes = build_classes(description["classes"], network)
     names, wavelengths = description["feature_names"], description["wavelengths"]
     if names is not None and len(names) != network.n_features:
         raise DataFormatError(
             f"feature_names has {len(names)} entries, the network {network.n_features} inputs."
         )
-    n_features = description["steps"][0]["n_features_in"] if steps else network.n_features
     if wavelengths is not None and len(wavelengths) != n_features:
         raise DataFormatError(
             f"wavelengths has {len(wavelengths)} entries, the model {n_features} features."
@@ -131,10 +146,14 @@ def _build(description: dict, tensors: dict[str, np.ndarray]):
         wavelengths=None if steps else wavelengths,
         history=history,
     )
-    if not steps:
+    model: Any = classifier
+    if steps:
+        model = _build_pipeline([*steps, (description["name"], classifier)], wavelengths, history)
+    else:
         _check_answer(classifier, np.ones((2, network.n_features)), names)
-        return classifier
-    return _build_pipeline([*steps, (description["name"], classifier)], wavelengths, history)
+    if trust is not None:
+        model.trust_ = trust
+    return model
 
 
 def _build_pipeline(steps, wavelengths, history) -> Pipeline:

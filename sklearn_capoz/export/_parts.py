@@ -11,6 +11,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from ..estimators import FieldTrainedClassifier, FieldTrust
 from ..estimators._convert import as_dense_network
 from ..integers import IntegerNetwork
 from ..networks import DenseNetwork
@@ -40,6 +41,8 @@ class ModelParts:
     wavelengths : ndarray of shape (n_features,), nm, or None
     history : DataFrame or None
         The table of the pruning run.
+    trust : FieldTrust or None
+        How far to trust the names, if the model was trained for the field.
     """
 
     steps: list[tuple[str, Any]]
@@ -51,6 +54,7 @@ class ModelParts:
     network_names: list[str] | None
     wavelengths: np.ndarray | None
     history: pd.DataFrame | None
+    trust: FieldTrust | None
 
 
 def parts_of(estimator) -> ModelParts:
@@ -78,6 +82,7 @@ def parts_of(estimator) -> ModelParts:
         network_names=_names(classifier),
         wavelengths=getattr(estimator, "wavelengths_", None),
         history=_history(estimator, classifier),
+        trust=getattr(estimator, "trust_", None),
     )
 
 
@@ -95,6 +100,9 @@ def take_apart(estimator) -> tuple[list[tuple[str, Any]], str, Any]:
 def _lay_out(estimator) -> tuple[list[tuple[str, Any]], str, Any]:
     if isinstance(estimator, FrozenEstimator):
         return _lay_out(estimator.estimator)
+    if isinstance(estimator, FieldTrainedClassifier):
+        check_is_fitted(estimator)
+        return _lay_out(estimator.estimator_)
     if not isinstance(estimator, Pipeline):
         return [], "classifier", estimator
     steps: list[tuple[str, Any]] = []

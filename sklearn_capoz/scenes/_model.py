@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from ..estimators import FieldTrust
 from ..export._parts import take_apart
 
 __all__ = ["SceneModel"]
@@ -27,15 +28,20 @@ class SceneModel:
     wavelengths : ndarray of shape (n_bands,), nm, or None
         Centres of these bands, if the model knows them. A band that it leaves out may be any: it
         gets another one's wavelength.
+    trust : FieldTrust or None
+        What the model knows of how far to trust it.
     """
 
     steps: tuple[Any, ...]
     classifier: Any
     n_bands: int
     wavelengths: np.ndarray | None
+    trust: FieldTrust | None = None
 
     @classmethod
-    def of(cls, estimator, *, needs_probability: bool = False) -> SceneModel:
+    def of(
+        cls, estimator, *, needs_probability: bool = False, needs_trust: bool = False
+    ) -> SceneModel:
         """Take a fitted classifier or Pipeline apart, or say why it cannot map a scene."""
         if not hasattr(estimator, "predict"):
             raise TypeError(
@@ -49,10 +55,19 @@ class SceneModel:
         check_is_fitted(estimator)
         if not hasattr(estimator, "classes_"):
             raise TypeError(f"{type(estimator).__name__} has no classes_: it is no classifier.")
+        trust = getattr(estimator, "trust_", None)
+        if needs_trust and trust is None:
+            raise TypeError(
+                f"{type(estimator).__name__} has learnt no trust, which trust=True asks for: train "
+                "with FieldTrainedClassifier, or with the command `train` on a library."
+            )
         named, _, classifier = take_apart(estimator)
         steps = [step for _, step in named]
         n_bands = [*steps, classifier][0].n_features_in_
-        return cls(tuple(steps), classifier, n_bands, _wavelengths([*steps, classifier], n_bands))
+        wavelengths = _wavelengths([*steps, classifier], n_bands)
+        if wavelengths is None and trust is not None:
+            wavelengths = trust.wavelengths
+        return cls(tuple(steps), classifier, n_bands, wavelengths, trust)
 
     def feature_step(self, features):
         """Return the transformer whose output is the layer "features"; "model" is the first step.

@@ -21,7 +21,7 @@ PROGRAM = "sklearn_capoz"
 LAYER_TAG = "SKLEARN_CAPOZ_LAYER"
 
 #: Layers beside the class map.
-FURTHER_LAYERS = ("probability", "features")
+FURTHER_LAYERS = ("probability", "features", "trust")
 
 
 def check_output(output, *, resume: bool = False) -> Path | None:

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 
+from sklearn_capoz.estimators import TRUST_LAYERS
 from sklearn_capoz.estimators._prediction import NetworkPredictionMixin
 
 from ._bands import BandMatch, calibrated
@@ -31,7 +32,7 @@ class MapLayer:
     bands: tuple[str, ...]
 
 
-def map_layers(classes, *, proba: bool, features) -> tuple[MapLayer, ...]:
+def map_layers(classes, *, proba: bool, features, trust: bool = False) -> tuple[MapLayer, ...]:
     """Describe the layers that are asked for; the class map is the first."""
     n_codes = len(classes) + 2
     layers = [MapLayer("classes", "uint8" if n_codes <= 256 else "uint16", ("class",))]
@@ -40,6 +41,8 @@ def map_layers(classes, *, proba: bool, features) -> tuple[MapLayer, ...]:
     if features is not None:
         names = tuple(map(str, features.get_feature_names_out()))
         layers.append(MapLayer("features", "float32", names))
+    if trust:
+        layers.append(MapLayer("trust", "float32", TRUST_LAYERS))
     return tuple(layers)
 
 
@@ -62,6 +65,8 @@ class PixelClassifier:
         The stored number that says "not measured".
     reject_below : float or None
         Smallest probability of the most likely class that is believed.
+    rejects_unlike : bool
+        Whether pixels are rejected that the model's trust does not accept.
     """
 
     model: SceneModel
@@ -73,9 +78,12 @@ class PixelClassifier:
     offset: np.ndarray | None
     nodata: float | None
     reject_below: float | None
+    rejects_unlike: bool = False
 
     @classmethod
-    def of(cls, model, match, layers, features, source: Source, reject_below) -> PixelClassifier:
+    def of(
+        cls, model, match, layers, features, source: Source, reject_below, *, rejects_unlike=False
+    ) -> PixelClassifier:
         """Take from a scene what turns its stored numbers into reflectance."""
         bands = match.bands
         return cls(
@@ -88,6 +96,7 @@ class PixelClassifier:
             offset=None if source.offset is None else source.offset[bands],
             nodata=source.nodata,
             reject_below=reject_below,
+            rejects_unlike=rejects_unlike,
         )
 
     #: Rows beyond a block that its answers depend on.
@@ -130,7 +139,24 @@ class PixelClassifier:
             results["classes"], results["probability"] = self._classify(inputs)
             if self.features is not None:
                 results["features"] = np.asarray(self.features.transform(X))
+            if self.model.trust is not None:
+                self._measure_trust(X, results)
         return [_fill(layer, results.get(layer.name), valid) for layer in self.layers]
+
+    def _measure_trust(self, X: np.ndarray, results: dict) -> None:
+        """Find how far to trust the names, and reject those that are not accepted."""
+        trust = self.model.trust
+        assert trust is not None  # the caller has looked
+        if self._gives("trust"):
+            results["trust"] = trust.measure(X, results["probability"])
+        if self.rejects_unlike:
+            measured = results.get("trust")
+            likeness = trust.likeness(X) if measured is None else measured[:, -1]
+            unlike = ~(likeness >= trust.least_likeness)
+            results["classes"][unlike] = len(self.model.classifier.classes_) + 1
+
+    def _gives(self, layer: str) -> bool:
+        return any(one.name == layer for one in self.layers)
 
     def _transformed(self, X: np.ndarray) -> Any:
         """Compute what the classifier gets."""
@@ -144,7 +170,7 @@ class PixelClassifier:
 
     def _classify(self, inputs) -> tuple[np.ndarray, np.ndarray | None]:
         last = self.model.classifier
-        wants_probability = any(layer.name == "probability" for layer in self.layers)
+        wants_probability = self._gives("probability") or self._gives("trust")
         if self.reject_below is None and not wants_probability:
             return _codes(last, inputs), None
         probability = last.predict_proba(inputs)

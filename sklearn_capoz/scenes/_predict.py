@@ -13,12 +13,10 @@ import numpy as np
 from sklearn.utils import check_scalar
 
 from sklearn_capoz._colors import mineral_colors
-from sklearn_capoz._warn import warn
 from sklearn_capoz.exceptions import DataFormatError
 
-from ._bands import BandMatch, match_bands
-from ._check import take_first_look
 from ._fingerprint import fingerprint
+from ._match import match_scene
 from ._model import SceneModel
 from ._open import open_source
 from ._output import check_files, check_output, publish
@@ -62,6 +60,8 @@ class SceneMap:
         Coordinate system of the scene as WKT.
     transform : tuple of 6 float or None
         Affine: x = t0 * column + t1 * row + t2, y = t3 * column + t4 * row + t5.
+    trust : ndarray of shape (n_rows, n_columns, 4), float32, or None
+        Probability, margin, agreement and likeness; NaN where there is no data.
     """
 
     class_names: tuple[str, ...]
@@ -73,6 +73,7 @@ class SceneMap:
     files: tuple[Path, ...] = ()
     crs: str | None = None
     transform: tuple[float, ...] | None = None
+    trust: np.ndarray | None = None
 
     def __repr__(self) -> str:
         """Say in one glance what was found: the arrays themselves would fill the screen."""
@@ -82,7 +83,7 @@ class SceneMap:
         listed = ", ".join(f"{n:.30}: {c:,}" for n, c in found[:N_LISTED])
         more = f", and {len(found) - N_LISTED} more" if len(found) > N_LISTED else ""
         shape = "" if self.codes is None else f"{self.codes.shape[0]} x {self.codes.shape[1]}, "
-        layers = [n for n in ("probability", "features") if getattr(self, n) is not None]
+        layers = [n for n in ("probability", "features", "trust") if getattr(self, n) is not None]
         parts = [f"{shape}{n_pixels:,} pixels", f"{listed}{more}"]
         parts += [f"with {' and '.join(layers)}"] if layers else []
         parts += ["in " + ", ".join(file.name for file in self.files)] if self.files else []
@@ -96,6 +97,8 @@ def predict_scene(
     output=None,
     proba: bool = False,
     features=None,
+    trust: bool = False,
+    reject: str | None = "default",
     reject_below: float | None = None,
     colors: Mapping | None = None,
     nodata: float | None = None,
@@ -136,6 +139,14 @@ def predict_scene(
         Also give its output, such as that of `AbsorptionFeatures`, in a file
         ``<output>_features``. It takes the bands that the model takes; "model" is the first
         step of the pipeline.
+    trust : bool, default=False
+        Also give how far to trust the name of each pixel, in a file ``<output>_trust`` with the
+        bands "probability", "margin", "agreement" and "likeness", see `FieldTrust`. The model has
+        to be a `FieldTrainedClassifier`, or stored from one.
+    reject : {"default", None}, default="default"
+        "default" makes pixels "rejected" that are unlike everything in the library of the model,
+        such as plants, water, clouds, noise and minerals that it lacks, if the model has learnt to
+        tell; others name every pixel, as None does.
     reject_below : float in (0, 1], default=None
         Pixels whose most likely class has a smaller probability are "rejected".
     colors : mapping of name -> "#rrggbb" or (red, green, blue), default=None
@@ -215,11 +226,14 @@ def predict_scene(
     >>> found.codes.shape, int(found.counts.sum())
     ((12, 10), 120)
     """
-    model = SceneModel.of(estimator, needs_probability=proba or reject_below is not None)
-    _check_ranges(reject_below, max_band_gap)
+    model = SceneModel.of(
+        estimator, needs_probability=proba or reject_below is not None, needs_trust=trust
+    )
+    _check_settings(reject, reject_below, max_band_gap)
+    rejects_unlike = reject is not None and model.trust is not None
     path = check_output(output, resume=resume)
     features = model.feature_step(features)
-    layers = map_layers(model.classifier.classes_, proba=proba, features=features)
+    layers = map_layers(model.classifier.classes_, proba=proba, features=features, trust=trust)
     scene = open_source(source).as_told(
         nodata=nodata, scale=scale, wavelengths=wavelengths, bad_bands=bad_bands
     )
@@ -228,10 +242,13 @@ def predict_scene(
         check_files(path, [layer.name for layer in layers], scene.files)
         check_work_path(path)
     began = scene.state()
-    match = _match(scene, model, max_band_gap, check_range=scale is None)
-    classify = PixelClassifier.of(model, match, layers, features, scene, reject_below)
+    match = match_scene(scene, model, max_band_gap, check_range=scale is None)
+    classify = PixelClassifier.of(
+        model, match, layers, features, scene, reject_below, rejects_unlike=rejects_unlike
+    )
     classify = of_patches(classify, scene.shape[:2])
-    legend = _legend(model.classifier.classes_, colors, rejects=reject_below is not None)
+    rejects = rejects_unlike or reject_below is not None
+    legend = _legend(model.classifier.classes_, colors, rejects=rejects)
     rows = _block_rows(scene, len(match.bands), block_rows, classify.halo)
     place = (layers, scene.shape[:2], rows)
     with workers(scene, classify, n_jobs, client) as team:
@@ -245,7 +262,9 @@ def predict_scene(
     return SceneMap(legend.names, legend.colors, **found, crs=where.crs, transform=where.transform)
 
 
-def _check_ranges(reject_below: float | None, max_band_gap: float) -> None:
+def _check_settings(reject, reject_below: float | None, max_band_gap: float) -> None:
+    if reject not in ("default", None):
+        raise ValueError(f"reject must be 'default' or None, got {reject!r}.")
     if reject_below is not None:
         check_scalar(reject_below, "reject_below", Real)
         if not 0 < reject_below <= 1:
@@ -253,47 +272,6 @@ def _check_ranges(reject_below: float | None, max_band_gap: float) -> None:
     check_scalar(max_band_gap, "max_band_gap", Real)
     if not max_band_gap >= 0:
         raise ValueError(f"max_band_gap must be at least 0 nm, got {max_band_gap}.")
-
-
-def _match(scene: Source, model: SceneModel, max_gap: float, *, check_range: bool) -> BandMatch:
-    """Find the scene's bands for the model's, without those that hold nothing."""
-
-    def of(good: np.ndarray) -> BandMatch:
-        return match_bands(scene.wavelengths, good, model.n_bands, model.wavelengths, max_gap)
-
-    match = of(scene.usable())
-    by_position = scene.wavelengths is None or model.wavelengths is None
-    if (model.wavelengths is None) != (scene.wavelengths is None):
-        warn(
-            f"bands were matched by position, the {len(match.bands)} of the scene to those of the "
-            f"model: the {'model' if model.wavelengths is None else 'scene'} does not say its "
-            "wavelengths. See that they are the same bands in the same order."
-        )
-    dead = np.intersect1d(take_first_look(scene, check_range=check_range).dead_bands(), match.bands)
-    if not dead.size:
-        return match
-    if by_position:
-        warn(
-            f"{_named(dead, scene)} of the scene hold no signal, and by position alone they cannot "
-            "be left out: the map is right only if the model was trained on such bands."
-        )
-        return match
-    warn(
-        f"{_named(dead, scene)} of the scene hold no signal (nothing, or one number everywhere) "
-        "and are left out. Name them as bad bands, and nothing is guessed."
-    )
-    alive = scene.usable().copy()
-    alive[dead] = False
-    return of(alive)
-
-
-def _named(bands: np.ndarray, scene: Source) -> str:
-    """Numbers of bands, from 0, and their wavelengths."""
-    if scene.wavelengths is None:
-        names = [str(band) for band in bands]
-    else:
-        names = [f"{band} ({scene.wavelengths[band]:.5g} nm)" for band in bands]
-    return f"{len(names)} bands, " + ", ".join(names[:20]) + (", ..." if len(names) > 20 else ",")
 
 
 def _to_memory(
@@ -311,6 +289,7 @@ def _to_memory(
         "codes": store.arrays["classes"][..., 0],
         "probability": store.arrays.get("probability"),
         "features": store.arrays.get("features"),
+        "trust": store.arrays.get("trust"),
     }
 
 
@@ -379,6 +358,7 @@ def _request(estimator, classify: PixelClassifier, identity: str) -> dict[str, s
         "layers": ", ".join(layer.name for layer in classify.layers),
         "scale": repr(classify.scale) if classify.gain is None else "of each band",
         "nodata": repr(classify.nodata),
+        "reject": "default" if classify.rejects_unlike else "None",
         "reject_below": repr(classify.reject_below),
     }
 

@@ -148,9 +148,18 @@ def test_the_model_is_trained_in_the_scenes_bands_and_maps_it(path, tmp_path, ca
 def test_a_model_of_the_librarys_bands_maps_a_scene_of_others(path, tmp_path, capsys, run):
     run("train", path, *TINY, "--output", tmp_path / "m.capoz")
     scene = write_scene(tmp_path, np.arange(1994.0, 2500, 12))
-    run("map", scene, "--model", tmp_path / "m.capoz", "--output", tmp_path / "map.tif", "--quiet",
-        "--jobs", 1)  # fmt: skip
-    assert "12 pixels" in capsys.readouterr().out
+    words = ("map", scene, "--model", tmp_path / "m.capoz", "--output", tmp_path / "map.tif",
+             "--quiet", "--jobs", 1)  # fmt: skip
+    run(*words)
+    said = capsys.readouterr().out
+    assert "12 pixels" in said
+    assert "rejected" in said
+    assert "map_trust.tif" not in said
+    run(*words, "--trust", "--reject", "none")
+    said = capsys.readouterr().out
+    assert "rejected" not in said
+    assert "map_trust.tif" in said
+    assert (tmp_path / "map_trust.tif").is_file()
 
 
 def test_resampling_blurs_by_what_the_scene_is_wider_than_the_table(path, tmp_path):

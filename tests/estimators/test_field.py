@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_capoz import CAPoZPruner, FieldTrainedClassifier, PrunedMLPClassifier
 from sklearn_capoz.datasets import CUPRITE_MINERALS, FieldShift, load_usgs_minerals
-from sklearn_capoz.estimators._field import _hold_out, _Library
+from sklearn_capoz.estimators._field_library import FieldLibrary, hold_out
 from sklearn_capoz.spectral import ContinuumRemoval, SpectrumStandardizer
 
 TABLE = load_usgs_minerals()
@@ -57,6 +57,7 @@ def test_what_to_expect_stands_beside_matching():
     assert recall.index.tolist() == sorted(CUPRITE_MINERALS)
     np.testing.assert_allclose(recall[shifts].mean(), table["balanced"])
     np.testing.assert_allclose(recall.iloc[:, 3:].mean(), table["matching_balanced"])
+    assert repr(fitted.trust_).startswith("FieldTrust(13 records of 7 classes")
     # What is told changes nothing of what is trained.
     np.testing.assert_array_equal(fitted.predict_proba(X), model().fit(X, Y).predict_proba(X))
 
@@ -64,8 +65,8 @@ def test_what_to_expect_stands_beside_matching():
 def test_samples_are_held_out_together():
     y = np.array(list("aaaabbbcc"))
     groups = np.array([0, 0, 1, 2, 3, 4, 4, 5, 5])
-    library = _Library(np.zeros((9, 3)), y, groups, NM[:3], None)
-    masks, alone = _hold_out(library, 2, np.random.RandomState(0))
+    library = FieldLibrary(np.zeros((9, 3)), y, groups, NM[:3])
+    masks, alone = hold_out(library, 2, np.random.RandomState(0))
     masks = np.array(list(masks))
     np.testing.assert_array_equal(masks.sum(axis=0), 1)
     for group in range(6):

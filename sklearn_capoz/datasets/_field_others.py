@@ -1,0 +1,147 @@
+"""Spectra of what a library does not hold, so that a model can learn what it does not know.
+
+Three kinds: records of the embedded tables that resemble none of the library's, made spectra with
+absorptions anywhere, and ground without any absorption, down to nothing but noise.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from ..spectral import SensorResampler, SpectralMatcher
+from ._field import make_field_spectra
+from ._field_air import noise_curve
+from ._usgs_backgrounds import load_usgs_backgrounds
+from ._usgs_minerals import load_usgs_minerals
+
+__all__ = ["make_other_spectra", "other_records"]
+
+#: Record of the library and record of a table that correlate as well as this may be one mineral,
+#: or two that nobody tells apart from the air.
+SAME_MINERAL = 0.9
+
+#: Bands of the embedded tables, and the narrowest that they were averaged to, nm.
+TABLE_FWHM = 10.0
+
+#: Parts of measured records, of absorptions anywhere, and of ground without any.
+PARTS = (0.4, 0.3, 0.3)
+
+#: Made records to draw from, and absorptions that one has at most.
+N_MADE, MOST_ABSORPTIONS = 500, 5
+
+
+def other_records(X: np.ndarray, nm: np.ndarray, fwhm: np.ndarray) -> np.ndarray:
+    """Return the embedded spectra that resemble no record of a library, in its bands.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_records, n_bands), reflectance
+        The library, in ascending bands.
+    nm, fwhm : ndarray of shape (n_bands,), nm
+
+    Returns
+    -------
+    ndarray of shape (n_others, n_bands)
+        Where a table does not reach, it goes on as some record of the library does, so that the
+        bands that it has are what tells the two apart. What has less than half of the bands is
+        left out.
+    """
+    found = [_in_bands(load(), nm, fwhm) for load in (load_usgs_minerals, load_usgs_backgrounds)]
+    others = np.vstack(found)
+    others = others[np.isfinite(others).mean(axis=1) >= 0.5]
+    for number, record in enumerate(others):
+        _go_on(record, X[number % len(X)])
+    others = others[(others > 0).all(axis=1)]
+    if not len(others):
+        return others
+    fits = SpectralMatcher(wavelengths=nm).fit(X, np.arange(len(X))).similarity(others)
+    return others[fits.max(axis=1) < SAME_MINERAL]
+
+
+def _in_bands(table, nm, fwhm) -> np.ndarray:
+    ends = table.wavelengths[[0, -1]]
+    if not ((nm > ends[0]) & (nm < ends[1])).any():
+        return np.empty((0, len(nm)))
+    resampler = SensorResampler(
+        nm,
+        fwhm=fwhm,
+        wavelengths=table.wavelengths,
+        source_fwhm=TABLE_FWHM,
+        on_missing="nan",
+    )
+    return resampler.fit_transform(table.data)
+
+
+def _go_on(record: np.ndarray, other: np.ndarray) -> None:
+    """Fill the bands that a record lacks from another, brought to its level where they meet."""
+    measured = np.flatnonzero(np.isfinite(record))
+    for band in np.flatnonzero(~np.isfinite(record)):
+        nearest = measured[np.abs(measured - band).argmin()]
+        record[band] = other[band] * record[nearest] / max(other[nearest], 1e-6)
+
+
+def make_other_spectra(
+    others: np.ndarray, nm: np.ndarray, fwhm: np.ndarray, shift, n_samples: int, random_state=None
+) -> np.ndarray:
+    """Make spectra of other materials as the field shows them.
+
+    Parameters
+    ----------
+    others : ndarray of shape (n_others, n_bands), reflectance
+        Records of other materials, as `other_records` finds them; there may be none.
+    nm, fwhm : ndarray of shape (n_bands,), nm, ascending
+    shift : str or FieldShift
+        As in `make_field_spectra`.
+    n_samples : int
+    random_state : int, RandomState instance or None, default=None
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_bands)
+    """
+    rng = check_random_state(random_state)
+    n_measured, n_made, _ = (int(part * n_samples) for part in PARTS)
+    kinds = [(others, n_measured if len(others) else 0), (_absorptions(nm, rng), n_made)]
+    spectra = []
+    for records, n in kinds:
+        if n:
+            settings = {"wavelengths": nm, "fwhm": fwhm, "shift": shift, "random_state": rng}
+            of = np.zeros(len(records), int)
+            found = make_field_spectra(
+                records, of, groups=np.arange(len(records)), n_samples=n, **settings
+            )
+            spectra.append(found[0])
+    n_left = n_samples - sum(map(len, spectra))
+    return np.vstack([*spectra, _without_absorptions(n_left, nm, fwhm, rng)])
+
+
+def _absorptions(nm: np.ndarray, rng) -> np.ndarray:
+    """Draw records with absorptions of any place, width and depth on a smooth ground."""
+    n, along = N_MADE, (nm - nm[0]) / (nm[-1] - nm[0])
+    X = _lines(n, along, rng)
+    for _ in range(3):
+        waves, phase = rng.randint(1, 4, (n, 1)), rng.uniform(0, 2 * np.pi, (n, 1))
+        X *= np.exp(0.15 * rng.standard_normal((n, 1)) * np.cos(np.pi * waves * along + phase))
+    narrow, wide = np.median(np.diff(nm)), (nm[-1] - nm[0]) / 4
+    n_absorptions = rng.randint(0, MOST_ABSORPTIONS + 1, (n, 1))
+    for number in range(MOST_ABSORPTIONS):
+        centre = rng.uniform(nm[0], nm[-1], (n, 1))
+        width = np.exp(rng.uniform(*np.log(sorted((narrow, wide))), (n, 1)))
+        depth = rng.exponential(0.25, (n, 1)) * (number < n_absorptions)
+        X *= np.exp(-depth * np.exp(-0.5 * ((nm - centre) / width) ** 2))
+    return np.clip(X, 1e-4, 1)
+
+
+def _without_absorptions(n: int, nm, fwhm, rng) -> np.ndarray:
+    """Draw flat and sloped ground, and with it any noise, up to more than there is light."""
+    X = _lines(n, (nm - nm[0]) / (nm[-1] - nm[0]), rng)
+    noise = 10 ** rng.uniform(-4, 0.3, (n, 1)) * noise_curve(nm, fwhm)
+    return X * (1 + noise * rng.standard_normal(X.shape))
+
+
+def _lines(n: int, along: np.ndarray, rng) -> np.ndarray:
+    """Draw straight lines, every second of them flat."""
+    low, high = rng.uniform(0.02, 0.8, (2, n, 1))
+    flat = rng.uniform(size=(n, 1)) < 0.5
+    return low + np.where(flat, 0, high - low) * along

@@ -1,0 +1,57 @@
+"""The scene's bands for the model's, found before any pixel is named."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sklearn_capoz._warn import warn
+
+from ._bands import BandMatch, match_bands
+from ._check import take_first_look
+from ._model import SceneModel
+from ._source import Source
+
+__all__ = ["match_scene"]
+
+
+def match_scene(
+    scene: Source, model: SceneModel, max_gap: float, *, check_range: bool
+) -> BandMatch:
+    """Find the scene's bands for the model's, without those that hold nothing."""
+
+    def of(good: np.ndarray) -> BandMatch:
+        return match_bands(scene.wavelengths, good, model.n_bands, model.wavelengths, max_gap)
+
+    match = of(scene.usable())
+    by_position = scene.wavelengths is None or model.wavelengths is None
+    if (model.wavelengths is None) != (scene.wavelengths is None):
+        warn(
+            f"bands were matched by position, the {len(match.bands)} of the scene to those of the "
+            f"model: the {'model' if model.wavelengths is None else 'scene'} does not say its "
+            "wavelengths. See that they are the same bands in the same order."
+        )
+    dead = np.intersect1d(take_first_look(scene, check_range=check_range).dead_bands(), match.bands)
+    if not dead.size:
+        return match
+    if by_position:
+        warn(
+            f"{_named(dead, scene)} of the scene hold no signal, and by position alone they cannot "
+            "be left out: the map is right only if the model was trained on such bands."
+        )
+        return match
+    warn(
+        f"{_named(dead, scene)} of the scene hold no signal (nothing, or one number everywhere) "
+        "and are left out. Name them as bad bands, and nothing is guessed."
+    )
+    alive = scene.usable().copy()
+    alive[dead] = False
+    return of(alive)
+
+
+def _named(bands: np.ndarray, scene: Source) -> str:
+    """Numbers of bands, from 0, and their wavelengths."""
+    if scene.wavelengths is None:
+        names = [str(band) for band in bands]
+    else:
+        names = [f"{band} ({scene.wavelengths[band]:.5g} nm)" for band in bands]
+    return f"{len(names)} bands, " + ", ".join(names[:20]) + (", ..." if len(names) > 20 else ",")
