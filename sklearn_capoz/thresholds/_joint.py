@@ -79,8 +79,9 @@ class Budget(ThresholdRule):
 
     Notes
     -----
-    The importance of a unit is how far its score is from the most redundant one's, as a share of
-    the sum of these over its group. Of equal scores all units have the same.
+    The importance of a unit is how far its score is from the most redundant one's, and an n-th of
+    the range more, as a share of the sum of these over its group of n. Of equal scores all units
+    have the same.
 
     Examples
     --------
@@ -90,9 +91,9 @@ class Budget(ThresholdRule):
     >>> def multiply_adds(widths):
     ...     return 100 * widths[0] + widths[0] * widths[1] + widths[1]
     >>> costs = Costs((4, 4), multiply_adds, dense=420, progress=1.0)
-    >>> decisions = Budget(0.5).decide_groups(scores, costs=costs)
+    >>> decisions = Budget(0.6).decide_groups(scores, costs=costs)
     >>> decisions[0].keep.tolist(), decisions[1].keep.tolist()
-    ([False, False, True, True], [True, True, True, False])
+    ([False, False, True, True], [True, True, True, True])
     """
 
     _parameter_constraints = {"macs": [Interval(Real, 0, 1, closed="right")]}
@@ -166,7 +167,8 @@ class Budget(ThresholdRule):
 
 
 def _importance(redundancy: np.ndarray) -> np.ndarray:
-    distance = redundancy.max() - redundancy
+    # The most redundant unit of a group is not worth nothing.
+    distance = redundancy.max() - redundancy + np.ptp(redundancy) / redundancy.size
     total = distance.sum()
     return distance / total if total > 0 else np.full(redundancy.size, 1 / redundancy.size)
 
