@@ -17,8 +17,9 @@ from ._arguments import refuse_files_of
 
 __all__ = ["absorption_features", "check_picture", "draw_picture"]
 
-#: Pixels of a side of the map from which on only some are drawn.
-LARGEST = 3000
+#: Pixels of a side of the map from which on only some are drawn: more take hundreds of megabytes,
+#: and nobody sees them.
+LARGEST = 2000
 
 #: Pixels of the picture per inch, so that each drawn pixel of a map of that width gets one.
 LEAST_DPI, INCHES = 150, 4.7
@@ -60,7 +61,10 @@ def draw_picture(path: Path, picture: Path) -> None:
     found = read_class_map(path)
     step = -(-max(found.shape) // LARGEST)
     codes = found.codes[::step, ::step]
-    figure = MineralMapDisplay(codes.astype(int) - 1, found.named()[1:]).plot().figure_
+    n_rows, n_columns = found.shape
+    display = MineralMapDisplay(codes.astype(np.int32) - 1, found.named()[1:])
+    # The axes count the pixels of the map, not those that are drawn.
+    figure = display.plot(extent=(-0.5, n_columns - 0.5, n_rows - 0.5, -0.5)).figure_
     dpi = max(LEAST_DPI, codes.shape[1] / INCHES)
     with write_atomically(picture) as temporary:
         figure.savefig(temporary, format="png", dpi=dpi, bbox_inches="tight")
