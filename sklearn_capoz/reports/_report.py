@@ -197,7 +197,7 @@ def _files(mapped: ClassMap, scene: Source, trust: Source | None) -> list[Path]:
 
 def _title(mapped: ClassMap, scene: Source) -> str:
     of_scene = f" of {scene.files[0].name}" if scene.files else ""
-    return f"{mapped.path.name if mapped.path is not None else 'Map'}{of_scene}"
+    return f"{mapped.path.name if mapped.path is not None else 'Class map'}{of_scene}"
 
 
 def _picture(mapped: ClassMap, classes: list[dict[str, Any]], thinning: Thinning) -> bytes:

@@ -107,11 +107,13 @@ def assessment_of(found: Assessment) -> dict[str, Any]:
     # What is rejected is mapped, and no truth.
     in_truth = (found.counts.to_numpy().sum(axis=0) > 0).tolist()
 
+    known = dict(zip(found.classes.index, in_truth, strict=True))
+
     def interval(name: str, column: str, scale: float, digits: int) -> tuple[str, str]:
         value, margin = (
             scale * float(found.classes[c][name]) for c in (column, f"{column}_margin")
         )
-        if np.isnan(value):
+        if np.isnan(value) or not known[name]:
             return "-", ""
         return f"{value:,.{digits}f}", "" if np.isnan(margin) else f"{margin:,.{digits}f}"
 

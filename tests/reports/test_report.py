@@ -131,7 +131,7 @@ def test_the_assessment_is_that_of_assess(page, case):
     assert f"{100 * found.overall:.1f} ± {100 * found.overall_margin:.1f} %" in page.text
     for name in case.names[1:4]:
         assert f"<th>{name}</th>" in page.text
-    confusion = page.text.partition('<table id="confusion">')[2].partition("</table>")[0]
+    confusion = page.text.partition('<table id="confusion"')[2].partition("</table>")[0]
     counts = [int(n) for n in re.findall(r'<td class="number[^>]*>(\d+)</td>', confusion)]
     assert sum(counts) == 30
     assert counts.count(0) == 0
