@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ..datasets import CUPRITE_WAVELENGTHS, make_mineral_scene, make_mineral_spectra
-from ..deploy import predict_scene
+from ..deploy import predict_scene, save_model
 from ..displays import ImportanceDisplay, MineralMapDisplay, PruningPathDisplay
 from ..estimators._classifier import PrunedMLPClassifier
 from ..estimators._search import PruningPath, pruning_path
@@ -107,6 +107,11 @@ def _write(folder: Path, features: Pipeline, paths: dict[str, PruningPath], seed
     path = paths["C-APoZ"]
     dense, pruned = (make_pipeline(features, path.estimators[i]) for i in (0, path.best_iteration))
     joblib.dump(pruned, folder / "model.joblib")
+    stored = "  model.capoz     the same as a file of weights, for `map`; it runs no code\n"
+    if find_spec("safetensors") is None:
+        stored = ""
+    else:
+        save_model(pruned, folder / "model.capoz")
     history = pd.concat({name: p.history for name, p in paths.items()}, names=["criterion"])
     history.droplevel(1).to_csv(folder / "history.csv")
     ImportanceDisplay.from_estimator(path.estimators[-1]).figure_.savefig(
@@ -131,6 +136,7 @@ def _write(folder: Path, features: Pipeline, paths: dict[str, PruningPath], seed
         f"{100 * right.mean():.1f} %.\n"
         f"Written to {folder.resolve()}:\n"
         "  model.joblib    features and pruned network; joblib.load gives a fitted Pipeline\n"
+        f"{stored}"
         "  history.csv     every iteration of both criteria\n"
         "  importance.png  score of every unit, and the threshold\n"
         "  path.png        size and accuracy against the iteration\n"

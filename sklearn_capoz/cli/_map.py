@@ -47,7 +47,14 @@ def add_map_parser(subparsers) -> None:
         "--output", required=True, type=Path, help=".tif writes a GeoTIFF, .hdr an ENVI file"
     )
     parser.add_argument("--proba", action="store_true", help="also write class probabilities")
-    parser.add_argument("--features", action="store_true", help="also write the model's features")
+    parser.add_argument(
+        "--features", nargs="?", const="model", choices=["model", "absorption"],
+        help="also write the model's features; or, with 'absorption', where the absorptions of "
+        "common minerals lie in nm and how deep they are",
+    )  # fmt: skip
+    parser.add_argument(
+        "--picture", type=Path, metavar="PNG", help="also draw the map as a picture"
+    )
     parser.add_argument(
         "--reject-below", type=float, metavar="P", help="reject pixels less probable than P"
     )
@@ -75,16 +82,21 @@ def add_map_parser(subparsers) -> None:
 def _map(arguments: argparse.Namespace) -> None:
     from ..deploy import load_model, predict_scene
     from ..scenes._output import refuse_inputs
+    from ._map_picture import absorption_features, check_picture, draw_picture
     from ._scene_bands import mask_of_bad_bands
 
     refuse_inputs(arguments.output, [arguments.model])
+    if arguments.picture is not None:
+        check_picture(arguments)
+    model = load_model(arguments.model)
+    absorption = arguments.features == "absorption"
     try:
         found = predict_scene(
-            load_model(arguments.model),
+            model,
             arguments.scene,
             output=arguments.output,
             proba=arguments.proba,
-            features="model" if arguments.features else None,
+            features=absorption_features(model) if absorption else arguments.features,
             reject_below=arguments.reject_below,
             nodata=arguments.nodata,
             scale=arguments.scale,
@@ -105,4 +117,8 @@ def _map(arguments: argparse.Namespace) -> None:
     width = max(map(len, names))
     for name, count in zip(names, found.counts, strict=True):
         print(f"{name:<{width}}  {count:>12,} pixels  {count / found.counts.sum():7.2%}")
-    print("written:", *map(str, found.files))
+    files = list(found.files)
+    if arguments.picture is not None:
+        draw_picture(files[0], arguments.picture)
+        files.append(arguments.picture)
+    print("written:", *map(str, files))

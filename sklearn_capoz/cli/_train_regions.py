@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 
+from ..exceptions import PruningStalledWarning
 from ..model_selection import SpatialKFold, spatial_blocks
 from ..scenes import RegionSamples, sample_regions
 from ..scenes._truth import read_names
@@ -44,9 +45,7 @@ def train_on_regions(arguments: argparse.Namespace) -> Pipeline:
     _check(samples, arguments)
     for note in samples.notes:
         print(note)
-    n_regions = pd.Series(samples.coordinates[:, 2]).groupby(samples.y).nunique()
-    pixels = pd.Series(samples.y).value_counts().rename("pixels").sort_index()
-    print(pd.concat([pixels, n_regions.rename("regions")], axis=1).to_string())
+    print(_counted(samples).to_string())
     model = make_pipeline(
         *feature_steps(arguments.features or "hull", samples.wavelengths),
         measured_network(arguments),
@@ -57,6 +56,15 @@ def train_on_regions(arguments: argparse.Namespace) -> Pipeline:
     n_units = network.history_["n_units"]
     print(f"kept: {n_units[network.best_iteration_]} of {n_units.iloc[0]} units")
     return model
+
+
+def _counted(samples: RegionSamples) -> pd.DataFrame:
+    """Count pixels and, where there are any, polygons of each class."""
+    frame = pd.DataFrame({"pixels": samples.y, "polygons": 0})
+    if samples.coordinates.shape[1] == 2:
+        return frame.groupby(samples.y)[["pixels"]].count()
+    frame["polygons"] = samples.coordinates[:, 2]
+    return frame.groupby(samples.y).agg({"pixels": "count", "polygons": "nunique"})
 
 
 def _check(samples: RegionSamples, arguments: argparse.Namespace) -> None:
@@ -80,16 +88,17 @@ def _say_what_to_expect(
 ) -> None:
     """Hold out whole blocks, and pixels at random, and say which of the two figures to believe."""
     places, size, seed = samples.coordinates, arguments.block_size, arguments.seed
-    blocks = spatial_blocks(places[:, 0], places[:, 1], size, regions=places[:, 2])
+    polygons = places[:, 2] if places.shape[1] == 3 else None
+    blocks = spatial_blocks(places[:, 0], places[:, 1], size, regions=polygons)
     of_class = pd.Series(blocks).groupby(samples.y).nunique()
     n_folds = min(N_FOLDS, len(np.unique(blocks)))
     random = StratifiedKFold(N_FOLDS, shuffle=True, random_state=seed)
-    held_out = {"random pixels": _predicted(model, samples, random)}
+    held_out = {"random pixels": _predicted(model, samples, random, None)}
     alone = of_class.index[of_class == 1].tolist()
     fair = ~np.isin(samples.y, alone)
     if n_folds > 1 and fair.any():
         spatial = SpatialKFold(n_folds, block_size=size, random_state=seed)
-        held_out = {"spatial blocks": _predicted(model, samples, spatial)} | held_out
+        held_out = {"spatial blocks": _predicted(model, samples, spatial, blocks)} | held_out
     print(
         f"\nheld out in {N_FOLDS} folds, whole blocks of {size} pixels with their regions, or "
         "pixels at random:"
@@ -113,13 +122,14 @@ def _say_what_to_expect(
         )
 
 
-def _predicted(model: Pipeline, samples: RegionSamples, folds) -> np.ndarray:
+def _predicted(model: Pipeline, samples: RegionSamples, folds, groups) -> np.ndarray:
+    """Label every pixel by a model that has not seen its fold."""
     with warnings.catch_warnings():
         # Said below, by class.
         warnings.filterwarnings("ignore", message=".*all pixels lie in one block")
-        return cross_val_predict(
-            clone(model), samples.X, samples.y, groups=samples.coordinates, cv=folds
-        )
+        # What stalls in a fold says nothing of the model that is kept.
+        warnings.simplefilter("ignore", PruningStalledWarning)
+        return cross_val_predict(clone(model), samples.X, samples.y, groups=groups, cv=folds)
 
 
 def _print_figures(held_out: dict[str, np.ndarray], y: np.ndarray, fair: np.ndarray) -> None:

@@ -28,8 +28,9 @@ from ._scene_bands import Bands, bands_of, in_bands
 
 __all__ = ["read_training_spectra"]
 
-#: A spectrum that lacks more than this share of the bands is left out; else the bands are.
-MOST_MISSING = 0.5
+#: Of the bands that this share of the spectra cover, a spectrum needs as many, or it is left out;
+#: of the others', the bands are.
+SHARE = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +88,9 @@ def read_training_spectra(arguments: argparse.Namespace) -> tuple[SpectraTable, 
     _check_level(library)
     bands = bands_of(arguments)
     table = _in_one_table(library, bands, arguments.bad_bands)
-    print(f"{table}\n{len(set(library.samples))} samples, named by the library")
-    alone = sum(np.unique(library.classes, return_counts=True)[1] == 1)
+    assert table.groups is not None  # a library names its samples
+    print(f"{table}\n{len(set(table.groups))} samples, as the library names them")
+    alone = sum(np.unique(table.y, return_counts=True)[1] == 1)
     if alone:
         print(f"{alone} of {len(set(table.y))} classes have one spectrum, which is enough to train")
     index = SpectralAbsorptionIndex(table.wavelengths.tolist())
@@ -249,19 +251,25 @@ def _in_one_table(library: Library, bands: Bands | None, bad_bands) -> SpectraTa
         good = ~bands_named(nm, bad_bands, "the library")
         nm, X = nm[good], X[:, good]
     missing = ~np.isfinite(X)
-    kept = missing.mean(axis=1) <= MOST_MISSING
+    common = missing.mean(axis=0) <= SHARE
+    lacks = missing[:, common].mean(axis=1) > SHARE if common.any() else missing.any(axis=1)
+    # A library is others' work, and its reader can't mend a spectrum: those without a value above
+    # 0 in some band have no absorption index and no hull there, and stay out.
+    dark = (X <= 0).any(axis=1)
+    kept = ~(lacks | dark)
     whole = ~missing[kept].any(axis=0) if kept.any() else np.zeros(len(nm), dtype=bool)
     if whole.sum() < 3 or len(set(library.classes[kept].tolist())) < 2:
         raise DataFormatError(
             f"{path} does not cover the bands {where}, {nm[0]:g} to {nm[-1]:g} nm: {kept.sum()} of "
-            f"{len(kept)} spectra have half of them, and {whole.sum()} bands are in all of these; "
-            "at least 3 are needed, and two classes. Check the units of both."
+            f"{len(kept)} spectra have values above 0 in as many bands as the others, and all of "
+            f"these have {whole.sum()}; at least 3 bands are needed, and two classes. Check the "
+            "units of both."
         )
     if not kept.all():
         names = [name for name, stays in zip(library.names, kept, strict=True) if not stays]
         print(
-            f"left out: {len(names)} spectra that lack more than half of the bands {where}, such "
-            f"as {names[0]}"
+            f"left out: {len(names)} spectra that lack more than half of the others' bands, or are "
+            f"not above 0 in some ({dark.sum()}), such as {names[0]}"
         )
     if not whole.all():
         lost = nm[~whole]

@@ -114,7 +114,8 @@ class SpatialKFold(StratifiedGroupKFold):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or None
+            Not looked at.
         y : array-like of shape (n_samples,)
             Labels.
         groups : array-like of shape (n_samples, 2), (n_samples, 3) or (n_samples,), int
@@ -151,7 +152,7 @@ class SpatialKFold(StratifiedGroupKFold):
                 f"{', '.join(map(str, alone))[:200]}: all pixels lie in one block, so that nothing "
                 "of the class is trained on where it is held out. Draw regions of it elsewhere."
             )
-        yield from super().split(X, y, blocks)
+        yield from super().split(blocks, labels, blocks)
 
     def _blocks(self, groups) -> np.ndarray:
         if groups is None:

@@ -1,12 +1,10 @@
-"""Single places of a raster whose class is known, and which of them belong together."""
+"""Single places of a raster whose class is known."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
 __all__ = ["Places"]
@@ -49,23 +47,6 @@ class Places:
             labels=self.labels[kept],
             polygons=polygons,
         )
-
-    def regions(self) -> np.ndarray:
-        """Tell regions apart by number: polygons, or patches of touching pixels of one class."""
-        if self.polygons is not None:
-            return self.polygons
-        width = int(self.columns.max()) + 2
-        flat = self.rows.astype(np.int64) * width + self.columns
-        order = np.argsort(flat)
-        links = []
-        for step in (1, width - 1, width, width + 1):  # right, and the three below
-            place = np.searchsorted(flat, flat + step, sorter=order).clip(max=len(flat) - 1)
-            there = order[place]
-            near = (flat[there] == flat + step) & (self.labels[there] == self.labels)
-            links.append(np.stack([np.flatnonzero(near), there[near]]))
-        one, other = np.concatenate(links, axis=1)
-        shape = (len(flat), len(flat))
-        return connected_components(coo_array((np.ones(len(one)), (one, other)), shape=shape))[1]
 
     def distance_to(self, others: Places) -> np.ndarray:
         """Pixels from each to the nearest of others; 0 is the same pixel, 1 beside it."""

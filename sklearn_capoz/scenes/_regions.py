@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
@@ -35,9 +35,9 @@ class RegionSamples:
     ----------
     X : ndarray of shape (n_samples, n_bands), reflectance
     y : ndarray of shape (n_samples,), str
-    coordinates : ndarray of shape (n_samples, 3), int
-        Row, column and region of each pixel: `groups` of `SpatialKFold`. A region is a polygon,
-        or a patch of touching pixels of one class in a raster.
+    coordinates : ndarray of shape (n_samples, 2) or (n_samples, 3), int
+        Row and column of each pixel and, where there are polygons, the number of its polygon: what
+        `SpatialKFold` takes as `groups`.
     wavelengths : ndarray of shape (n_bands,), nm, or None
         Ascending; None where the scene does not say.
     notes : tuple of str
@@ -52,10 +52,11 @@ class RegionSamples:
 
     def __repr__(self) -> str:
         """Say in one line what there is."""
-        n_regions = len(np.unique(self.coordinates[:, 2]))
+        polygons = np.unique(self.coordinates[:, 2:])
+        inside = f" in {len(polygons)} polygons" if len(polygons) else ""
         return (
-            f"RegionSamples({len(self.y):,} pixels of {len(np.unique(self.y))} classes in "
-            f"{n_regions} regions, {self.X.shape[1]} bands)"
+            f"RegionSamples({len(self.y):,} pixels of {len(np.unique(self.y))} classes{inside}, "
+            f"{self.X.shape[1]} bands)"
         )
 
 
@@ -121,7 +122,7 @@ def sample_regions(
     >>> points = pd.DataFrame({"row": [3, 17], "column": [4, 28], "label": ["alunite", "calcite"]})
     >>> samples = sample_regions(cube, points, wavelengths=[2100, 2150, 2200, 2250, 2300])
     >>> samples
-    RegionSamples(2 pixels of 2 classes in 2 regions, 5 bands)
+    RegionSamples(2 pixels of 2 classes, 5 bands)
     >>> np.array_equal(samples.X[1], cube[17, 28])
     True
     """
@@ -135,8 +136,6 @@ def sample_regions(
     grid = Grid.of(source.shape, source.georeference, name)
     places = renamed(read_truth(truth, grid, label=label, crs=crs), names, None)
     bands = _bands(source, name, check_range=scale is None)
-    # Regions are told apart before some of their pixels are drawn.
-    places = replace(places, polygons=places.regions()) if len(places) else places
     if max_per_class is not None:
         places = places.where(_drawn(places.labels, max_per_class, random_state))
     X, known = _read(source, bands, places)
@@ -146,10 +145,11 @@ def sample_regions(
     if not known.any():
         raise DataFormatError(f"no pixel of {places.name} has data in {name}.")
     kept = places.where(known)
+    columns = [kept.rows, kept.columns, *([] if kept.polygons is None else [kept.polygons])]
     return RegionSamples(
         X=X[known],
         y=kept.labels,
-        coordinates=np.stack([kept.rows, kept.columns, kept.regions()], axis=1),
+        coordinates=np.stack(columns, axis=1),
         wavelengths=None if source.wavelengths is None else source.wavelengths[bands],
         notes=tuple(notes),
     )

@@ -10,6 +10,7 @@ import pytest
 
 from sklearn_capoz.cli import _demo
 from sklearn_capoz.datasets import make_mineral_spectra
+from sklearn_capoz.deploy import load_model
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -56,6 +57,17 @@ def test_saved_model_labels_reflectance(demo):
     X, y = make_mineral_spectra(700, random_state=9)
     assert model.score(X, y) > 0.85
     assert model[-1].network_.widths[0] < 30
+
+
+def test_map_reads_the_model_of_the_demo(demo, tmp_path, run, scene_path, capsys):
+    path, _ = scene_path
+    run("map", path, "--model", demo[0] / "model.capoz", "--output", tmp_path / "map.tif",
+        "--quiet", "--jobs", 1)  # fmt: skip
+    assert "Muscovite" in capsys.readouterr().out
+    stored, joblibs = load_model(demo[0] / "model.capoz"), joblib.load(demo[0] / "model.joblib")
+    X, _ = make_mineral_spectra(70, random_state=9)
+    assert stored.predict(X).tolist() == joblibs.predict(X).tolist()
+    assert "model.capoz" in demo[1]
 
 
 def test_pictures_are_there(demo):

@@ -2,6 +2,8 @@
 
 import io
 
+import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from sklearn_capoz.deploy import SceneMap, load_model, predict_scene
 from sklearn_capoz.exceptions import DataFormatError
 
 rasterio = pytest.importorskip("rasterio")
+matplotlib.use("Agg")
 
 
 def test_from_a_table_to_a_map(trained, scene_path, tmp_path, capsys, run):
@@ -25,6 +28,58 @@ def test_from_a_table_to_a_map(trained, scene_path, tmp_path, capsys, run):
     with pytest.warns(rasterio.errors.NotGeoreferencedWarning), rasterio.open(output) as dataset:
         np.testing.assert_array_equal(dataset.read(1), direct.codes)
     assert (direct.codes == scene.labels + 1).mean() > 0.7
+
+
+def test_a_picture_and_the_depths_of_absorptions(trained, scene_path, tmp_path, capsys, run):
+    path, scene = scene_path
+    output, picture = tmp_path / "map.tif", tmp_path / "map.png"
+    run("map", path, "--model", trained, "--output", output, "--features", "absorption",
+        "--picture", picture, "--jobs", 1, "--quiet")  # fmt: skip
+    assert str(picture) in capsys.readouterr().out
+    drawn = plt.imread(picture)
+    assert min(drawn.shape[:2]) > 300
+    with (
+        pytest.warns(rasterio.errors.NotGeoreferencedWarning),
+        rasterio.open(tmp_path / "map_features.tif") as dataset,
+    ):
+        names, layers = list(dataset.descriptions), dataset.read()
+    assert "al_oh_2200__position" in names
+    assert {name.partition("__")[2] for name in names} == {"position", "depth"}
+    position, depth = (layers[names.index(f"al_oh_2200__{p}")] for p in ("position", "depth"))
+    muscovite = scene.target_names[scene.labels] == "Muscovite"
+    assert np.isfinite(depth[muscovite]).mean() > 0.9
+    assert abs(np.nanmedian(position[muscovite]) - 2205) < 10
+    assert np.nanmedian(depth[muscovite]) > 0.02
+
+
+def test_pictures_that_cannot_be_written_are_refused_before_any_work(
+    trained, scene_path, tmp_path, run
+):
+    words = ("map", scene_path[0], "--model", trained, "--output", tmp_path / "m.tif", "--picture")
+    with pytest.raises(ValueError, match=r"--picture must end in \.png, got .*m\.jpg"):
+        run(*words, tmp_path / "m.jpg")
+    with pytest.raises(FileNotFoundError):
+        run(*words, tmp_path / "none" / "m.png")
+    assert not (tmp_path / "m.tif").exists()
+
+
+def test_a_large_map_is_drawn_in_part(tmp_path, monkeypatch):
+    from sklearn_capoz.cli import _map_picture
+    from sklearn_capoz.scenes import ClassMap
+
+    found = ClassMap(np.ones((50, 90), "uint8"), ("no data", "Alunite"))
+    monkeypatch.setattr(_map_picture, "read_class_map", lambda path: found)
+    monkeypatch.setattr(_map_picture, "LARGEST", 30)
+    seen = []
+    original = _map_picture.MineralMapDisplay
+
+    def spy(labels, names):
+        seen.append(labels.shape)
+        return original(labels, names)
+
+    monkeypatch.setattr(_map_picture, "MineralMapDisplay", spy)
+    _map_picture.draw_picture(tmp_path / "map.tif", tmp_path / "map.png")
+    assert seen == [(17, 30)]
 
 
 def test_map_shows_progress_and_resumes(trained, scene_path, tmp_path, capsys, monkeypatch, run):

@@ -7,7 +7,6 @@ import pytest
 from sklearn_capoz.exceptions import DataFormatError
 from sklearn_capoz.scenes import ClassMap, assess
 from sklearn_capoz.scenes._grid import Grid
-from sklearn_capoz.scenes._places import Places
 from sklearn_capoz.scenes._truth import read_names, read_truth
 
 geopandas = pytest.importorskip("geopandas")
@@ -228,18 +227,6 @@ def test_tables_of_names_that_are_none(tmp_path, text, message):
     (tmp_path / "names.csv").write_text(text)
     with pytest.raises(DataFormatError, match=message):
         read_names(tmp_path / "names.csv")
-
-
-def test_regions_of_a_raster_are_patches_of_touching_pixels():
-    rows, columns = np.array([0, 1, 1, 4, 5]), np.array([0, 1, 2, 0, 0])
-    places = Places(rows, columns, np.array(["a", "a", "b", "a", "a"]), None, "it")
-    one, corner, other, far, below = places.regions().tolist()
-    assert one == corner  # they touch at a corner
-    assert far == below
-    assert len({one, other, far}) == 3
-    # The end of a row does not touch the beginning of the next.
-    edges = Places(np.array([0, 1]), np.array([7, 0]), np.array(["a", "a"]), None, "it")
-    assert len(set(edges.regions().tolist())) == 2
 
 
 def test_a_map_is_assessed_by_polygons():
