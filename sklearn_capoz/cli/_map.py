@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ._arguments import band_centres, jobs, nm_ranges
+from ._arguments import band_centres, jobs, nm_ranges, pair_of_names
 
 __all__ = ["add_map_parser"]
 
@@ -20,6 +20,7 @@ OPTIONS = {
     "bad_bands": "--bad-bands",
     "max_band_gap": "--max-band-gap",
     "reject_below": "--reject-below",
+    "colors": "--color",
     "n_jobs": "--jobs",
     "scale": "--scale",
     "nodata": "--nodata",
@@ -55,6 +56,11 @@ def add_map_parser(subparsers) -> None:
     parser.add_argument(
         "--picture", type=Path, metavar="PNG", help="also draw the map as a picture"
     )
+    parser.add_argument(
+        "--color", type=pair_of_names, action="append", default=[], metavar="NAME=#RRGGBB",
+        help="colour of a class, such as Alunite=#d55e00, in all files and pictures of the map "
+        "(each mineral has one of its own). May be given several times",
+    )  # fmt: skip
     parser.add_argument(
         "--reject-below", type=float, metavar="P", help="reject pixels less probable than P"
     )
@@ -98,6 +104,7 @@ def _map(arguments: argparse.Namespace) -> None:
             proba=arguments.proba,
             features=absorption_features(model) if absorption else arguments.features,
             reject_below=arguments.reject_below,
+            colors=dict(arguments.color),
             nodata=arguments.nodata,
             scale=arguments.scale,
             wavelengths=arguments.wavelengths,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,9 +60,9 @@ def draw_picture(path: Path, picture: Path) -> None:
     """Draw a map in a file, of a large one every so many pixels."""
     found = read_class_map(path)
     step = -(-max(found.shape) // LARGEST)
-    codes = found.codes[::step, ::step]
-    figure = MineralMapDisplay(codes.astype(int) - 1, found.named()[1:]).plot().figure_
-    dpi = max(LEAST_DPI, codes.shape[1] / INCHES)
+    drawn = replace(found, codes=found.codes[::step, ::step])
+    figure = MineralMapDisplay.from_map(drawn).figure_
+    dpi = max(LEAST_DPI, drawn.shape[1] / INCHES)
     with write_atomically(picture) as temporary:
         figure.savefig(temporary, format="png", dpi=dpi, bbox_inches="tight")
     pyplot().close(figure)

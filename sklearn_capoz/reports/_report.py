@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ def write_report(
     model=None,
     assessment: Assessment | None = None,
     title: str | None = None,
+    notes: Iterable[str] = (),
     colors: Mapping | None = None,
     nodata: float | None = None,
     scale: float | None = None,
@@ -76,6 +77,9 @@ def write_report(
         What `sklearn_capoz.scenes.assess` found.
     title : str, default=None
         None names the files.
+    notes : iterable of str, default=()
+        Lines to stand first among those that a reader should know, such as what was warned when
+        the map was made.
     colors : mapping of name -> "#rrggbb" or (red, green, blue), default=None
         Colours of your own for classes; they come before those of the map's file.
     nodata, scale, wavelengths, bad_bands : default=None
@@ -137,13 +141,13 @@ def write_report(
     trust = open_trust(class_map)
     path = check_output(output, _files(class_map, source, trust))
     check_map(class_map, source)
-    bands, notes = shown_bands(source, check_range=scale is None)
+    bands, found_notes = shown_bands(source, check_range=scale is None)
     pruning = None
     if model is not None:
         check_model(model, class_map, source)
         if doubt := named_otherwise(model, class_map, source):
             warn(doubt)
-            notes.append(doubt)
+            found_notes.append(doubt)
         pruning = pruning_of(model)
     spectra = SceneSpectra(source, bands)
     found = class_spectra(spectra, class_map.codes, len(class_map.named()), verbose)
@@ -179,7 +183,7 @@ def write_report(
         facts=_facts(class_map, source, bands, stored, thinning),
         assessment=None if assessment is None else assessment_of(assessment),
         library=library.origin,
-        notes=[*notes, *_about_pixels(found.counts, class_map)],
+        notes=[*notes, *found_notes, *_about_pixels(found.counts, class_map)],
     )
     with write_atomically(path) as temporary:
         Path(temporary).write_text(page, encoding="utf-8")
