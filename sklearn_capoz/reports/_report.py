@@ -67,8 +67,8 @@ def write_report(
     output : path
         Ends in ``.html``. An earlier report is replaced, and nothing else.
     mapped : path, SceneMap or ClassMap
-        What `predict_scene` gives, or a file of it. Trust layers that `map --trust` wrote beside
-        the file are shown.
+        What `predict_scene` gives, or a file of it. Its trust layers are shown, whether they are in
+        memory or in a file beside the map, as ``trust=True`` and `map --trust` write it.
     scene : path, ndarray, DataArray or dask array
         What was mapped, as `predict_scene` takes it.
     model : fitted classifier, default=None
@@ -138,7 +138,7 @@ def write_report(
         nodata=nodata, scale=scale, wavelengths=wavelengths, bad_bands=bad_bands
     )
     source.check_size()
-    trust = open_trust(class_map)
+    trust = open_trust(mapped, class_map)
     path = check_output(output, _files(class_map, source, trust))
     check_map(class_map, source)
     bands, found_notes = shown_bands(source, check_range=scale is None)
