@@ -76,7 +76,8 @@ def describe_trust(
         np.add.at(bars, (codes[known], place), 1)
         layers.append({"name": name, "low": low, "high": high, "bars": bars.tolist()})
     n_levels, data = _rounded(values, layers)
-    return {"layers": layers, "levels": n_levels, "values": text_of(data)}
+    named = tuple(layer["name"] for layer in layers) == NAMES
+    return {"layers": layers, "named": named, "levels": n_levels, "values": text_of(data)}
 
 
 def _values(source: Source, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:

@@ -73,7 +73,7 @@ function showPixel(data, pixel, hull) {
     lines.push({ x, y: hull ? hullQuotient(x, values) : values, color: INK, width: 1.8, name: "this pixel" });
     const doubt = 2 * data.spectra.rms_error;
     const [darkest, brightest] = span(values, 0);
-    if (doubt > 0.01 * (brightest - darkest) && !hull) areas.push({ x, low: values.map((v) => v - doubt), high: values.map((v) => v + doubt),
+    if (doubt > 0.03 * (brightest - darkest) && !hull) areas.push({ x, low: values.map((v) => v - doubt), high: values.map((v) => v + doubt),
       color: SOFT, name: `this pixel ± ${doubt.toPrecision(1)}: what rounding took`, area: true });
     drawSpectra(parts[0], data, { lines, areas }, hull, 300);
     drawKey(parts[1], [lines[lines.length - 1], ...lines.slice(0, -1), ...areas]);
