@@ -221,7 +221,8 @@ def assess(
         training_distance=training_distance,
     )
     given = places.areas if areas is None else areas
-    found = _of_places(places.mapped, places.truth, given, confidence)
+    area = _areas(given, places.labels, places.counts.sum(axis=1))
+    found = _estimate(places.labels, places.counts, area, confidence)
     unit = places.area_unit if areas is None else ""
     return replace(found, area_unit=unit, notes=places.notes)
 

@@ -1,4 +1,4 @@
-"""A map and its truth side by side: what each says of the same places."""
+"""A map and its truth side by side: how often each says what of the same places."""
 
 from __future__ import annotations
 
@@ -17,19 +17,22 @@ __all__ = ["Compared", "compare"]
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """What map and truth say of each place, and how much of the map each class covers.
+    """How many places map and truth call what, and how much of the map each class covers.
 
     Parameters
     ----------
-    mapped, truth : ndarray of shape (n_places,), str
+    labels : ndarray of shape (n_classes,), str
+        Classes that one of them names at some place, sorted.
+    counts : ndarray of shape (n_classes, n_classes), int
+        Places by class of the map (rows) and of the truth (columns).
     areas : dict of class -> float
         Of the classes of the map that have a place.
     area_unit : str
     notes : tuple of str
     """
 
-    mapped: np.ndarray
-    truth: np.ndarray
+    labels: np.ndarray
+    counts: np.ndarray
     areas: dict[str, float]
     area_unit: str
     notes: tuple[str, ...]
@@ -50,26 +53,33 @@ def compare(
     notes = list(places.notes)
     if n_blank := int((codes == 0).sum()):
         notes.append(f"left out: {n_blank:,} labelled places where the map has no data")
-    if n_blank == len(codes):
-        raise ValueError(f"no labelled place of {places.name} lies where {mapped} has a class.")
-    places, codes = places.where(codes > 0), codes[codes > 0]
-    said = np.array(known)[codes]
+        if n_blank == len(codes):
+            raise ValueError(f"no labelled place of {places.name} lies where {mapped} has a class.")
+        places, codes = places.where(codes > 0), codes[codes > 0]
+    if not len(places):
+        raise ValueError(f"names leave no place of {places.name} to assess {mapped} by.")
+    both = np.unique([*known, *places.classes.tolist()])
+    said = np.searchsorted(both, known)[codes]
+    true = np.searchsorted(both, places.classes)[places.codes]
+    n = len(both)
+    counts = np.bincount(said * n + true, minlength=n * n).reshape(n, n)
     if training is not None:
         trained = read_truth(training, grid, label=label, crs=crs, code_names=known)
-        _warn_of_training(places, said == places.labels, trained, training_distance)
+        _warn_of_training(places, said == true, trained, training_distance)
+    occurs = counts.any(axis=0) | counts.any(axis=1)
     hectares = grid.hectares()
     return Compared(
-        mapped=said,
-        truth=places.labels,
-        areas=_areas(mapped, said, 1.0 if hectares is None else hectares),
+        labels=both[occurs],
+        counts=counts[np.ix_(occurs, occurs)],
+        areas=_areas(mapped, both[counts.any(axis=1)], 1.0 if hectares is None else hectares),
         area_unit="pixels" if hectares is None else "ha",
         notes=tuple(notes),
     )
 
 
-def _areas(mapped: ClassMap, said: np.ndarray, of_pixel: float) -> dict[str, float]:
+def _areas(mapped: ClassMap, there, of_pixel: float) -> dict[str, float]:
     """Area of the classes that have a place; a warning names the others."""
-    pixels, there = mapped.areas, set(said.tolist())
+    pixels, there = mapped.areas, set(there.tolist())
     total = sum(pixels.values())
     without = [f"{name} ({n / total:.1%})" for name, n in pixels.items() if name not in there]
     if without:

@@ -17,7 +17,10 @@ class Places:
     Parameters
     ----------
     rows, columns : ndarray of shape (n_places,), int
-    labels : ndarray of shape (n_places,), str
+    codes : ndarray of shape (n_places,), int
+        Index into `classes`; a name for each of millions of pixels would take a hundred times that.
+    classes : ndarray of shape (n_classes,), str
+        Each once; not all need to occur.
     polygons : ndarray of shape (n_places,), int, or None
         Number of the polygon that each lies in; None where there are none.
     name : str
@@ -28,7 +31,8 @@ class Places:
 
     rows: np.ndarray
     columns: np.ndarray
-    labels: np.ndarray
+    codes: np.ndarray
+    classes: np.ndarray
     polygons: np.ndarray | None
     name: str
     notes: tuple[str, ...] = ()
@@ -37,6 +41,17 @@ class Places:
         """Count them."""
         return len(self.rows)
 
+    @property
+    def labels(self) -> np.ndarray:
+        """Name of each."""
+        return self.classes[self.codes]
+
+    @property
+    def occurring(self) -> list[str]:
+        """Classes that have a place."""
+        counts = np.bincount(self.codes, minlength=len(self.classes))
+        return self.classes[counts > 0].tolist()
+
     def where(self, kept: np.ndarray) -> Places:
         """Take some of them, by a mask or by numbers."""
         polygons = None if self.polygons is None else self.polygons[kept]
@@ -44,7 +59,7 @@ class Places:
             self,
             rows=self.rows[kept],
             columns=self.columns[kept],
-            labels=self.labels[kept],
+            codes=self.codes[kept],
             polygons=polygons,
         )
 

@@ -137,7 +137,7 @@ def sample_regions(
     places = renamed(read_truth(truth, grid, label=label, crs=crs), names, None)
     bands = _bands(source, name, check_range=scale is None)
     if max_per_class is not None:
-        places = places.where(_drawn(places.labels, max_per_class, random_state))
+        places = places.where(_drawn(places.codes, max_per_class, random_state))
     X, known = _read(source, bands, places)
     notes = list(places.notes)
     if n_blank := int((~known).sum()):
@@ -174,12 +174,12 @@ def _bands(source: Source, name: str, *, check_range: bool) -> np.ndarray:
     )
 
 
-def _drawn(labels: np.ndarray, most: int, random_state) -> np.ndarray:
+def _drawn(codes: np.ndarray, most: int, random_state) -> np.ndarray:
     """Draw places of the classes that have too many, in their old order."""
     random = check_random_state(random_state)
     drawn = []
-    for label in np.unique(labels):
-        there = np.flatnonzero(labels == label)
+    for code in np.unique(codes):
+        there = np.flatnonzero(codes == code)
         drawn.append(there if len(there) <= most else random.choice(there, most, replace=False))
     return np.sort(np.concatenate(drawn))
 

@@ -88,8 +88,10 @@ def _places_of_raster(found: ClassMap, grid: Grid, code_names: tuple[str, ...] |
     rows, columns = np.nonzero(known)
     if not len(rows):
         raise DataFormatError(f"{name} says of no pixel what it is: all codes are 0.")
-    labels = np.array(names)[found.codes[rows, columns]]
-    return Places(rows, columns, labels, None, name, tuple(notes))
+    # Two codes may have one name.
+    classes, index = np.unique(np.array(names), return_inverse=True)
+    codes = index[found.codes[rows, columns]]
+    return Places(rows, columns, codes, classes, None, name, tuple(notes))
 
 
 def read_names(names) -> dict[str, str]:
@@ -148,7 +150,7 @@ def renamed(places: Places, names, known: tuple[str, ...] | None) -> Places:
     ValueError
         If none of the names to be replaced is there, or one comes out that the map has not.
     """
-    pairs, there = read_names(names), set(np.unique(places.labels).tolist())
+    pairs, there = read_names(names), set(places.occurring)
     absent = sorted(set(pairs) - there)
     # A table may serve several truths; if no name of it is there, it is not meant for this one.
     if absent and len(absent) == len(pairs):
@@ -168,5 +170,7 @@ def renamed(places: Places, names, known: tuple[str, ...] | None) -> Places:
                 f"are {listed}. Translate it: give names '{one}=NAME' with one of these, '{one}=' "
                 f"to leave its places out, or '{one}={one}' where the map should have had it."
             )
-    labels = np.array([pairs.get(name, name) for name in places.labels.tolist()])
-    return replace(places, labels=labels).where(labels != "")
+    new = np.array([pairs.get(name, name) for name in places.classes.tolist()], dtype=str)
+    classes, index = np.unique(new, return_inverse=True)
+    places = replace(places, codes=index[places.codes], classes=classes)
+    return places.where(classes[places.codes] != "") if "" in classes else places

@@ -66,18 +66,18 @@ def places_of_points(table: pd.DataFrame, grid: Grid, label: str, crs, name: str
         raise DataFormatError(
             f"{name}: {(labels == '').sum()} of {len(labels)} points have no {label}."
         )
-    named = labels.to_numpy(str)
+    classes, codes = np.unique(labels.to_numpy(str), return_inverse=True)
     one, two = (_numbers(table[columns[part]], part, name) for part in pair)
     if pair == ("row", "column"):
         for part, values, size in (("row", one, grid.shape[0]), ("column", two, grid.shape[1])):
             _check_whole(values, size, table[columns[part]], f"{name}: ", part)
-        return Places(one.astype(np.intp), two.astype(np.intp), named, None, name)
+        return Places(one.astype(np.intp), two.astype(np.intp), codes, classes, None, name)
     if crs is None and pair[0].startswith("lon"):
         crs = DEGREES
-    return at_coordinates(one, two, named, grid, crs, name)
+    return at_coordinates(one, two, codes, classes, grid, crs, name)
 
 
-def at_coordinates(x, y, labels: np.ndarray, grid: Grid, crs, name: str) -> Places:
+def at_coordinates(x, y, codes, classes: np.ndarray, grid: Grid, crs, name: str) -> Places:
     """Find the pixels at coordinates of a system; None is that of the grid.
 
     Raises
@@ -94,7 +94,7 @@ def at_coordinates(x, y, labels: np.ndarray, grid: Grid, crs, name: str) -> Plac
         raise DataFormatError(no_overlap(name, grid, (x.min(), y.min(), x.max(), y.max())))
     if not inside.all():
         notes.append(f"left out: {(~inside).sum():,} points that lie outside of {grid.name}")
-    places = Places(rows, columns, labels, None, name, tuple(notes))
+    places = Places(rows, columns, codes, classes, None, name, tuple(notes))
     return places.where(inside)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -122,21 +123,20 @@ def places_of_polygons(frame, grid: Grid, label: str, crs, name: str) -> Places:
     notes += [note] if note else []
     # Parts of one feature may lie far apart: each is a region of its own.
     parts = geometry.explode()
-    named = labels[np.searchsorted(frame.index, parts.index)]
+    classes, codes = np.unique(labels, return_inverse=True)
+    codes = codes[np.searchsorted(frame.index, parts.index)]
     kinds = set(parts.geom_type)
     if kinds <= {"Point"}:
         x, y = parts.x.to_numpy(), parts.y.to_numpy()
-        found = at_coordinates(x, y, named, grid, None, name)
+        found = at_coordinates(x, y, codes, classes, grid, None, name)
     elif kinds <= {"Polygon"}:
-        found = _burn(list(parts), np.asarray(parts.index), named, grid, name)
+        found = _burn(list(parts), np.asarray(parts.index), codes, classes, grid, name)
     else:
         raise DataFormatError(
             f"{name} holds {', '.join(sorted(kinds))}; all its features must be polygons, or all "
             "points."
         )
-    return Places(
-        found.rows, found.columns, found.labels, found.polygons, name, (*notes, *found.notes)
-    )
+    return replace(found, notes=(*notes, *found.notes))
 
 
 def _check_column(frame, label: str, name: str) -> None:
@@ -206,7 +206,9 @@ def _in_system_of(grid: Grid, geometry, crs, name: str):
     return moved, f"{name} was brought from {geometry.crs.name} to the coordinate system of the map"
 
 
-def _burn(polygons: list, numbers: np.ndarray, labels: np.ndarray, grid: Grid, name: str) -> Places:
+def _burn(
+    polygons: list, numbers: np.ndarray, codes: np.ndarray, classes: np.ndarray, grid: Grid, name
+) -> Places:
     """Find the pixels whose centres lie in polygons, polygon by polygon."""
     found = [_cells(polygon, grid) for polygon in polygons]
     sizes = np.array([len(cells) for cells in found])
@@ -226,9 +228,9 @@ def _burn(polygons: list, numbers: np.ndarray, labels: np.ndarray, grid: Grid, n
             "than a pixel, and are left out."
         )
     cells, polygon = np.concatenate(found), np.repeat(np.arange(len(sizes)), sizes)
-    cells, polygon = _without_contradictions(cells, polygon, labels, numbers, name)
+    cells, polygon = _without_contradictions(cells, polygon, classes[codes], numbers, name)
     rows, columns = np.divmod(cells, grid.shape[1])
-    return Places(rows, columns, labels[polygon], polygon, name)
+    return Places(rows, columns, codes[polygon], classes, polygon, name)
 
 
 def _overlaps(one, other) -> bool:
@@ -271,15 +273,15 @@ def _without_contradictions(cells, polygon, labels, numbers, name: str):
     cells, polygon = cells[order], polygon[order]
     first = np.flatnonzero(np.diff(cells, prepend=-1))
     which = np.repeat(np.arange(len(first)), np.diff(first, append=len(cells)))
-    odd = labels[polygon] != labels[polygon[first]][which]
+    others = np.flatnonzero(polygon != polygon[first][which])  # most pixels lie in one only
+    odd = others[labels[polygon[others]] != labels[polygon[first[which[others]]]]]
     bad = np.zeros(len(first), dtype=bool)
     bad[which[odd]] = True
-    if bad.any():
-        place = np.flatnonzero(odd)[0]
-        pair = numbers[[polygon[first[which[place]]], polygon[place]]]
-        names = labels[[polygon[first[which[place]]], polygon[place]]]
+    if len(odd):
+        pair = [polygon[first[which[odd[0]]]], polygon[odd[0]]]
+        named = " and ".join(f"{numbers[p]} ({labels[p]})" for p in pair)
         warn(
             f"{bad.sum():,} pixels lie in polygons of {name} with different names, such as number "
-            f"{pair[0]} ({names[0]}) and {pair[1]} ({names[1]}): they are left out."
+            f"{named}: they are left out."
         )
     return cells[first[~bad]], polygon[first[~bad]]
