@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from ._arguments import band_centres, jobs, nm_ranges
+from ._arguments import band_centres, jobs, nm_ranges, pair_of_names
 
 __all__ = ["add_map_parser"]
 
@@ -22,6 +22,7 @@ OPTIONS = {
     "reject_below": "--reject-below",
     "reject": "--reject",
     "trust": "--trust",
+    "colors": "--color",
     "n_jobs": "--jobs",
     "scale": "--scale",
     "nodata": "--nodata",
@@ -68,6 +69,11 @@ def add_map_parser(subparsers) -> None:
         "has learnt that; 'none' names every pixel",
     )  # fmt: skip
     parser.add_argument(
+        "--color", type=pair_of_names, action="append", default=[], metavar="NAME=#RRGGBB",
+        help="colour of a class, such as Alunite=#d55e00, in all files and pictures of the map "
+        "(each mineral has one of its own). May be given several times",
+    )  # fmt: skip
+    parser.add_argument(
         "--reject-below", type=float, metavar="P", help="reject pixels less probable than P"
     )
     parser.add_argument("--nodata", type=float, help="stored number for no data (the file's)")
@@ -112,6 +118,7 @@ def _map(arguments: argparse.Namespace) -> None:
             trust=arguments.trust,
             reject=None if arguments.reject == "none" else arguments.reject,
             reject_below=arguments.reject_below,
+            colors=dict(arguments.color),
             nodata=arguments.nodata,
             scale=arguments.scale,
             wavelengths=arguments.wavelengths,

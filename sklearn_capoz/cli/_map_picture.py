@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -60,12 +61,12 @@ def draw_picture(path: Path, picture: Path) -> None:
     """Draw a map in a file, of a large one every so many pixels."""
     found = read_class_map(path)
     step = -(-max(found.shape) // LARGEST)
-    codes = found.codes[::step, ::step]
+    drawn = replace(found, codes=found.codes[::step, ::step])
     n_rows, n_columns = found.shape
-    display = MineralMapDisplay(codes.astype(np.int32) - 1, found.named()[1:])
     # The axes count the pixels of the map, not those that are drawn.
-    figure = display.plot(extent=(-0.5, n_columns - 0.5, n_rows - 0.5, -0.5)).figure_
-    dpi = max(LEAST_DPI, codes.shape[1] / INCHES)
+    extent = (-0.5, n_columns - 0.5, n_rows - 0.5, -0.5)
+    figure = MineralMapDisplay.from_map(drawn, extent=extent).figure_
+    dpi = max(LEAST_DPI, drawn.codes.shape[1] / INCHES)
     with write_atomically(picture) as temporary:
         figure.savefig(temporary, format="png", dpi=dpi, bbox_inches="tight")
     pyplot().close(figure)

@@ -6,6 +6,7 @@ It is thin: what it does is `reports.write_report`, which is imported when the c
 from __future__ import annotations
 
 import argparse
+import warnings
 from pathlib import Path
 
 from ._arguments import band_centres, nm_ranges, pair_of_names, refuse_files_of
@@ -77,28 +78,21 @@ def add_report_parser(subparsers) -> None:
 def _report(arguments: argparse.Namespace) -> None:
     from ..deploy import load_model
     from ..reports import write_report
-    from ..scenes import assess
     from ._scene_bands import mask_of_bad_bands
 
-    output, truth = arguments.output, arguments.truth
+    output = arguments.output
     inputs = {"map": arguments.map, "scene": arguments.scene}
-    inputs |= {"model": arguments.model, "truth": truth}
+    inputs |= {"model": arguments.model, "truth": arguments.truth}
     refuse_files_of(output, inputs, own=".html")
+    assessment, notes = _assessed(arguments)
     write_report(
         output,
         arguments.map,
         arguments.scene,
         model=None if arguments.model is None else load_model(arguments.model),
-        assessment=None
-        if truth is None
-        else assess(
-            arguments.map,
-            truth,
-            label=arguments.label,
-            names=dict(arguments.rename),
-            crs=arguments.crs,
-        ),
+        assessment=assessment,
         title=arguments.title,
+        notes=notes,
         nodata=arguments.nodata,
         scale=arguments.scale,
         wavelengths=arguments.wavelengths,
@@ -106,3 +100,24 @@ def _report(arguments: argparse.Namespace) -> None:
         verbose=not arguments.quiet,
     )
     print(f"written: {output}, {output.stat().st_size / 1e6:.1f} MB; open it in a browser")
+
+
+def _assessed(arguments: argparse.Namespace):
+    """Assess the map where there is a truth; what that warns of belongs on the page as well."""
+    from .._warn import warn
+    from ..scenes import assess
+
+    if arguments.truth is None:
+        return None, []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = assess(
+            arguments.map,
+            arguments.truth,
+            label=arguments.label,
+            names=dict(arguments.rename),
+            crs=arguments.crs,
+        )
+    for warning in caught:
+        warn(str(warning.message), warning.category)
+    return found, [str(warning.message) for warning in caught]

@@ -20,11 +20,12 @@ from ._thinning import Thinning
 
 __all__ = ["StoredSpectra", "store_spectra"]
 
-#: Room for the classes' directions, in bytes before they are deflated.
-DIRECTION_BYTES = 400_000
-
-#: Rounding that no instrument would notice, 0.001 root mean square: more room is left unused.
+#: Rounding that no instrument would notice, 0.001 of reflectance 1, or of brighter numbers where
+#: a scene is something else; root mean square. More room is left unused.
 FINEST = 0.001 * np.sqrt(12)
+
+#: Largest number of steps that two bytes hold, with room for pixels beyond the samples.
+MOST_STEPS = 16_000
 
 #: Deflate needs somewhat more than the entropy.
 DEFLATED = 1.06
@@ -135,27 +136,23 @@ class _Coded:
     def in_room(cls, classes: ClassSpectra, room: int, thinning: Thinning) -> _Coded:
         """Choose the finest step whose numbers take so many bytes, by their entropy."""
         n_codes, n_bands = classes.means.shape
-        most = max(1, min(n_bands, DIRECTION_BYTES // (2 * n_codes * n_bands)))
         means = np.zeros((n_codes, n_bands))
-        directions, spreads = [], []
+        directions, spreads, reach, brightest = [], [], 0.0, 1.0
         for code, sample in enumerate(classes.samples):
-            if len(sample):
-                means[code] = sample.mean(axis=0)
+            if not len(sample):
+                directions.append(np.empty((0, n_bands)))
+                spreads.append(np.empty(0))
+                continue
+            means[code] = sample.mean(axis=0)
             centred = sample - means[code].astype(np.float32)
-            covariance = centred.T @ centred / max(1, len(sample))
+            covariance = centred.T @ centred / len(sample)
             variance, vectors = np.linalg.eigh(covariance.astype(np.float64))
-            spreads.append(np.sqrt(np.maximum(variance[::-1][:most], 0)))
-            directions.append(vectors.T[::-1][:most])
-        counts = classes.counts / thinning.stored**2
-        low, high = np.log(FINEST), np.log(max(1e3, max(s.max(initial=0) for s in spreads)))
-        if _n_bytes(spreads, counts, FINEST) > room:
-            while high - low > 0.01:
-                middle = (low + high) / 2
-                too_much = _n_bytes(spreads, counts, np.exp(middle)) > room
-                low, high = (middle, high) if too_much else (low, middle)
-        else:
-            high = low
-        step = float(np.exp(high))
+            spreads.append(np.sqrt(np.maximum(variance[::-1], 0)))
+            directions.append(vectors.T[::-1])
+            reach = max(reach, float(np.linalg.norm(centred, axis=1).max()))
+            brightest = max(brightest, float(np.percentile(sample, 99)))
+        finest = max(FINEST * brightest, reach / MOST_STEPS)
+        step = _finest_in(room, spreads, classes.counts / thinning.stored**2, finest)
         kept = [d[s >= LEAST_SPREAD * step] for d, s in zip(directions, spreads, strict=True)]
         return cls(means, kept, step)
 
@@ -182,10 +179,27 @@ class _Coded:
         }
 
 
+def _finest_in(room: int, spreads: list[np.ndarray], counts: np.ndarray, finest: float) -> float:
+    """Find the finest step whose numbers take so many bytes, by bisection."""
+    if _n_bytes(spreads, counts, finest) <= room:
+        return finest
+    # At three times the largest spread nothing is left to be told.
+    low, high = np.log(finest), np.log(3 * max(s.max(initial=finest) for s in spreads))
+    while high - low > 0.01:
+        middle = (low + high) / 2
+        too_much = _n_bytes(spreads, counts, np.exp(middle)) > room
+        low, high = (middle, high) if too_much else (low, middle)
+    return float(np.exp(high))
+
+
 def _n_bytes(spreads: list[np.ndarray], counts: np.ndarray, step: float) -> float:
-    """Bytes of normally distributed numbers in steps: 0.5 log2(1 + 2 pi e (spread / step)^2)."""
+    """Bytes of the directions that tell something, and of the pixels' numbers along them.
+
+    These are taken as normally distributed: 0.5 log2(1 + 2 pi e (spread / step)^2) bits each.
+    """
     bits = 0.0
     for spread, count in zip(spreads, counts, strict=True):
         ratio = spread[spread >= LEAST_SPREAD * step] / step
         bits += count * float(0.5 * np.log2(1 + 2 * np.pi * np.e * ratio**2).sum())
+        bits += 16 * len(ratio) * len(spread)
     return DEFLATED * bits / 8

@@ -21,10 +21,13 @@ def packed(array: np.ndarray) -> bytes:
     array = np.ascontiguousarray(array)
     if array.dtype == np.uint8:
         return zlib.compress(array.tobytes(), 6)
-    wide = array.astype(np.int32)
-    numbers = ((wide << 1) ^ (wide >> 31)).astype("<u2").reshape(-1, 1).view(np.uint8)
     deflate = zlib.compressobj(6, zlib.DEFLATED, 15, 9, zlib.Z_RLE)
-    return deflate.compress(numbers.T.tobytes()) + deflate.flush()
+    parts = []
+    for byte in (0, 1):
+        for plane in array.astype("<i2", copy=False):  # one after the other: they may be large
+            signed_last = np.atleast_1d((plane << 1) ^ (plane >> 15))
+            parts.append(deflate.compress(signed_last.view(np.uint8).ravel()[byte::2].tobytes()))
+    return b"".join([*parts, deflate.flush()])
 
 
 def palette_png(codes: np.ndarray, colors: np.ndarray) -> bytes:

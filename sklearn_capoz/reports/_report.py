@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from ._library import library_of
 from ._packing import palette_png
 from ._page import import_jinja, render
 from ._scene_spectra import SceneSpectra, class_spectra
-from ._sections import assessment_of, classes_of, numbers, place_of, pruning_of
+from ._sections import assessment_of, classes_of, colors_of, numbers, place_of, pruning_of
 from ._thinning import Thinning
 from ._trust import describe_trust, open_trust
 
@@ -47,6 +47,7 @@ def write_report(
     model=None,
     assessment: Assessment | None = None,
     title: str | None = None,
+    notes: Iterable[str] = (),
     colors: Mapping | None = None,
     nodata: float | None = None,
     scale: float | None = None,
@@ -66,8 +67,8 @@ def write_report(
     output : path
         Ends in ``.html``. An earlier report is replaced, and nothing else.
     mapped : path, SceneMap or ClassMap
-        What `predict_scene` gives, or a file of it. Trust layers that `map --trust` wrote beside
-        the file are shown.
+        What `predict_scene` gives, or a file of it. Its trust layers are shown, whether they are in
+        memory or in a file beside the map, as ``trust=True`` and `map --trust` write it.
     scene : path, ndarray, DataArray or dask array
         What was mapped, as `predict_scene` takes it.
     model : fitted classifier, default=None
@@ -76,6 +77,9 @@ def write_report(
         What `sklearn_capoz.scenes.assess` found.
     title : str, default=None
         None names the files.
+    notes : iterable of str, default=()
+        Lines to stand first among those that a reader should know, such as what was warned when
+        the map was made.
     colors : mapping of name -> "#rrggbb" or (red, green, blue), default=None
         Colours of your own for classes; they come before those of the map's file.
     nodata, scale, wavelengths, bad_bands : default=None
@@ -134,56 +138,63 @@ def write_report(
         nodata=nodata, scale=scale, wavelengths=wavelengths, bad_bands=bad_bands
     )
     source.check_size()
-    trust = open_trust(class_map)
+    trust = open_trust(mapped, class_map)
     path = check_output(output, _files(class_map, source, trust))
     check_map(class_map, source)
-    bands, notes = shown_bands(source, check_range=scale is None)
-    pruning = None
+    shown_colors = colors_of(class_map, colors)
+    bands, warned = shown_bands(source, check_range=scale is None)
     if model is not None:
         check_model(model, class_map, source)
         if doubt := named_otherwise(model, class_map, source):
             warn(doubt)
-            notes.append(doubt)
-        pruning = pruning_of(model)
+            warned.append(doubt)
     spectra = SceneSpectra(source, bands)
-    found = class_spectra(spectra, class_map.codes, len(class_map.named()), verbose)
-    library = library_of(model, class_map.named(), spectra.wavelengths)
-    classes = classes_of(class_map, found, library, colors)
-    thinning = Thinning.of(class_map.shape)
-    picture = _picture(class_map, classes, thinning)
-    layers = None if trust is None else describe_trust(trust, class_map, len(classes), thinning)
-    used = len(picture) + (0 if layers is None else len(layers["values"]) * 3 // 4)
-    room = max(LEAST_ROOM, ROOM - used)
-    with threadpool_limits(1, "blas"):  # small products, which more threads only delay
-        stored = store_spectra(spectra, found, class_map.codes, thinning, room, verbose)
-    data = {
-        "rows": class_map.shape[0],
-        "columns": class_map.shape[1],
-        "thinning": {
-            "picture": thinning.picture,
-            "stored": thinning.stored,
-            "first": thinning.first,
-        },
-        "classes": classes,
-        "wavelengths": None if spectra.wavelengths is None else numbers(spectra.wavelengths),
-        "bands": bands.tolist(),
-        "spectra": {**stored.content, "rms_error": stored.rms_error},
-        "trust": layers,
-        "place": place_of(class_map),
-        "pruning": pruning,
-    }
+    parts = _gather(class_map, spectra, trust, model, shown_colors, verbose)
+    parts["notes"] = [*notes, *warned, *parts["notes"]]
     page = render(
         title=title or _title(class_map, source),
-        picture=picture,
-        data=data,
-        facts=_facts(class_map, source, bands, stored, thinning),
         assessment=None if assessment is None else assessment_of(assessment),
-        library=library.origin,
-        notes=[*notes, *_about_pixels(found.counts, class_map)],
+        **parts,
     )
     with write_atomically(path) as temporary:
         Path(temporary).write_text(page, encoding="utf-8")
     return path
+
+
+def _gather(
+    mapped: ClassMap, spectra: SceneSpectra, trust: Source | None, model, colors, verbose: bool
+) -> dict[str, Any]:
+    """Go through the scene, and return what the page shows by its name in the template."""
+    thinning = Thinning.of(mapped.shape)
+    found = class_spectra(spectra, mapped.codes, len(mapped.named()), verbose)
+    library = library_of(model, mapped.named(), spectra.wavelengths)
+    picture = _picture(mapped, colors, thinning)
+    layers = None if trust is None else describe_trust(trust, mapped, len(colors), thinning)
+    used = len(picture) + (0 if layers is None else len(layers["values"]) * 3 // 4)
+    room = max(LEAST_ROOM, ROOM - used)
+    with threadpool_limits(1, "blas"):  # small products, which more threads only delay
+        stored = store_spectra(spectra, found, mapped.codes, thinning, room, verbose)
+    nm = spectra.wavelengths
+    data = {
+        "rows": mapped.shape[0],
+        "columns": mapped.shape[1],
+        "thinning": {"picture": thinning.picture, "stored": thinning.stored,
+                     "first": thinning.first},
+        "classes": classes_of(mapped, found, library, colors),
+        "wavelengths": None if nm is None else numbers(nm),
+        "bands": spectra.bands.tolist(),
+        "spectra": {**stored.content, "rms_error": stored.rms_error},
+        "trust": layers,
+        "place": place_of(mapped),
+        "pruning": None if model is None else pruning_of(model),
+    }  # fmt: skip
+    return {
+        "picture": picture,
+        "data": data,
+        "library": library.origin,
+        "facts": _facts(mapped, spectra, stored, thinning),
+        "notes": _about_pixels(found.counts, mapped),
+    }
 
 
 def _files(mapped: ClassMap, scene: Source, trust: Source | None) -> list[Path]:
@@ -197,28 +208,27 @@ def _files(mapped: ClassMap, scene: Source, trust: Source | None) -> list[Path]:
 
 def _title(mapped: ClassMap, scene: Source) -> str:
     of_scene = f" of {scene.files[0].name}" if scene.files else ""
-    return f"{mapped.path.name if mapped.path is not None else 'Map'}{of_scene}"
+    return f"{mapped.path.name if mapped.path is not None else 'Class map'}{of_scene}"
 
 
-def _picture(mapped: ClassMap, classes: list[dict[str, Any]], thinning: Thinning) -> bytes:
-    colors = np.array([list(bytes.fromhex(c["color"][1:])) for c in classes], dtype=np.uint8)
+def _picture(mapped: ClassMap, colors: list[str], thinning: Thinning) -> bytes:
+    rgb = np.array([list(bytes.fromhex(color[1:])) for color in colors], dtype=np.uint8)
     step = thinning.picture
-    return palette_png(mapped.codes[::step, ::step].astype(np.uint8), colors)
+    return palette_png(mapped.codes[::step, ::step].astype(np.uint8), rgb)
 
 
 def _facts(
-    mapped: ClassMap, scene: Source, bands: np.ndarray, stored: StoredSpectra, thinning: Thinning
+    mapped: ClassMap, spectra: SceneSpectra, stored: StoredSpectra, thinning: Thinning
 ) -> list[tuple[str, str]]:
     """Say what was read, and how spectra are kept in the page."""
-    n_rows, n_columns = mapped.shape
-    shown = f"{len(bands)} of {scene.shape[2]} bands"
-    if scene.wavelengths is not None:
-        ends = scene.wavelengths[bands[[0, -1]]]
-        shown += f", {ends[0]:.5g} to {ends[1]:.5g} nm"
+    scene, nm = spectra.scene, spectra.wavelengths
+    shown = f"{len(spectra.bands)} of {scene.shape[2]} bands"
+    if nm is not None:
+        shown += f", {nm[0]:.5g} to {nm[-1]:.5g} nm"
     return [
         ("Map", "in memory" if mapped.path is None else Path(mapped.path).name),
         ("Scene", scene.files[0].name if scene.files else "in memory"),
-        ("Size", f"{n_rows:,} rows of {n_columns:,} pixels"),
+        ("Size", f"{mapped.shape[0]:,} rows of {mapped.shape[1]:,} pixels"),
         ("Shown", shown),
         ("Spectra of pixels", _kept_how(stored, thinning)),
     ]

@@ -16,7 +16,7 @@ from ..scenes._grid import Grid
 from ._library import Library
 from ._scene_spectra import ClassSpectra
 
-__all__ = ["assessment_of", "classes_of", "numbers", "place_of", "pruning_of"]
+__all__ = ["assessment_of", "classes_of", "colors_of", "numbers", "place_of", "pruning_of"]
 
 #: What the band of a class's spectra shows.
 PERCENTILES = (5, 95)
@@ -25,15 +25,27 @@ PERCENTILES = (5, 95)
 HISTORY = ("iteration", "n_units", "n_parameters", "n_bytes", "accuracy_before", "accuracy_after")
 
 
-def classes_of(
-    mapped: ClassMap, found: ClassSpectra, library: Library, colors
-) -> list[dict[str, Any]]:
-    """Say of every code its name, colour, area, and how its spectra lie beside the library's."""
+def colors_of(mapped: ClassMap, colors) -> list[str]:
+    """Colour of every code as "#rrggbb": the caller's, else the map's own, else the name's.
+
+    Raises
+    ------
+    ValueError
+        If a colour of the caller's is none.
+    """
     names = mapped.named()
     own = dict(zip(names, mapped.class_colors, strict=False)) if mapped.class_colors else {}
     # The map's own colour of "no data" is a background that the page does not have.
     own.pop(names[0], None)
-    rgb = mineral_colors(["no data", *names[1:]], {**own, **(colors or {})}).tolist()
+    rgb = mineral_colors(["no data", *names[1:]], {**own, **(colors or {})})
+    return ["#{:02x}{:02x}{:02x}".format(*color) for color in rgb.tolist()]
+
+
+def classes_of(
+    mapped: ClassMap, found: ClassSpectra, library: Library, colors: list[str]
+) -> list[dict[str, Any]]:
+    """Say of every code its name, colour, area, and how its spectra lie beside the library's."""
+    names = mapped.named()
     pixels = np.bincount(mapped.codes.ravel(), minlength=len(names)).tolist()
     hectares = Grid(mapped.shape, mapped.crs, mapped.transform).hectares()
     n_classified = sum(pixels[1:])
@@ -42,7 +54,7 @@ def classes_of(
         spread = found.percentiles(code, PERCENTILES)
         classes.append({
             "name": name or f"code {code}",
-            "color": "#{:02x}{:02x}{:02x}".format(*rgb[code]),
+            "color": colors[code],
             "rejected": code in mapped.rejected,
             "pixels": pixels[code],
             "share": pixels[code] / n_classified if code else None,
@@ -107,11 +119,13 @@ def assessment_of(found: Assessment) -> dict[str, Any]:
     # What is rejected is mapped, and no truth.
     in_truth = (found.counts.to_numpy().sum(axis=0) > 0).tolist()
 
+    known = dict(zip(found.classes.index, in_truth, strict=True))
+
     def interval(name: str, column: str, scale: float, digits: int) -> tuple[str, str]:
         value, margin = (
             scale * float(found.classes[c][name]) for c in (column, f"{column}_margin")
         )
-        if np.isnan(value):
+        if np.isnan(value) or not known[name]:
             return "-", ""
         return f"{value:,.{digits}f}", "" if np.isnan(margin) else f"{margin:,.{digits}f}"
 

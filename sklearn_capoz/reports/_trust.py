@@ -22,6 +22,9 @@ from ._thinning import Thinning
 
 __all__ = ["describe_trust", "open_trust"]
 
+#: What the layers are where no file says it.
+NAMES = ("probability", "margin", "agreement", "likeness")
+
 #: Bars of a histogram, and the code of a pixel without a value.
 N_BARS, MISSING = 25, 255
 
@@ -32,22 +35,24 @@ ROOM, LEVELS = 900_000, (251, 126, 51, 26, 11)
 BLOCK_VALUES = 4_000_000
 
 
-def open_trust(mapped: ClassMap) -> Source | None:
-    """Open the trust layers that `map --trust` writes beside a map, if they are there.
+def open_trust(given, mapped: ClassMap) -> Source | None:
+    """Open the trust layers of a map: those of a SceneMap, or in a file beside the map, if any.
 
     Raises
     ------
     DataFormatError
         If they are of another grid than the map.
     """
+    in_memory = getattr(given, "trust", None)
+    if in_memory is not None:
+        return open_source(in_memory)
     if mapped.path is None:
         return None
     path = layer_path(Path(mapped.path), "trust")
     if not path.is_file():
         return None
     source = open_source(path)
-    name = str(mapped)
-    grid = Grid(mapped.shape, mapped.crs, mapped.transform, name)
+    grid = Grid(mapped.shape, mapped.crs, mapped.transform, str(mapped))
     grid.check_same(Grid.of(source.shape, source.georeference, str(path)))
     if source.dtype.kind != "f":
         raise DataFormatError(f"{path} must hold trust values, numbers with a point.")
@@ -71,7 +76,8 @@ def describe_trust(
         np.add.at(bars, (codes[known], place), 1)
         layers.append({"name": name, "low": low, "high": high, "bars": bars.tolist()})
     n_levels, data = _rounded(values, layers)
-    return {"layers": layers, "levels": n_levels, "values": text_of(data)}
+    named = tuple(layer["name"] for layer in layers) == NAMES
+    return {"layers": layers, "named": named, "levels": n_levels, "values": text_of(data)}
 
 
 def _values(source: Source, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -97,9 +103,10 @@ def _names(source: Source) -> list[str]:
     elif isinstance(source, RasterSource):
         with quiet(), opened(source.path) as dataset:
             names = [dataset.descriptions[n - 1] or "" for n in source.numbers.tolist()]
-    if len(names) != source.shape[2] or not all(names):
-        names = [f"layer {i + 1}" for i in range(source.shape[2])]
-    return names
+    if len(names) == source.shape[2] and all(names):
+        return names
+    n_layers = source.shape[2]
+    return [*NAMES] if n_layers == len(NAMES) else [f"layer {i + 1}" for i in range(n_layers)]
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:

@@ -7,6 +7,7 @@ import pytest
 
 from sklearn_capoz.cli._assess import add_assess_parser
 from sklearn_capoz.cli._map import add_map_parser
+from sklearn_capoz.cli._report import add_report_parser
 from sklearn_capoz.cli._train import add_train_parser
 from sklearn_capoz.datasets import make_mineral_scene
 
@@ -25,6 +26,7 @@ def run():
         add_train_parser(subparsers)
         add_map_parser(subparsers)
         add_assess_parser(subparsers)
+        add_report_parser(subparsers)
         arguments = parser.parse_args([str(word) for word in words])
         arguments.run(arguments)
 

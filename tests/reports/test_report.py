@@ -1,5 +1,6 @@
 """The page as a file: what is in it, what it refuses, what it leaves alone."""
 
+import json
 import re
 import sys
 import warnings
@@ -13,7 +14,9 @@ from sklearn.dummy import DummyClassifier
 from sklearn_capoz import PrunedMLPClassifier
 from sklearn_capoz.datasets import load_usgs_minerals
 from sklearn_capoz.exceptions import DataFormatError
-from sklearn_capoz.reports import _report, write_report
+from sklearn_capoz.reports import _report, _scene_spectra, write_report
+from sklearn_capoz.reports._thinning import Thinning
+from sklearn_capoz.reports._trust import describe_trust, open_trust
 from sklearn_capoz.scenes import ClassMap, assess, predict_scene, read_class_map
 
 rasterio = pytest.importorskip("rasterio")
@@ -60,6 +63,29 @@ def test_a_small_map_has_every_spectrum_as_measured(page, case):
     expected = np.where(case.codes[..., None] > 0, case.cube, np.nan)
     np.testing.assert_allclose(page.spectra(), expected, atol=2e-5)
     assert "It is kept as measured" in page.text
+
+
+@pytest.mark.parametrize("rows_of_a_strip", [1, 7, 30])
+def test_blocks_and_strips_of_any_size_give_the_same_page(
+    case, tmp_path, monkeypatch, write_raster, rows_of_a_strip
+):
+    """Bands with gains of their own, in pieces of several blocks, and blocks of several pieces."""
+    mapped = replace(read_class_map(case.map), path=None)
+    expected = write_report(tmp_path / "a.html", mapped, case.cube, wavelengths=case.wavelengths)
+    gains = np.linspace(1, 2, 50) * 1e-4
+    path = write_raster(
+        tmp_path / "scene.tif", np.rint(case.cube / gains).astype("int32"),
+        [f"{w:g} nm" for w in case.wavelengths], blockysize=rows_of_a_strip, interleave="pixel",
+    )  # fmt: skip
+    with rasterio.open(path, "r+") as dataset:
+        dataset.scales = tuple(gains)
+    monkeypatch.setattr(_scene_spectra, "BLOCK_BYTES", 40 * 50 * 4 * 4)
+    found = write_report(tmp_path / "b.html", mapped, path)
+    one, two = (json.loads(re.findall(r'id="data">(.*?)</script>', p.read_text("utf-8"))[0])
+                for p in (expected, found))  # fmt: skip
+    for key in ("mean", "low", "high"):
+        for a, b in zip(one["classes"][1:], two["classes"][1:], strict=True):
+            np.testing.assert_allclose(a[key], b[key], atol=2.1e-4)
 
 
 def test_means_and_spread_of_the_classes(page, case):
@@ -116,6 +142,15 @@ def test_trust_values_and_their_histograms(page, case):
         np.testing.assert_array_equal(bars[code], np.histogram(values, 25, (0, 1))[0])
 
 
+def test_trust_in_memory_is_shown_as_well(case, tmp_path, read_page):
+    found = predict_scene(case.model, case.scene, reject_below=0.9)
+    with_trust = SimpleNamespace(trust=case.trust)
+    source = open_trust(with_trust, read_class_map(found))
+    shown = describe_trust(source, read_class_map(found), 5, Thinning.of((30, 40)))
+    page = read_page(write_report(tmp_path / "page.html", case.map, case.scene))
+    assert shown == page.data["trust"]
+
+
 def test_a_map_without_trust_model_and_truth(case, tmp_path, read_page):
     found = predict_scene(case.model, case.scene)
     page = read_page(write_report(tmp_path / "page.html", found, case.scene, title="A <title>"))
@@ -131,7 +166,7 @@ def test_the_assessment_is_that_of_assess(page, case):
     assert f"{100 * found.overall:.1f} ± {100 * found.overall_margin:.1f} %" in page.text
     for name in case.names[1:4]:
         assert f"<th>{name}</th>" in page.text
-    confusion = page.text.partition('<table id="confusion">')[2].partition("</table>")[0]
+    confusion = page.text.partition('<table id="confusion"')[2].partition("</table>")[0]
     counts = [int(n) for n in re.findall(r'<td class="number[^>]*>(\d+)</td>', confusion)]
     assert sum(counts) == 30
     assert counts.count(0) == 0
@@ -238,6 +273,13 @@ def test_only_an_earlier_report_is_replaced(case, tmp_path):
         write_report(tmp_path / "none" / "page.html", case.map, case.scene)
     with pytest.raises(FileNotFoundError, match="no file"):
         write_report(page, case.map, tmp_path / "no.hdr")
+
+
+def test_colours_of_the_user(case, tmp_path, read_page):
+    page = write_report(tmp_path / "p.html", case.map, case.scene, colors={"Calcite": "#010203"})
+    assert read_page(page).data["classes"][2]["color"] == "#010203"
+    with pytest.raises(ValueError, match="'Calcite' must have a colour"):
+        write_report(page, case.map, case.scene, colors={"Calcite": "red"})
 
 
 def test_an_error_leaves_the_earlier_report(case, tmp_path, monkeypatch):

@@ -60,7 +60,9 @@ function drawChart(box, spec) {
 
 function paintChart(box) {
   const spec = box.spec, width = Math.max(120, box.clientWidth), height = spec.height || 230;
-  const left = spec.bare ? 14 : 46, right = 10, top = 8, bottom = spec.xLabel ? 38 : 22;
+  const down = ticks(spec.y[0], spec.y[1], spec.yTicks || 4);
+  const longest = Math.max(0, ...down.found.map((value) => value.toFixed(down.digits).length));
+  const left = spec.bare ? 14 : 24 + 7 * longest, right = 10, top = 8, bottom = spec.xLabel ? 38 : 22;
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
   svg.setAttribute("height", height);
@@ -68,14 +70,13 @@ function paintChart(box) {
   svg.setAttribute("aria-label", spec.title || `${spec.yLabel} by ${spec.xLabel}`);
   const X = (v) => left + ((v - spec.x[0]) / (spec.x[1] - spec.x[0])) * (width - left - right);
   const Y = (v) => height - bottom - ((v - spec.y[0]) / (spec.y[1] - spec.y[0])) * (height - top - bottom);
-  const down = ticks(spec.y[0], spec.y[1], spec.yTicks || 4);
   for (const value of spec.bare ? [] : down.found) {
     element(svg, "line", { x1: left, x2: width - right, y1: Y(value), y2: Y(value), stroke: LINE });
     element(svg, "text", { x: left - 6, y: Y(value) + 4, "text-anchor": "end", fill: SOFT },
       value.toFixed(down.digits));
   }
   const along = spec.xTicks ? { found: spec.xTicks, digits: 0 }
-    : ticks(spec.x[0], spec.x[1], Math.max(2, Math.floor((width - left) / 85)));
+    : ticks(spec.x[0], spec.x[1], Math.max(2, Math.floor((width - left) / 66)));
   for (const value of along.found) {
     element(svg, "line", { x1: X(value), x2: X(value), y1: height - bottom, y2: height - bottom + 4, stroke: SOFT });
     const anchor = X(value) > width - 20 ? "end" : "middle";

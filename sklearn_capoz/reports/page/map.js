@@ -19,15 +19,17 @@ class MapView {
   }
 
   paint() {
-    const colors = this.data.classes.map((c, code) => {
-      const rgb = [1, 3, 5].map((i) => parseInt(c.color.slice(i, i + 2), 16));
-      if (code === 0) return [0, 0, 0, 0]; // no data: what lies behind the map
+    const colors = Uint32Array.from(this.data.classes, (c, code) => {
+      if (code === 0) return 0; // no data: what lies behind the map
       const dimmed = this.only !== null && this.only !== code;
-      return [...rgb.map((v) => (dimmed ? 235 + 0.06 * v : v)), 255];
+      const [red, green, blue] = [1, 3, 5].map((i) => parseInt(c.color.slice(i, i + 2), 16))
+        .map((v) => (dimmed ? Math.round(235 + 0.06 * v) : v));
+      return (255 << 24) | (blue << 16) | (green << 8) | red;
     });
-    const context = this.painted.getContext("2d");
+    const context = this.painted.getContext("2d"), { values } = this.codes;
     const image = context.createImageData(this.codes.width, this.codes.height);
-    this.codes.values.forEach((code, i) => image.data.set(colors[code], 4 * i));
+    const pixels = new Uint32Array(image.data.buffer);
+    for (let i = 0; i < values.length; i++) pixels[i] = colors[values[i]];
     context.putImageData(image, 0, 0);
   }
 

@@ -72,7 +72,8 @@ function showPixel(data, pixel, hull) {
     const { x } = spectrumAxes(data, hull);
     lines.push({ x, y: hull ? hullQuotient(x, values) : values, color: INK, width: 1.8, name: "this pixel" });
     const doubt = 2 * data.spectra.rms_error;
-    if (doubt > 0.004 && !hull) areas.push({ x, low: values.map((v) => v - doubt), high: values.map((v) => v + doubt),
+    const [darkest, brightest] = span(values, 0);
+    if (doubt > 0.03 * (brightest - darkest) && !hull) areas.push({ x, low: values.map((v) => v - doubt), high: values.map((v) => v + doubt),
       color: SOFT, name: `this pixel ± ${doubt.toPrecision(1)}: what rounding took`, area: true });
     drawSpectra(parts[0], data, { lines, areas }, hull, 300);
     drawKey(parts[1], [lines[lines.length - 1], ...lines.slice(0, -1), ...areas]);
