@@ -89,7 +89,9 @@ def _good_bands(source: Source, path: Path, bad_bands) -> tuple[np.ndarray, np.n
     # Where two spectrometers overlap, one of two bands at the same place says it all.
     single = np.diff(nm, prepend=-np.inf) > SAME_BAND
     if single.sum() < 3:
-        raise ValueError(f"--scene {path} has {single.sum()} good bands; at least 3 are needed.")
+        raise ValueError(
+            f"--scene {path} has too few good bands: {single.sum()}, and at least 3 are needed."
+        )
     return nm[single], fwhm[single]
 
 
