@@ -46,10 +46,16 @@ def _run(argv: list[str] | None) -> int:
             warnings.showwarning = show_warning
             arguments.run(arguments)
     except (ValueError, TypeError, OSError, ImportError) as error:
-        text = told_in_options(str(error), options)
-        print(f"{type(error).__name__}: {text}", file=sys.stderr)
+        print(f"{type(error).__name__}: {told_in_options(_said(error), options)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _said(error: Exception) -> str:
+    """Return the message of an error; the system's own without its number."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}."
+    return str(error)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Schedules: which layers, how many units, how often."""
 
+from dataclasses import FrozenInstanceError
 from itertools import pairwise
 
 import numpy as np
@@ -155,3 +156,8 @@ def test_a_step_is_at_the_end_of_training_unless_said_otherwise():
     assert (Step((0,)).units, Step((0,)).at) == (None, "end")
     assert all(step.at == "end" for schedule in ALL for steps in iterations(schedule, (9,), 3)
                for step in steps)  # fmt: skip
+
+
+def test_a_step_does_not_change_after_it_is_made():
+    with pytest.raises(FrozenInstanceError):
+        Step((0,)).groups = (1,)

@@ -61,6 +61,8 @@ def add_demo_parser(subparsers) -> None:
 
 def run_demo(folder: Path, seed: int = 0) -> None:
     """Run the main job and write its results into a folder."""
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"--output {folder} is a file; give the name of a folder.")
     folder.mkdir(parents=True, exist_ok=True)
     start = perf_counter()
     print(

@@ -104,8 +104,8 @@ def read_spectra(
         wavelengths = _wavelengths(path, header, bands)
         if len(bands) < 3:
             raise DataFormatError(
-                f"{path} has {len(bands)} columns named by a wavelength, such as 2205.3 or R2205; "
-                "at least 3 are needed."
+                f"{path} has too few columns named by a wavelength, such as 2205.3 or R2205: "
+                f"{len(bands)}, and at least 3 are needed."
             )
         keep = ~bands_named(wavelengths, bad_bands, "the table")
         if keep.sum() < 3:

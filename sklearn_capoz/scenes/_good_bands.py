@@ -48,7 +48,9 @@ def good_bands(source: Source, usable: np.ndarray, name: str) -> np.ndarray:
     # Where two spectrometers overlap, one of two bands at the same place says it all.
     kept = kept[np.diff(nm[kept], prepend=-np.inf) > SAME_BAND]
     if len(kept) < FEWEST:
-        raise DataFormatError(f"{name} has {len(kept)} good bands; at least {FEWEST} are needed.")
+        raise DataFormatError(
+            f"{name} has too few good bands: {len(kept)}, and at least {FEWEST} are needed."
+        )
     return kept
 
 

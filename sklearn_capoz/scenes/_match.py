@@ -35,13 +35,13 @@ def match_scene(
         return match
     if by_position:
         warn(
-            f"{_named(dead, scene)} of the scene hold no signal, and by position alone they cannot "
-            "be left out: the map is right only if the model was trained on such bands."
+            f"the scene has no signal in {_named(dead, scene)}, and matched by position no band "
+            "can be left out: the map is right only if the model was trained on such bands."
         )
         return match
     warn(
-        f"{_named(dead, scene)} of the scene hold no signal (nothing, or one number everywhere) "
-        "and are left out. Name them as bad bands, and nothing is guessed."
+        f"the scene has no signal (nothing, or one number everywhere) in {_named(dead, scene)}: "
+        "left out. Name what is bad in bad_bands, and nothing is guessed."
     )
     alive = scene.usable().copy()
     alive[dead] = False
@@ -54,4 +54,5 @@ def _named(bands: np.ndarray, scene: Source) -> str:
         names = [str(band) for band in bands]
     else:
         names = [f"{band} ({scene.wavelengths[band]:.5g} nm)" for band in bands]
-    return f"{len(names)} bands, " + ", ".join(names[:20]) + (", ..." if len(names) > 20 else ",")
+    listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+    return f"band {listed}" if len(names) == 1 else f"{len(names)} bands, {listed}"

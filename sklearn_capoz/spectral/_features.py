@@ -101,9 +101,10 @@ class AbsorptionFeatures(SpectralTransformer):
 "sai", "slope")
         What to measure, in the order of the columns.
     min_depth : float, default=0.01
-        Least depth of a feature, as a share of the continuum: what is shallower is noise. Three
-        times the noise of a spectrum over its reflectance is a good choice for other data than
-        those of a good airborne sensor.
+        Least depth of a feature, as a share of the continuum: what is shallower is noise. The
+        default suits a good airborne sensor. For others take three to five times the noise of a
+        spectrum over its reflectance: of a flat spectrum three times let a fifth of the "swir"
+        features pass at most, five times one in a hundred.
     on_missing : {"neutral", "nan"}, default="neutral"
         What a feature that is not there gives: position in the middle between `low` and `high`,
         SAI 1 and 0 for all else, as a network takes it, or NaN for all.

@@ -117,7 +117,8 @@ class BandAxis:
 def band_axis(X, n_bands, *, wavelengths, unit, bad_bands, duplicates, ranges=None):
     """Settle wavelengths, order, duplicates and bad bands for data with `n_bands` columns."""
     bad = bad_band_mask(bad_bands, n_bands)
-    nm = wavelengths_nm(X, n_bands, wavelengths, unit, bad)
+    hint = " Pass unit='nm' or unit='um', or wavelengths='index' if they are band numbers."
+    nm = wavelengths_nm(X, n_bands, wavelengths, unit, bad, hint)
     used = ~bad
     if ranges is not None:
         used &= in_ranges(nm, ranges)
@@ -135,10 +136,11 @@ def band_axis(X, n_bands, *, wavelengths, unit, bad_bands, duplicates, ranges=No
     return axis
 
 
-def wavelengths_nm(X, n_bands, wavelengths=None, unit=None, bad=None):
+def wavelengths_nm(X, n_bands, wavelengths=None, unit=None, bad=None, hint=""):
     """Wavelengths of the columns of X in nm, in the order of the columns.
 
-    A band in the mask `bad` needs none: where it has none, as files write 0 there, it is NaN.
+    A band in the mask `bad` needs none: where it has none, as files write 0 there, it is NaN. The
+    `hint` is what a caller has to say the unit by, for messages.
     """
     if isinstance(wavelengths, str):  # the caller has checked that it says "index"
         return np.arange(n_bands, dtype=float)
@@ -148,7 +150,7 @@ def wavelengths_nm(X, n_bands, wavelengths=None, unit=None, bad=None):
         values = np.asarray(wavelengths, dtype=float)
     if values.ndim != 1 or len(values) != n_bands:
         raise ValueError(
-            f"wavelengths must hold one value for each of the {n_bands} bands of X, "
+            f"wavelengths must hold one value for each of the {n_bands} bands, "
             f"got an array of shape {values.shape}."
         )
     known = np.isfinite(values) & (values > 0)
@@ -162,13 +164,12 @@ def wavelengths_nm(X, n_bands, wavelengths=None, unit=None, bad=None):
     if not used.any():
         return np.full(n_bands, np.nan)  # whoever needs a band says that none is left
     named = values[used]
-    found = _unit_of(named, unit)
+    found = _unit_of(named, unit, hint)
     nm = np.where(known, values * 1000.0 if found == "um" else values, np.nan)
     if nm[used].min() < PLAUSIBLE_NM[0] or nm[used].max() > PLAUSIBLE_NM[1]:
         raise ValueError(
             f"Wavelengths from {named.min():g} to {named.max():g} {found} are none of imaging "
-            f"spectroscopy: they are in another unit than {found!r}. Pass them in nm or um and "
-            "unit= says which."
+            f"spectroscopy: they are in another unit than {found!r}. Give them in nm."
         )
     return nm
 
@@ -279,7 +280,7 @@ def distinct_labels(nm):
     return [f"{value:.6f}" for value in nm]
 
 
-def _unit_of(values, unit):
+def _unit_of(values, unit, hint):
     if unit is not None:
         return unit
     if values.max() <= LARGEST_UM:
@@ -288,8 +289,8 @@ def _unit_of(values, unit):
         return "nm"
     raise ValueError(
         f"Wavelengths from {values.min():g} to {values.max():g} are neither clearly micrometres "
-        f"(at most {LARGEST_UM:g}) nor clearly nanometres (at least {SMALLEST_NM:g}). "
-        "Pass unit='nm' or unit='um', or wavelengths='index' if they are band numbers."
+        f"(at most {LARGEST_UM:g}) nor clearly nanometres (at least {SMALLEST_NM:g}): give all of "
+        f"them in one unit.{hint}"
     )
 
 

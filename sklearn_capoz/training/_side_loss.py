@@ -26,6 +26,16 @@ class SideLoss(nn.Module):
         self.side: dict[str, torch.Tensor] = {}
         self.side_is_used = True
         self.total_weight = 0.0
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin to measure the accuracy on validation samples anew."""
+        self.right = self.seen = 0.0
+
+    @property
+    def validation_accuracy(self) -> float | None:
+        """Weighted accuracy on validation samples; None where they have no weights."""
+        return self.right / self.seen if self.seen else None
 
     def forward(self, logits, target):
         side, self.side_is_used = self.side, True
@@ -34,6 +44,9 @@ class SideLoss(nn.Module):
         if "sample_weight" in side:
             sample_weight = side["sample_weight"].to(losses)
             losses, rows = losses * sample_weight, rows * sample_weight
+            if not self.training:
+                self.right += float(sample_weight[logits.argmax(dim=1) == target].sum())
+                self.seen += float(sample_weight.sum())
         if "teacher" in side:
             divergence = F.kl_div(
                 torch.log_softmax(logits / self.temperature, dim=1),

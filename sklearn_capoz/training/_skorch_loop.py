@@ -186,6 +186,8 @@ class _EngineRules(Callback):
             share = self.settings.learning_rate_at(self.n_epochs) / self.settings.learning_rate_init
             for group, rate in zip(net.optimizer_.param_groups, self.rates, strict=True):
                 group["lr"] = share * rate
+        if isinstance(net.criterion_, SideLoss):
+            net.criterion_.forget()
         self.n_epochs += 1  # here, as other callbacks may end the training before this one's turn
 
     def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
@@ -207,7 +209,10 @@ class _EngineRules(Callback):
                 f"The training loss is {loss} in epoch {self.n_epochs} of this training, not "
                 f"{_REMEDY}"
             )
-        is_best = self.rule.update(float(loss), epoch.get("valid_acc"))
+        # The net's own callback knows of no weights, and the history keeps what that has measured.
+        weighted = getattr(net.criterion_, "validation_accuracy", None)
+        accuracy = epoch.get("valid_acc") if weighted is None else weighted
+        is_best = self.rule.update(float(loss), accuracy)
         if is_best and early_stopping:
             parts = (net.module_, net.optimizer_)
             self.best = tuple(deepcopy(part.state_dict()) for part in parts)

@@ -207,7 +207,16 @@ def test_bad_bands_are_named_by_wavelength_and_add_to_the_files(
         ({}, ["--reject-below", "2"], "--reject-below must be above 0"),
         ({}, ["--max-band-gap", "-1"], "--max-band-gap must be at least 0 nm"),
         ({}, ["--scale", "0"], "--scale must be a number above 0"),
-        ({}, ["--wavelengths", "2000,2100,2200"], "one value for each of the 50 bands"),
+        ({}, ["--wavelengths", "2000,2100,2200"], "one value for each of the 50 bands, got"),
+        (
+            {
+                "wavelength": "{" + ", ".join(map(str, range(50, 300, 5))) + "}",
+                "wavelength_units": None,
+            },
+            [],
+            "(at least 200): give all of them in one unit",
+        ),
+        ({"wavelength": "{" + ", ".join(map(str, range(1, 51))) + "}"}, [], "Give them in nm."),
         (
             {"wavelength": None, "bands": 25, "samples": 40},
             [],
@@ -228,7 +237,9 @@ def test_messages_name_options(trained, scene_path, tmp_path, capsys, fields, op
     assert status == 1
     assert words in said
     assert not [
-        word for word in ("bad_bands", "reject_below", "max_band", "scale=") if word in said
+        word
+        for word in ("bad_bands", "reject_below", "max_band", "scale=", "unit=")
+        if word in said
     ]
     assert not list(tmp_path.glob("map*"))
 
@@ -242,3 +253,18 @@ def test_warnings_are_told_in_a_line(trained, scene_path, tmp_path, capsys):
     said = capsys.readouterr().err
     assert said.startswith("Warning: bands were matched by position")
     assert "UserWarning" not in said
+
+
+def test_what_the_system_says_is_told_as_a_sentence(tmp_path, capsys):
+    words = ["map", str(tmp_path / "s.hdr"), "--model", str(tmp_path / "absent.capoz")]
+    assert main([*words, "--output", str(tmp_path / "map.tif")]) == 1
+    said = capsys.readouterr().err
+    assert said == f"FileNotFoundError: {tmp_path / 'absent.capoz'}: No such file or directory.\n"
+
+
+def test_the_folder_of_the_demo_is_no_file(tmp_path, capsys):
+    (tmp_path / "notes").write_text("notes")
+    assert main(["demo", "--output", str(tmp_path / "notes")]) == 1
+    assert capsys.readouterr().err == (
+        f"NotADirectoryError: --output {tmp_path / 'notes'} is a file; give the name of a folder.\n"
+    )

@@ -1,7 +1,7 @@
 """What every criterion must do, whatever it measures."""
 
 import re
-from dataclasses import fields, replace
+from dataclasses import FrozenInstanceError, fields, replace
 
 import numpy as np
 import pytest
@@ -155,6 +155,16 @@ def test_a_criterion_of_the_users_own(random_layer):
     layer = random_layer()
     scores = check_criterion(Largest()).score(layer)
     np.testing.assert_array_equal(scores, layer.activations.max(axis=(0, 1)))
+
+
+def test_a_class_of_criteria_takes_no_words_that_it_does_not_know():
+    with pytest.raises(TypeError, match="takes no keyword arguments"):
+        type("Coloured", (Criterion,), {}, colour="red")
+
+
+def test_what_a_criterion_sees_does_not_change(random_layer):
+    with pytest.raises(FrozenInstanceError):
+        random_layer().activations = None
 
 
 class Constant(Criterion):

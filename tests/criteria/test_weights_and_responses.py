@@ -15,6 +15,7 @@ from sklearn_capoz.criteria import (
     WeightNorm,
 )
 from sklearn_capoz.networks import DenseNetwork
+from sklearn_capoz.thresholds import Count
 
 
 def test_norms_by_hand(make_layer):
@@ -29,6 +30,9 @@ def test_norms_by_hand(make_layer):
 def test_the_unit_in_the_middle_is_the_most_redundant(make_layer):
     layer = make_layer(np.ones((1, 3)), incoming=np.array([[0.0], [1.0], [2.5]]))
     assert GeometricMedian().score(layer).argmin() == 1
+    assert Count(1).decide(
+        GeometricMedian().score(layer), prune_high=GeometricMedian.prune_high
+    ).keep.tolist() == [True, False, True]
 
 
 def test_responses_by_hand(make_layer):
@@ -98,5 +102,6 @@ def test_reversed_swaps_the_side_and_nothing_else(random_layer):
         other = Reversed(inner)
         assert other.prune_high is not inner.prune_high
         assert other.needs is inner.needs
+        assert other.name == f"{inner.name}, reversed"
         np.testing.assert_array_equal(other.score(layer), inner.score(layer))
     assert Reversed(CAPoZ()).set_params(criterion__tolerance=0.5).criterion.tolerance == 0.5

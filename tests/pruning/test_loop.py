@@ -472,6 +472,32 @@ def test_no_right_sample_within_an_iteration_ends_the_path_before_it():
     assert [scores.size for scores in records[0].importances] == [8, 5]
 
 
+def test_what_was_scored_before_the_end_is_not_scored_again():
+    class Counted(CAPoZ):
+        seen = []
+
+        def score(self, layer):
+            self.seen.append(layer.n_units)
+            return super().score(layer)
+
+    job = wrong_below(8, n_iterations=5, hidden=(8, 5), schedule=Iterative(), criterion=Counted())
+    with pytest.warns(PruningStalledWarning, match="Pruning stopped after iteration 0"):
+        prune_together([job])
+    assert Counted.seen.count(8) == 1
+
+
+def test_each_iteration_ends_by_its_own_steps():
+    """A step that says how many units stay is no end where it removes none; others are."""
+
+    class Mixed(Schedule):
+        def iterations(self, widths, n_iterations):
+            return [(Step((0,), (8,)),), (Step((0,)),), (Step((0,), (5,)),)]
+
+    with pytest.warns(PruningStalledWarning, match="Pruning stopped in iteration 2"):
+        records = walk((8,), schedule=Mixed(), threshold=FixedValue(1e9))
+    assert [record.n_pruned for record in records] == [(0,), (0,), (0,)]
+
+
 def test_no_right_sample_of_the_dense_network_is_an_error():
     with pytest.raises(NoCorrectSampleError, match="labels none of the 30 scoring samples right"):
         prune_together([wrong_below(9, n_iterations=3), make_job()])

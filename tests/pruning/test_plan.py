@@ -52,6 +52,10 @@ def test_steps_that_cannot_be_done_are_refused(steps, message):
     plan(Given([(Step((0,)),), steps]), n_iterations=1).iterations((8, 5))  # not asked for
 
 
+def test_the_last_unit_of_a_layer_stays_unless_more_are_asked_for():
+    assert plan(Iterative()).min_units == 1
+
+
 def test_an_iteration_without_a_step_is_refused():
     with pytest.raises(ValueError, match=r"Given\(\) gave an iteration without a step"):
         plan(Given([(Step((0,)),), ()])).iterations((8, 5))

@@ -214,6 +214,15 @@ def test_noise_is_no_feature():
     assert np.isfinite(finder.transform(noise)).mean() > 0.99
 
 
+@pytest.mark.parametrize(("times", "most"), [(3, 0.2), (5, 0.01)])
+@pytest.mark.parametrize("nm", [np.linspace(1990, 2480, 50), np.linspace(380, 2510, 224)])
+def test_how_much_noise_a_least_depth_lets_pass(nm, times, most):
+    noise = 0.01
+    spectra = 0.4 * (1 + noise * np.random.RandomState(0).randn(1000, len(nm)))
+    finder = AbsorptionFeatures(nm, min_depth=times * noise, parameters=["depth"], on_missing="nan")
+    assert np.isfinite(finder.fit_transform(spectra)).mean() <= most
+
+
 def test_a_hull_wider_than_where_the_minimum_may_lie():
     two = 0.5 - 0.2 * np.exp(-(((NM - 2160) / 12) ** 2)) - 0.1 * np.exp(-(((NM - 2233) / 12) ** 2))
     near = AbsorptionFeature("near", 2220, 2250, left=2110, right=2290, continuum="hull")

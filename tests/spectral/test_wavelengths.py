@@ -83,7 +83,7 @@ def test_units_are_inferred_or_given(given, unit, nm):
         ([2100, np.nan, 2200], "positive and finite"),
         ([0, 2100, 2200], "positive and finite"),
         ([2100, 2200, 2e6], "another unit than 'nm'"),
-        ([[2100, 2125, 2200]], r"one value for each of the 3 bands of X, got an array of shape"),
+        ([[2100, 2125, 2200]], r"one value for each of the 3 bands, got an array of shape"),
     ],
 )
 def test_unclear_wavelengths_are_refused(given, words):

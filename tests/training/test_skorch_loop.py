@@ -75,6 +75,33 @@ def test_loss_curves_of_engine_and_skorch_agree(n_classes, changes, weighted):
     assert [group["lr"] for group in net.optimizer_.param_groups] == [settings.learning_rate_init]
 
 
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_early_stopping_weighs_the_validation_samples(n_classes):
+    """As in the engine; the net's own valid_acc counts them alike."""
+    X, y = make_data(n_classes)
+    X_val, y_val = make_data(n_classes, 30, seed=3)
+    weight = np.where(np.arange(30) < 4, 50.0, 0.1)
+    output = "logistic" if n_classes == 2 else "softmax"
+    network = initial_network(5, (6,), n_classes, "tanh", 0, np.float64, output)
+    settings = TrainingSettings(
+        batch_size=32, max_iter=40, early_stopping=True, n_iter_no_change=2, learning_rate_init=0.02
+    )
+    epochs = {}
+    for name, given in (("alike", None), ("weighted", weight)):
+        task = TrainingTask(network, X, y, None, X_val, y_val, given, random_state=5)
+        [result] = train([task], settings)
+        net = net_from_training(network, settings)
+        epochs[name] = train_with_skorch(
+            net, X, y, settings, X_val=X_val, y_val=y_val, sample_weight_val=given,
+            random_state=5, engine_order=True,
+        )  # fmt: skip
+        assert epochs[name] == result.n_epochs
+        np.testing.assert_allclose(
+            flatten(network_from_module(net.module_)), flatten(result.network), rtol=0, atol=1e-8
+        )
+    assert epochs["alike"] != epochs["weighted"]  # or nothing was tested
+
+
 class Probabilities(nn.Module):
     def __init__(self):
         super().__init__()
