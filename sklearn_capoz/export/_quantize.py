@@ -194,8 +194,8 @@ def _targets(network: DenseNetwork, features: np.ndarray, classes: np.ndarray, y
     unknown = ~np.isin(y, classes)
     if unknown.any():
         raise ValueError(
-            f"y holds the label {str(y[unknown][0])!r}, which the classifier does not know; its classes "
-            f"are {', '.join(map(str, classes[:20]))}."
+            f"y holds the label {str(y[unknown][0])!r}, which the classifier does not know; its "
+            f"classes are {', '.join(map(str, classes[:20]))}."
         )
     probabilities = network.probabilities(network.forward(features)[-1])
     labels = np.eye(network.n_classes)[np.searchsorted(classes, y)]

@@ -222,7 +222,7 @@ def test_labels_retrain_the_integers(models, name):
     rounded = quantize(model, X, bits=4)
     found = quantize(model, X, y, bits=4, epochs=20, random_state=0)
     again = quantize(model, X, y, bits=4, epochs=20, random_state=0)
-    losses = [log_loss(y, one.predict_proba(X)) for one in (found, rounded)]
+    losses = [log_loss(y, one.predict_proba(X), labels=model.classes_) for one in (found, rounded)]
     assert losses[0] < losses[1]
     assert (found.predict_proba(X) != rounded.predict_proba(X)).any()
     np.testing.assert_array_equal(found.predict_proba(X), again.predict_proba(X))
