@@ -36,9 +36,10 @@ def to_c(estimator, path, *, dtype=None) -> None:
     refuses such samples, and a scene has no data there. Steps that leave NaN out, such as
     AbsorptionFeatures, do so here as well. Compiled with ``-ffast-math`` none of this holds.
 
-    A quantized classifier becomes integer-only C99: x is ``const int16_t``, the features as
-    `quantize` says, and the scores are int32_t. Behind steps that need floats, x is reflectance
-    and only the network computes in integers.
+    A quantized classifier becomes integer-only C99: x is ``const int16_t``, the features times
+    `input_scale`, and the scores are int32_t. Where `quantize` was given no `input_scale`,
+    ``mineral_quantize`` brings features to x, if ``MINERAL_FLOAT`` is defined. Behind steps that
+    need floats, x is reflectance and only the network computes in integers.
 
     Parameters
     ----------

@@ -43,6 +43,7 @@ static inline int32_t NAME_clip(int32_t x)
 """
 
 _QUANTIZE = """
+/* Inputs of features; -1 where one is NaN or infinite. */
 static inline int NAME_quantize(const REAL x[N_FEATURES], int16_t q[N_FEATURES])
 {
     int j;
@@ -108,13 +109,21 @@ def add_integer_network(source: Source, network: IntegerNetwork, function: str) 
         loops.append("    scores[0] = 0;")
     hidden = [f"    uint8_t h{i}[{width}];" for i, width in enumerate(network.widths)]
     source.add(
-        f"/* Scores of all classes; times {network.logit_scale:.9g} they are the logits. */\n"
+        f"/* Scores of all classes; times {network.logit_scale:.9g} they are the logits.\n"
+        f"   {_input_units(source, network)} */\n"
         f"static inline void {function}(const int16_t x[{network.n_features}],\n"
         f"    int32_t scores[{network.n_classes}])\n{{\n"
         + "\n".join([*hidden, "    int i, j;", *loops])
         + "\n}\n"
     )
     return sum(network.widths)
+
+
+def _input_units(source: Source, network: IntegerNetwork) -> str:
+    """Say what x holds."""
+    if len(network.input_scale) == 1:
+        return f"x[j] is feature j times {network.input_scale[0]:.9g}, rounded."
+    return f"x is what {source.name}_quantize makes of the features."
 
 
 def add_quantizing(source: Source, network: IntegerNetwork) -> None:

@@ -74,6 +74,8 @@ def write_program(parts: ModelParts, name: str, dtype: np.dtype) -> tuple[str, l
         if parts.steps:
             add_quantizing(source, network)
             ram += 2 * network.n_features  # the inputs as int16
+        elif len(network.input_scale) > 1:
+            _add_optional_quantizing(source, network)
     else:
         ram = add_dense_network(source, network, function)
     if parts.steps:
@@ -85,6 +87,16 @@ def write_program(parts: ModelParts, name: str, dtype: np.dtype) -> tuple[str, l
     _add_predict(source, parts)
     defines = {"N_FEATURES": parts.n_features, "N_CLASSES": network.n_classes}
     return source.text(_title(parts), defines, parts.classes), costs
+
+
+def _add_optional_quantizing(source: Source, network: IntegerNetwork) -> None:
+    """Add the way from features to integers, for who defines a macro: the rest has no floats."""
+    before = source.n_constant_bytes
+    macro = f"{source.name.upper()}_FLOAT"
+    source.add(f"#ifdef {macro}")
+    add_quantizing(source, network)
+    source.add(f"#endif /* {macro} */")
+    source.n_constant_bytes = before
 
 
 def _title(parts: ModelParts) -> str:

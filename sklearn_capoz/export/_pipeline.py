@@ -36,7 +36,7 @@ def compile_pipeline(pipeline):
     compiled : CompiledClassifier or Pipeline
         With the same labels, and the same probabilities up to rounding. It is a Pipeline if
         steps remain that are not linear. So does a step whose shift is so large beside its
-        scale that folding it would lose precision in float32.
+        scale that folding it would lose precision in float32. What is quantized stays as it is.
 
     Raises
     ------

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.pipeline import Pipeline
-from sklearn.utils import assert_all_finite
+from sklearn.utils import assert_all_finite, check_random_state, column_or_1d
 
 from .._sklearn import Interval, InvalidParameterError, validate_parameter_constraints
 from ..exceptions import UnsupportedNetworkError
-from ..integers import integer_network
+from ..integers import IntegerNetwork, integer_network, retrain
+from ..integers._quantizing import input_limit
 from ..networks import DenseNetwork
 from ._compiled import CompiledClassifier
 from ._parts import ModelParts, parts_of
@@ -25,10 +26,21 @@ _LEAST_SAMPLES = 20
 
 _CONSTRAINTS = {
     "input_scale": [Interval(Real, 0, None, closed="neither"), None],
+    "epochs": [Interval(Integral, 1, None, closed="left")],
+    "random_state": ["random_state"],
 }
 
 
-def quantize(estimator, X_calibration, *, bits=8, input_scale=None):
+def quantize(
+    estimator,
+    X_calibration,
+    y=None,
+    *,
+    bits=8,
+    input_scale=None,
+    epochs=30,
+    random_state=None,
+):
     """Turn a fitted classifier into one that computes in integers.
 
     Weights get 8 or 4 bits, activations 8, and sums are int32: a quarter or an eighth of the
@@ -43,6 +55,10 @@ def quantize(estimator, X_calibration, *, bits=8, input_scale=None):
     X_calibration : array-like of shape (n_samples, n_features)
         Samples as the estimator takes them; the training set is a good choice, the test set is
         not. The ranges of all activations are taken from them, and how weights are rounded.
+    y : array-like of shape (n_samples,) or None, default=None
+        Labels of the calibration samples. With them, the network is retrained with its weights and
+        activations rounded in every step: on the labels and, for the other half of the loss, the
+        probabilities of the network in floats.
     bits : {8, 4}, default=8
         Of a weight.
     input_scale : float or None, default=None
@@ -50,6 +66,10 @@ def quantize(estimator, X_calibration, *, bits=8, input_scale=None):
         as int16, whose numbers the C code then takes as they are. X is in the units of
         `estimator` in either case. None gives every feature an offset and a scale of its own,
         which suits features of different size, such as depths beside positions.
+    epochs : int, default=30
+        Of the retraining; not used without `y`.
+    random_state : int, RandomState instance or None, default=None
+        Shuffles the samples in the retraining.
 
     Returns
     -------
@@ -62,7 +82,8 @@ def quantize(estimator, X_calibration, *, bits=8, input_scale=None):
         If `bits` or `input_scale` is none that is possible.
     ValueError
         If the calibration samples are fewer than 20, have other columns, hold NaN or are all the
-        same, or if an int32 accumulator could overflow: the message says which `input_scale` fits.
+        same, if `y` holds other classes, or if an int32 accumulator could overflow: the message
+        says which `input_scale` fits.
     UnsupportedNetworkError
         If the last step holds no network that is known, or one that is quantized already.
     NotFittedError
@@ -94,7 +115,7 @@ def quantize(estimator, X_calibration, *, bits=8, input_scale=None):
     """
     if bits not in (8, 4):
         raise InvalidParameterError(f"bits must be 8 or 4, got {bits!r}.")
-    given = {"input_scale": input_scale}
+    given = {"input_scale": input_scale, "epochs": epochs, "random_state": random_state}
     validate_parameter_constraints(_CONSTRAINTS, given, caller_name="quantize")
     parts = parts_of(estimator)
     if not isinstance(parts.network, DenseNetwork):
@@ -103,7 +124,11 @@ def quantize(estimator, X_calibration, *, bits=8, input_scale=None):
     steps, network = fold_linear_steps(parts.steps, _as_float64(parts.network))
     features = _calibration_features(parts, steps, network, X_calibration)
     _check_spread(features, input_scale)
+    targets = None if y is None else _targets(network, features, parts.classes, y)
     quantized = integer_network(network, features, bits=int(bits), input_scale=input_scale)
+    if targets is not None:
+        random_state = check_random_state(random_state)
+        quantized = _retrained(quantized, features, targets, input_scale, epochs, random_state)
     classifier = QuantizedClassifier(
         replace(quantized, dtype=parts.network.dtype),
         parts.classes,
@@ -157,3 +182,36 @@ def _check_spread(features: np.ndarray, input_scale: float | None) -> None:
             f"input_scale={input_scale:g} rounds all samples to the same integers; pass the number "
             "that stands for an input of 1, such as 10000 for reflectance."
         )
+
+
+def _targets(network: DenseNetwork, features: np.ndarray, classes: np.ndarray, y) -> np.ndarray:
+    """Return what to learn: the mean of the labels and of the float network's probabilities."""
+    y = column_or_1d(y)
+    if len(y) != len(features):
+        raise ValueError(
+            f"y has {len(y)} labels for {len(features)} calibration samples; give one for each."
+        )
+    unknown = ~np.isin(y, classes)
+    if unknown.any():
+        raise ValueError(
+            f"y holds the label {str(y[unknown][0])!r}, which the classifier does not know; its "
+            f"classes are {', '.join(map(str, classes[:20]))}."
+        )
+    probabilities = network.probabilities(network.forward(features)[-1])
+    labels = np.eye(network.n_classes)[np.searchsorted(classes, y)]
+    return (labels + probabilities) / 2
+
+
+def _retrained(
+    network: IntegerNetwork,
+    features: np.ndarray,
+    targets: np.ndarray,
+    input_scale: float | None,
+    epochs: int,
+    random_state: np.random.RandomState,
+) -> IntegerNetwork:
+    codes = network.quantize_input(features)
+    found = retrain(network, codes, targets, epochs=epochs, random_state=random_state)
+    # Weights may have grown, and with them the largest sum.
+    reach = np.abs(codes.astype(np.int32)).max()
+    return replace(found, input_limit=input_limit(found.layers[0], reach, input_scale))

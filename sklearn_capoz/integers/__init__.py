@@ -5,5 +5,6 @@
 
 from ._network import INPUT_LIMIT, IntegerLayer, IntegerNetwork
 from ._quantizing import integer_network
+from ._retraining import retrain
 
-__all__ = ["INPUT_LIMIT", "IntegerLayer", "IntegerNetwork", "integer_network"]
+__all__ = ["INPUT_LIMIT", "IntegerLayer", "IntegerNetwork", "integer_network", "retrain"]

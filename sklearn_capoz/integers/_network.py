@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -150,13 +151,7 @@ class IntegerNetwork:
 
     def accumulators(self, codes: np.ndarray) -> list[np.ndarray]:
         """Return the int32 sums of every layer for integer inputs of (n_samples, n_features)."""
-        found = []
-        for layer, weights in zip(self.layers, self._weights, strict=True):
-            # Every sum is a whole number below 2^31, which float64 holds: BLAS is exact here.
-            sums = codes.astype(np.float64) @ weights
-            found.append(sums.astype(np.int32) + layer.biases)
-            codes = self._handed_on(layer, found[-1])
-        return found
+        return [sums.astype(np.int32) for sums in self._sums(codes)]
 
     def logits(self, codes: np.ndarray) -> np.ndarray:
         """Return the int32 logits of integer inputs of (n_samples, n_features)."""
@@ -164,9 +159,20 @@ class IntegerNetwork:
         logits = np.empty((len(codes), len(last.biases)), dtype=np.int32)
         for start in range(0, len(codes), _BLOCK):
             rows = slice(start, start + _BLOCK)
-            sums = self.accumulators(codes[rows])[-1]
+            *_, sums = self._sums(codes[rows])
             logits[rows] = requantize(sums, last.multipliers, last.shifts)
         return logits
+
+    def _sums(self, codes: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the sums of every layer, whole numbers below 2^31: in float64 BLAS is exact."""
+        codes = codes.astype(np.float64)
+        for layer, weights in zip(self.layers, self._weights, strict=True):
+            sums = codes @ weights
+            sums += layer.biases
+            yield sums
+            codes = requantize(sums, layer.multipliers, layer.shifts).clip(0, CODE_LIMIT)
+            if layer.table is not None:
+                codes = layer.table[codes.astype(np.uint8)].astype(np.float64)
 
     def labels(self, logits: np.ndarray) -> np.ndarray:
         """Index of the most likely class of each sample; the lower index on ties."""
@@ -185,11 +191,6 @@ class IntegerNetwork:
     @cached_property
     def _weights(self) -> list[np.ndarray]:
         return [layer.weights.astype(np.float64) for layer in self.layers]
-
-    def _handed_on(self, layer: IntegerLayer, sums: np.ndarray) -> np.ndarray:
-        codes = requantize(sums, layer.multipliers, layer.shifts)
-        codes = np.clip(codes, 0, CODE_LIMIT).astype(np.uint8)
-        return codes if layer.table is None else layer.table[codes]
 
     def __getstate__(self):
         return {key: value for key, value in vars(self).items() if key != "_weights"}

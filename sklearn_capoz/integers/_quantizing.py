@@ -11,7 +11,7 @@ from ._arithmetic import as_multipliers, round_half_away
 from ._network import CODE_LIMIT, INPUT_LIMIT, IntegerLayer, IntegerNetwork
 from ._rounding import round_weights
 
-__all__ = ["integer_network"]
+__all__ = ["input_limit", "integer_network"]
 
 #: Parts of a unit's range to try: what lies outside is clipped for finer steps within.
 _RANGES = np.linspace(1.0, 0.5, 11)
@@ -79,7 +79,7 @@ def integer_network(
         output=network.output,
         input_scale=scale,
         input_offset=offset,
-        input_limit=_input_limit(layers[0], np.abs(inputs).max(), input_scale),
+        input_limit=input_limit(layers[0], np.abs(inputs).max(), input_scale),
         logit_scale=float(found.step[0]),
         dtype=network.dtype,
     )
@@ -98,7 +98,7 @@ def _input_units(X: np.ndarray, input_scale: float | None) -> tuple[np.ndarray, 
     return np.minimum(_SPREAD / spread, _ROOM / reach).astype(np.float32), offset
 
 
-def _input_limit(layer: IntegerLayer, reach: float, input_scale: float | None) -> int:
+def input_limit(layer: IntegerLayer, reach: float, input_scale: float | None) -> int:
     """Largest input for which no sum of the first layer can overflow."""
     weights = np.abs(layer.weights.astype(np.int64)).sum(axis=0)
     room = 2**31 - 1 - np.abs(layer.biases.astype(np.int64))

@@ -244,6 +244,13 @@ def test_peers(tmp_path):
     assert "scikit-learn, GridSearchCV over widths" in text
 
 
+def test_integers(tmp_path, data_home):
+    text = run_quick("integers", tmp_path, "--seeds", "1", "--data-home", str(data_home))
+    assert "minerals, pruned to 9" in text
+    assert "Indian Pines, 60-30" in text
+    assert "| absorption features | 4-bit weights |" in text
+
+
 def test_the_list_names_every_benchmark():
     listed = subprocess.run(
         [sys.executable, "-m", "benchmarks", "no-such"],

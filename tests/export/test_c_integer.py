@@ -184,6 +184,40 @@ def test_labels_of_reflectance_times_ten_thousand(models, compiler, tmp_path):
     program.check(stored)
 
 
+def test_features_of_their_own_scale_are_brought_to_integers(models, compiler, tmp_path):
+    """With the macro defined; without it there are no floats."""
+    model, X = models["mlp"]
+    quantized = quantize(model, X)
+    to_c(quantized, tmp_path / "net.h")
+    assert "x is what net_quantize makes of the features" in (tmp_path / "net.h").read_text()
+    (tmp_path / "main.c").write_text("""
+        #include <stdio.h>
+        #define NET_FLOAT
+        #include "net.h"
+        int main(void) {
+            float x[NET_N_FEATURES];
+            int16_t q[NET_N_FEATURES];
+            while (fread(x, sizeof x, 1, stdin) == 1)
+                if (net_quantize(x, q) == 0)
+                    fwrite(q, sizeof q, 1, stdout);
+            return 0;
+        }""")
+    subprocess.run([compiler, *SANITIZED, "main.c", "-o", "main"], cwd=tmp_path, check=True)
+    wild = np.vstack([X, 100 * X, -1e30 * X, X.round(1)]).astype(np.float32)
+    wild[7, 3], wild[8, 4] = np.nan, -np.inf
+    output = subprocess.run(
+        [tmp_path / "main"], input=wild.tobytes(), capture_output=True, check=True
+    ).stdout
+    known = np.isfinite(wild).all(axis=1)
+    expected = quantized.network_.quantize_input(wild[known])
+    np.testing.assert_array_equal(np.frombuffer(output, np.int16).reshape(-1, 24), expected)
+    (tmp_path / "main.c").write_text('#include "net.h"\nint main(void) { return 0; }')
+    command = [compiler, "-E", "-P", "main.c"]
+    text = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True).stdout
+    assert b"float" not in text
+    assert b"double" not in text
+
+
 def test_the_type_is_the_classifiers(models, tmp_path):
     model, X = models["mlp"]
     quantized = quantize(model, X, bits=4)

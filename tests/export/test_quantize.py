@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -24,6 +25,7 @@ from sklearn_capoz.deploy import (
 )
 from sklearn_capoz.exceptions import DataFormatError, UnsupportedNetworkError
 from sklearn_capoz.integers import IntegerNetwork
+from sklearn_capoz.networks import DenseNetwork
 
 NAMES = [
     *("mlp", "mlp of float64", "two classes", "numbers as classes", "pruned", "pruner"),
@@ -211,6 +213,44 @@ def test_calibration_samples_without_features(models):
     dark[[4, 9]] = np.nan
     with pytest.raises(ValueError, match=r"2 of 150 calibration samples .* the first is row 4"):
         quantize(model, dark)
+
+
+@pytest.mark.parametrize("name", ["scaler", "two classes", "absorption", "numbers as classes"])
+def test_labels_retrain_the_integers(models, name):
+    model, X = models[name]
+    y = model.predict(X)
+    rounded = quantize(model, X, bits=4)
+    found = quantize(model, X, y, bits=4, epochs=20, random_state=0)
+    again = quantize(model, X, y, bits=4, epochs=20, random_state=0)
+    losses = [log_loss(y, one.predict_proba(X), labels=model.classes_) for one in (found, rounded)]
+    assert losses[0] < losses[1]
+    assert (found.predict_proba(X) != rounded.predict_proba(X)).any()
+    np.testing.assert_array_equal(found.predict_proba(X), again.predict_proba(X))
+
+
+def test_retraining_keeps_what_could_overflow_apart():
+    """The inputs' limit follows the weights."""
+    rng = np.random.RandomState(0)
+    X = rng.uniform(0, 1, (60, 900))
+    y = X[:, 0] > 0.5
+    network = DenseNetwork((rng.randn(900, 2),), (np.zeros(2),), ())
+    model = CompiledClassifier(network, [False, True])
+    for labels in (None, y):
+        found = quantize(model, X, labels, input_scale=10000, epochs=3).network_
+        weights, bias = found.layers[0].weights, found.layers[0].biases
+        largest = np.abs(weights.astype(int)).sum(axis=0) * found.input_limit + np.abs(bias)
+        assert largest.max() <= 2**31 - 1
+
+
+def test_labels_of_other_classes(models):
+    model, X = models["mlp"]
+    y = model.predict(X)
+    with pytest.raises(ValueError, match="y has 149 labels for 150 calibration samples"):
+        quantize(model, X, y[1:])
+    with pytest.raises(ValueError, match="y holds the label 'opal', which the classifier does not"):
+        quantize(model, X, np.where(y == y[0], "opal", y))
+    with pytest.raises(ValueError, match="'epochs'"):
+        quantize(model, X, y, epochs=0)
 
 
 def test_classifiers_that_cannot_be_quantized(models, quantized):

@@ -39,6 +39,23 @@ def test_rescaling_is_the_exact_quotient_rounded(accumulator, multiplier, shift)
     assert found.item() == rounded
 
 
+@pytest.mark.parametrize("shift", range(1, MAX_SHIFT + 1))
+def test_rescaling_next_to_every_half(shift):
+    """Products as near to a half, and to the next whole number, as 31 and 15 bits come."""
+    multipliers = [1, 3, 2**14, 2**14 + 1, 2**15 - 1]
+    for multiplier in multipliers:
+        halves = [(2 * k + 1) * 2 ** (shift - 1) // multiplier for k in (0, 1, 2, 127, 2**20)]
+        ends = [2**31 - 1, 2**30, *halves]
+        sums = np.array([n for end in ends for n in range(end - 2, end + 3) if 0 <= n < 2**31])
+        sums = np.append(sums, -sums)
+        expected = [
+            (abs(int(n)) * multiplier + 2 ** (shift - 1)) // 2**shift * (1 if n >= 0 else -1)
+            for n in sums
+        ]
+        found = requantize(sums, np.int16([multiplier]), np.uint8([shift]))
+        np.testing.assert_array_equal(found, expected)
+
+
 @given(st.floats(2.0**-46, 2.0**13))
 def test_multipliers_are_right_to_fifteen_bits(ratio):
     multipliers, shifts = as_multipliers(np.array([ratio]))
