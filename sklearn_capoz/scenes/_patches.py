@@ -20,8 +20,9 @@ from ._scratch import Scratch
 
 __all__ = ["PatchClassifier", "of_patches"]
 
-#: Pixels of an image that the network runs over at once: what it holds meanwhile grows with them.
-TILE_PIXELS = 20_000
+#: Pixels of an image that the network runs over at once: what it holds meanwhile grows with them,
+#: and arrays above some 30 MB are slow, as their memory goes back to the system each time.
+TILE_PIXELS = 5_400
 
 
 class Outputs(ClassifierMixin, BaseEstimator):
@@ -141,8 +142,9 @@ def of_patches(classify: PixelClassifier, shape: tuple[int, int]) -> PixelClassi
 
 def _tiles(shape: tuple[int, int]) -> Iterator[tuple[slice, slice]]:
     """Go through an image in parts, as square as they can be."""
-    n_rows = min(shape[0], max(1, int(TILE_PIXELS**0.5)))
-    n_columns = max(1, TILE_PIXELS // n_rows)
+    side = max(1, int(TILE_PIXELS**0.5))
+    # Equal parts: a narrow one at the end would be halo above all.
+    n_rows, n_columns = (-(-size // -(-size // side)) for size in shape)
     for row in range(0, shape[0], n_rows):
         for column in range(0, shape[1], n_columns):
             yield (
