@@ -14,15 +14,19 @@ from ..networks import ACTIVATIONS, DenseNetwork
 from ._limits import check_labels, check_values
 
 __all__ = [
+    "CONVOLUTIONAL_VERSION",
     "FORMAT_VERSION",
     "build_classes",
     "build_history",
+    "build_labels",
     "check_description",
     "describe_classes",
     "describe_history",
 ]
 
 FORMAT_VERSION = 1
+#: Of convolutional networks, which earlier versions of the package cannot read.
+CONVOLUTIONAL_VERSION = 3
 
 _CLASS_TYPES = r"str|object|bool|u?int(8|16|32|64)|float(32|64)"
 
@@ -56,17 +60,28 @@ _SCHEMA: dict[str, Any] = {
 }
 
 
+_CONVOLUTIONAL_NETWORK: dict[str, Any] = {
+    "kind": "1d|2d|3d",
+    "n_channels": int,
+    "patch_size": int,
+    "sizes": dict,
+    "dtype": "float32|float64",
+}
+
+
 def check_description(description: Any) -> None:
     """Compare a description with what one must hold; the first place that differs is named."""
     version = description.get("format_version") if isinstance(description, dict) else None
-    if isinstance(version, int) and version > FORMAT_VERSION:
+    if isinstance(version, int) and version > CONVOLUTIONAL_VERSION:
         raise DataFormatError(
             f"written in format {version}, this version of sklearn_capoz reads up to "
-            f"{FORMAT_VERSION}: update it."
+            f"{CONVOLUTIONAL_VERSION}: update it."
         )
     if isinstance(description, dict | list):
         check_values(description)
-    _compare(description, _SCHEMA, "description")
+    is_convolutional = version == CONVOLUTIONAL_VERSION
+    schema = _SCHEMA | ({"network": _CONVOLUTIONAL_NETWORK} if is_convolutional else {})
+    _compare(description, schema, "description")
     check_labels(description["classes"]["values"])
 
 
@@ -134,12 +149,18 @@ def build_classes(found: dict, network: DenseNetwork) -> np.ndarray:
     """Make the labels, one for each class that the network tells apart."""
     is_logistic = network.output == "logistic"
     n_classes = 2 if is_logistic else network.weights[-1].shape[1]
-    values = found["values"]
+    n_labels = len(found["values"])
     # Who was fitted to a single class has one label, and an output for the other as well.
-    if len(values) != n_classes and not (is_logistic and len(values) == 1):
+    if n_labels != n_classes and not (is_logistic and n_labels == 1):
         raise DataFormatError(
-            f"classes has {len(values)} labels, the network tells {n_classes} apart."
+            f"classes has {n_labels} labels, the network tells {n_classes} apart."
         )
+    return build_labels(found)
+
+
+def build_labels(found: dict) -> np.ndarray:
+    """Make labels of their type, which are ascending."""
+    values = found["values"]
     expected = {"str": str, "object": str, "bool": bool}.get(found["type"], (int, float))
     where = "description.classes.values"
     _expect(all(isinstance(value, expected) for value in values), where, found["type"], values)

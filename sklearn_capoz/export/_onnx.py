@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..formats._atomic import check_target, write_atomically
+from ._convolutional import add_convolutions, is_convolutional
 from ._onnx_graph import Graph
-from ._parts import parts_of
+from ._parts import parts_of, take_apart
 from ._steps import add_step_to_graph
 
 __all__ = ["to_onnx"]
@@ -18,9 +19,10 @@ _TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
 def to_onnx(estimator, path, *, X_check=None) -> None:
     """Write a fitted model as an ONNX file, for runtimes without Python.
 
-    The graph takes "X" of shape (n_samples, n_features), in the network's dtype and without NaN,
-    and gives "label" and "probabilities". It is run by onnxruntime and compared with the model
-    itself before anything is written.
+    The graph takes "X" of shape (n_samples, n_features), or (n_samples, n_bands, p, p) where the
+    model looks at patches, in the network's dtype and without NaN, and gives "label" and
+    "probabilities". It is run by onnxruntime and compared with the model itself before anything is
+    written.
 
     Parameters
     ----------
@@ -30,7 +32,7 @@ def to_onnx(estimator, path, *, X_check=None) -> None:
         hull has no ONNX operator.
     path : str or path-like
         By custom it ends in ``.onnx``.
-    X_check : array-like of shape (n_samples, n_features), default=None
+    X_check : array-like of X's shape, default=None
         Samples to compare on; best are real ones. None takes made ones between 0 and 1.
 
     Raises
@@ -64,16 +66,21 @@ def to_onnx(estimator, path, *, X_check=None) -> None:
             "ONNX files need onnx and onnxruntime: pip install 'sklearn-capoz[export]'"
         ) from error
     check_target(path)
-    parts = parts_of(estimator)
-    graph = Graph(parts.network.dtype)
-    value = "X"
-    for name, step in parts.steps:
-        value = add_step_to_graph(graph, name, step, value)
-    graph.add_network(parts.network, parts.classes, value)
-    content = graph.serialize(parts.n_features)
+    if is_convolutional(estimator):
+        dtype = np.dtype(take_apart(estimator)[2].dtype_)
+        graph = Graph(dtype)
+        shape = add_convolutions(graph, estimator, "X")
+    else:
+        parts = parts_of(estimator)
+        dtype, shape = parts.network.dtype, [parts.n_features]
+        graph, value = Graph(dtype), "X"
+        for name, step in parts.steps:
+            value = add_step_to_graph(graph, name, step, value)
+        graph.add_network(parts.network, parts.classes, value)
+    content = graph.serialize(*shape)
     if X_check is None:
-        X_check = np.random.RandomState(0).uniform(size=(256, parts.n_features))
-    _check(content, estimator, X_check, parts.network.dtype)
+        X_check = np.random.RandomState(0).uniform(size=(256, *shape))
+    _check(content, estimator, X_check, dtype)
     with write_atomically(path) as temporary:
         temporary.write_bytes(content)
 
