@@ -8,7 +8,7 @@ from skorch import NeuralNetClassifier
 from skorch.callbacks import InputShapeSetter
 
 from ..exceptions import UnsupportedNetworkError
-from ..networks._inputs import leaves, map_inputs, run_module, sample_shape, take
+from ..networks._inputs import describe_shape, leaves, map_inputs, run_module, sample_shape, take
 from ..networks._predictor import Predictor
 from ..pruning._model import copy_generator
 from ..pruning._skorch_model import (
@@ -130,8 +130,15 @@ def _check_outputs(net: NeuralNetClassifier, X, n_classes: int) -> None:
     inputs = map_inputs(
         lambda part: torch.tensor(part, device=net.device), for_module(X, net.module_)
     )
-    with torch.no_grad():
-        output = run_module(net.module_.eval(), inputs)
+    try:
+        with torch.no_grad():
+            output = run_module(net.module_.eval(), inputs)
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise ValueError(
+            f"{type(net.module_).__name__} fails on samples of shape "
+            f"{describe_shape(sample_shape(X))} ({error}). Give X the axes that its forward takes: "
+            "(n_samples, channels, positions) for Conv1d, for example."
+        ) from error
     if not torch.is_tensor(output) or output.dim() != 2:
         what = (
             f"a tensor of shape {tuple(output.shape)}"

@@ -10,11 +10,12 @@ import numpy as np
 from ..criteria import Criterion, Layer
 from ..criteria._base import score_batches
 from ..networks._groups import UnitGroup
+from ..thresholds import Costs
 from ..training import TrainingSettings
 from ..training._samples import PruningData, Samples
 from ._changes import Change
 
-__all__ = ["ModelSize", "PrunableModel", "accuracy", "copy_generator", "score_units"]
+__all__ = ["ModelSize", "PrunableModel", "accuracy", "copy_generator", "costs_of", "score_units"]
 
 
 class ModelSize(NamedTuple):
@@ -85,8 +86,9 @@ class PrunableModel(Protocol):
         layers : dict of str to Layer
         """
 
-    # A model whose values may be too many to see at once has also `stream`, with the parameters of
-    # `observe`, which yields the same of one batch of the samples after the other.
+    # Two may be missing: `multiply_adds`, for which `Budget` alone asks, and `stream`, which has
+    # the parameters of `observe` and yields the same of one batch of samples after the other. It
+    # is for models whose values are too many to see at once, and not named here.
 
     def multiply_adds(self, widths: Sequence[int]) -> int:
         """Count those of a prediction, were the groups of these widths.
@@ -189,6 +191,13 @@ def accuracy(model: PrunableModel, samples: Samples) -> float:
     """
     right = model.labels(samples.X) == samples.y
     return float(np.average(right, weights=samples.weight))
+
+
+def costs_of(model: PrunableModel, dense: PrunableModel, progress: float) -> Costs | None:
+    """Say what a network's units cost, beside the unpruned one; None where it cannot tell."""
+    if not hasattr(model, "multiply_adds"):
+        return None
+    return Costs(model.widths, model.multiply_adds, dense.multiply_adds(dense.widths), progress)
 
 
 def score_units(

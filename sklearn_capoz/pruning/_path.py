@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
 from .._warn import warn
 from ..exceptions import NoCorrectSampleError, PruningStalledWarning
 from ..schedules import Step
-from ..thresholds import Count, Decision
+from ..thresholds import Costs, Count, Decision
 from ._changes import Remove
-from ._model import PrunableModel, accuracy, copy_generator, score_units
+from ._model import PrunableModel, accuracy, copy_generator, costs_of, score_units
 from ._plan import PruningJob, PruningPlan
 from ._records import IterationRecord
 
@@ -42,7 +43,7 @@ class Path:
     def __init__(self, job: PruningJob):
         self.job = job
         self.random_state = copy_generator(job.random_state)
-        self.iterations = job.plan.iterations(job.model.widths)
+        self.iterations = job.plan.check(job.model)
         self.records = [_dense_record(job)]
         self._report()
         self._begin()
@@ -82,7 +83,8 @@ class Path:
                 "them."
             )
             return False
-        decisions = _decide(scores, plan, step)
+        progress = self.new.iteration / len(self.iterations)
+        decisions = _decide(scores, plan, step, costs_of(model, self.job.model, progress))
         self.scored = _with_scores(self.scored, scores, decisions)
         n_pruned = list(self.new.n_pruned)
         for group, (keep, _) in decisions.items():
@@ -141,7 +143,8 @@ class Path:
             return
         decisions = {}
         if all(step.units is None for steps in self.iterations for step in steps):
-            decisions = _decide(scores, self.job.plan, Step(tuple(missing)))
+            costs = costs_of(last.model, self.job.model, 1.0)
+            decisions = _decide(scores, self.job.plan, Step(tuple(missing)), costs)
         self.records[-1] = _with_scores(last, scores, decisions)
 
     def _score(self, model: PrunableModel, groups: Iterable[int]) -> dict[int, np.ndarray]:
@@ -180,17 +183,18 @@ def _no_scores(n_groups: int) -> dict:
     return {"importances": (np.empty(0),) * n_groups, "thresholds": (np.nan,) * n_groups}
 
 
-def _decide(scores: dict[int, np.ndarray], plan: PruningPlan, step: Step) -> dict[int, Decision]:
+def _decide(
+    scores: dict[int, np.ndarray], plan: PruningPlan, step: Step, costs: Costs | None
+) -> dict[int, Decision]:
     """Decide what stays of each group of a step: once, to cut by and to show."""
-    decisions = {}
-    for position, group in enumerate(step.groups):
-        rule = plan.threshold
-        if step.units is not None:
-            rule = Count(max(scores[group].size - step.units[position], 0))
-        decisions[group] = rule.decide(
-            scores[group], prune_high=plan.criterion.prune_high, min_units=plan.min_units
-        )
-    return decisions
+    how: dict[str, Any] = {"prune_high": plan.criterion.prune_high, "min_units": plan.min_units}
+    if step.units is None:
+        own = {group: scores[group] for group in step.groups}
+        return plan.threshold.decide_groups(own, **how, costs=costs)
+    return {
+        group: Count(max(scores[group].size - units, 0)).decide(scores[group], **how)
+        for group, units in zip(step.groups, step.units, strict=True)
+    }
 
 
 def _with_scores(

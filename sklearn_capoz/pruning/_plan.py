@@ -12,7 +12,7 @@ from ..criteria import Criterion
 from ..schedules import Schedule, Step
 from ..thresholds import ThresholdRule
 from ..training._samples import PruningData
-from ._model import PrunableModel
+from ._model import PrunableModel, costs_of
 from ._records import IterationRecord
 
 __all__ = ["PruningJob", "PruningPlan"]
@@ -45,9 +45,11 @@ class PruningPlan:
     min_units: int = 1
     compensation: str | None = None
 
-    def check(self, model: PrunableModel) -> None:
-        """Raise where the plan does not suit a network."""
-        self.iterations(model.widths)
+    def check(self, model: PrunableModel) -> list[tuple[Step, ...]]:
+        """List the steps for a network, and raise where the plan does not suit it."""
+        iterations = self.iterations(model.widths)
+        self.threshold.check_plan(iterations, costs_of(model, model, 0.0), self.min_units)
+        return iterations
 
     def iterations(self, widths: tuple[int, ...]) -> list[tuple[Step, ...]]:
         """List the schedule's steps for a network, checked: it may be the user's own.

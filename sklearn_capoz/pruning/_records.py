@@ -84,7 +84,8 @@ def history_table(records: Sequence[IterationRecord]) -> pd.DataFrame:
     Returns
     -------
     history : DataFrame
-        Columns `iteration`, `n_units`, `n_parameters`, `n_bytes`; `unit_ratio`, `parameter_ratio`
+        Columns `iteration`, `n_units`, `n_parameters`, `n_bytes`,
+        `n_multiply_adds`; `unit_ratio`, `parameter_ratio`
         and `bytes_ratio`, the dense network's over this one's; `n_units_i`, `n_pruned_i` and
         `threshold_i` of group i; `accuracy_before`, `accuracy_after`, `n_epochs`, `seconds`.
     """
@@ -96,6 +97,7 @@ def history_table(records: Sequence[IterationRecord]) -> pd.DataFrame:
             "n_units": sum(widths),
             "n_parameters": size.n_parameters,
             "n_bytes": size.n_bytes,
+            "n_multiply_adds": size.n_multiply_adds,
             "unit_ratio": sum(dense.widths) / sum(widths),
             "parameter_ratio": dense.size.n_parameters / size.n_parameters,
             "bytes_ratio": dense.size.n_bytes / size.n_bytes,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..networks._layers import TRANSPOSED
 from ..networks._tracing import Trace
 from ..networks._windows import entry_weights, input_windows, n_taps
 
@@ -99,6 +100,8 @@ class Rows:
             rows = inputs[..., self.entries].flatten(0, -2)
         else:
             rows = inputs[:, self.entries].flatten(2).mean(2)
+            if isinstance(self.layer, TRANSPOSED):  # between its inputs are zeros
+                rows = rows / int(np.prod(self.layer.stride))
         rows = rows.repeat_interleave(n_taps(self.layer), 1)
         sample = np.arange(len(rows)) * n_samples // len(rows)
         return rows.reshape(len(rows), len(self.positions), -1), sample

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..exceptions import UnsupportedNetworkError
-from ..networks._places import Place
+from ..networks._places import Place, kept_entries
 from ..networks._recording import Recorder
 from ..networks._tracing import Trace
 from ..networks._windows import n_taps, set_entry_weights
@@ -85,8 +85,12 @@ def compensate(
             compensation,
         )
         layer: Any = smaller.get_submodule(place.module)
+        for made in trace.places[group]:  # behind a sum, what uses units may make some as well
+            if (made.module, made.axis) == (place.module, "out"):
+                stays = kept_entries(made, keep, new.shape[1])
+                new, new_bias = new[:, stays], None if new_bias is None else new_bias[stays]
         entries = after[place.module].positions
-        shape = entries.size, n_taps(layer), outgoing.shape[2]
+        shape = entries.size, n_taps(layer), new.shape[1]
         with torch.no_grad():
             index = torch.as_tensor(entries.ravel(), device=layer.weight.device)
             solved = torch.from_numpy(new.reshape(shape)).to(layer.weight.device)

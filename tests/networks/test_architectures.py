@@ -10,8 +10,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from sklearn_capoz.exceptions import UnsupportedNetworkError
+from sklearn_capoz.networks._inputs import run_module, take
 from sklearn_capoz.networks._surgery import cut_module, mask_module
 from sklearn_capoz.networks._tracing import trace
+from sklearn_capoz.networks._work import multiply_adds
 
 
 class Forward(nn.Module):
@@ -23,8 +25,8 @@ class Forward(nn.Module):
         for name, layer in layers.items():
             self.add_module(name, layer)
 
-    def forward(self, x):
-        return self.function(self, x)
+    def forward(self, *args, **kwargs):
+        return self.function(self, *args, **kwargs)
 
 
 def residual(m, x):
@@ -75,6 +77,56 @@ def two_inputs(m, x):
     return m.head(torch.cat([spectrum, patch], dim=1))
 
 
+def bottleneck(m, x):
+    x = m.relu(m.norm0(m.stem(x)))
+    y = m.relu(m.norm1(m.one(x)))
+    y = m.norm2(m.two(y))
+    y += m.norm3(m.down(x))
+    x = m.relu(y)
+    return m.head(torch.flatten(m.pool(x), 1))
+
+
+def dense_block(m, x):
+    features = [m.stem(x)]
+    for norm, conv in zip(m.norms, m.convs, strict=True):
+        features.append(conv(F.relu(norm(torch.cat(features, 1)))))
+    x = F.avg_pool2d(m.transition(F.relu(m.last_norm(torch.cat(features, 1)))), 2)
+    return m.head(F.adaptive_avg_pool2d(x, 1).flatten(1))
+
+
+def hybrid_sn(m, x):
+    for conv in m.spectral:
+        x = F.relu(conv(x))
+    x = F.relu(m.spatial(x.reshape(x.shape[0], -1, x.shape[3], x.shape[4])))
+    x = m.drop(F.relu(m.first(x.flatten(1))))
+    return m.second(x)
+
+
+def u_net(m, x):
+    a = F.relu(m.norm(m.enter(x)))
+    b = F.relu(m.deep(F.max_pool2d(a, 2)))
+    c = F.relu(m.up(b))
+    d = F.relu(m.merge(torch.cat([a, c], 1)))
+    e = F.interpolate(F.relu(m.deeper(F.max_pool2d(d, 2))), scale_factor=2, mode="nearest")
+    return m.head(F.adaptive_max_pool2d(m.leave(torch.cat([d, e], 1)), 1).flatten(1))
+
+
+def inverted(m, x):
+    x = m.narrow(F.relu6(m.depth(F.relu6(m.wide(m.stem(x))))))
+    y = m.narrow2(F.relu6(m.depth2(F.relu6(m.wide2(x)))))
+    return m.head((x + y).mean((2, 3)))
+
+
+def two_streams(m, a, b):
+    a, b = (F.relu(m.embed(F.relu(m.conv(part)).mean((2, 3)))) for part in (a, b))
+    return m.head(torch.cat([(a - b).abs(), a * b], 1))
+
+
+def conv_next(m, x):
+    y = m.depth(m.stem(x)).permute(0, 2, 3, 1)
+    return m.head(m.stem(x).mean((2, 3)) + m.out(F.gelu(m.wide(y))).mean((1, 2)))
+
+
 def gated(m, x):
     a, b = m.both(x).chunk(2, dim=1)
     return m.head(torch.tanh(a) * b.sigmoid())
@@ -118,6 +170,46 @@ ARCHITECTURES = {
         two_inputs, line=nn.Linear(6, 5), conv=nn.Conv2d(1, 4, 2), head=nn.Linear(21, 3)),
         (15,), 2),
     "gated": (lambda: Forward(gated, both=nn.Linear(6, 8), head=nn.Linear(4, 3)), (6,), 1),
+    "bottleneck with downsample": (lambda: Forward(
+        bottleneck, stem=nn.Conv2d(3, 6, 3, padding=1, bias=False), norm0=nn.BatchNorm2d(6),
+        relu=nn.ReLU(inplace=True), one=nn.Conv2d(6, 4, 3, 2, 1, bias=False),
+        norm1=nn.BatchNorm2d(4), two=nn.Conv2d(4, 8, 3, padding=1, bias=False),
+        norm2=nn.BatchNorm2d(8), down=nn.Conv2d(6, 8, 1, 2, bias=False), norm3=nn.BatchNorm2d(8),
+        pool=nn.AdaptiveAvgPool2d(1), head=nn.Linear(8, 3)), (3, 6, 6), 3),
+    "dense block": (lambda: Forward(
+        dense_block, stem=nn.Conv2d(2, 4, 3, padding=1),
+        norms=nn.ModuleList([nn.BatchNorm2d(4), nn.BatchNorm2d(7), nn.BatchNorm2d(10)]),
+        convs=nn.ModuleList([nn.Conv2d(n, 3, 3, padding=1, bias=False) for n in (4, 7, 10)]),
+        last_norm=nn.BatchNorm2d(13), transition=nn.Conv2d(13, 6, 1), head=nn.Linear(6, 3)),
+        (2, 4, 4), 5),
+    "hybrid sn": (lambda: Forward(
+        hybrid_sn, spectral=nn.ModuleList([nn.Conv3d(1, 3, (5, 3, 3)), nn.Conv3d(3, 4, (3, 2, 2))]),
+        spatial=nn.Conv2d(16, 5, 2), first=nn.Linear(45, 8), drop=nn.Dropout(0.4),
+        second=nn.Linear(8, 3)), (1, 10, 7, 7), 4),
+    "u-net": (lambda: Forward(
+        u_net, enter=nn.Conv2d(3, 4, 3, padding=1), norm=nn.BatchNorm2d(4),
+        deep=nn.Conv2d(4, 6, 3, padding=1), up=nn.ConvTranspose2d(6, 5, 2, stride=2),
+        merge=nn.Conv2d(9, 5, 3, padding=1), deeper=nn.Conv2d(5, 4, 1), leave=nn.Conv2d(9, 6, 1),
+        head=nn.Linear(6, 3)), (3, 6, 6), 6),
+    "inverted residual": (lambda: Forward(
+        inverted, stem=nn.Conv2d(2, 4, 3, padding=1), wide=nn.Conv2d(4, 8, 1),
+        depth=nn.Conv2d(8, 8, 3, padding=1, groups=8), narrow=nn.Conv2d(8, 4, 1),
+        wide2=nn.Conv2d(4, 8, 1), depth2=nn.Conv2d(8, 8, 3, padding=1, groups=8),
+        narrow2=nn.Conv2d(8, 4, 1), head=nn.Linear(4, 3)), (2, 5, 5), 4),
+    "transposed": (lambda: nn.Sequential(
+        nn.Conv1d(1, 4, 3), nn.InstanceNorm1d(4, affine=True), nn.PReLU(4),
+        nn.ConvTranspose1d(4, 4, 3, groups=4), nn.ConvTranspose1d(4, 6, 4, 2), nn.PReLU(),
+        nn.ConvTranspose1d(6, 5, 3, bias=False), nn.ReLU(), nn.AdaptiveAvgPool1d(2), nn.Flatten(),
+        nn.Linear(10, 3)), (1, 12), 3),
+    "two streams": (lambda: Forward(
+        two_streams, conv=nn.Conv2d(1, 5, 3), embed=nn.Linear(5, 4), head=nn.Linear(8, 2)),
+        {"a": (1, 6, 6), "b": (1, 6, 6)}, 2),
+    "mixes positions": (lambda: nn.Sequential(
+        nn.Conv1d(1, 6, 3), nn.ReLU(), nn.Linear(10, 4), nn.ReLU(), nn.Conv1d(6, 5, 2),
+        nn.Flatten(), nn.Linear(15, 3)), (1, 12), 2),
+    "channels last": (lambda: Forward(
+        conv_next, stem=nn.Conv2d(2, 6, 2, 2), depth=nn.Conv2d(6, 6, 3, padding=1, groups=6),
+        wide=nn.Linear(6, 9), out=nn.Linear(9, 6), head=nn.Linear(6, 3)), (2, 8, 8), 2),
     "grouped": (lambda: nn.Sequential(
         nn.Conv1d(1, 4, 3), nn.ReLU(), nn.Conv1d(4, 6, 3, groups=2), nn.ReLU(),
         nn.Conv1d(6, 5, 3), nn.ReLU(), nn.Flatten(), nn.Linear(20, 3)), (1, 10), 1),
@@ -136,13 +228,20 @@ def make(name):
                     nn.init.normal_(part.weight)
                     nn.init.normal_(part.running_mean)
                     nn.init.uniform_(part.running_var, 0.5, 2)
-        return module.eval(), torch.randn(7, *shape), n_groups
+        return module.eval(), draw(shape), n_groups
+
+
+def draw(shape):
+    if isinstance(shape, dict):
+        return {name: torch.randn(7, *part) for name, part in shape.items()}
+    return torch.randn(7, *shape)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_random_cuts_of_every_group_equal_the_masked_network(name):
     module, samples, n_groups = make(name)
-    traced = trace(module, samples[:2])
+    two = take(samples, slice(2))
+    traced = trace(module, two)
     assert len(traced.groups) == n_groups
     random = np.random.RandomState(0)
     before = {key: value.clone() for key, value in module.state_dict().items()}
@@ -159,20 +258,51 @@ def test_random_cuts_of_every_group_equal_the_masked_network(name):
             smaller, _ = cut_module(smaller, traced.places[group.name], keep)
             traced = traced.cut(group.name, keep)
             kept[group.name] = kept[group.name][keep]
-    original = trace(module, samples[:2])
+    original = trace(module, two)
     for group in original.groups:
         stays = np.isin(np.arange(group.n_units), kept[group.name])
         masked = mask_module(masked, original.places[group.name], stays)
     with torch.no_grad():
-        torch.testing.assert_close(smaller(samples), masked(samples), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(
+            run_module(smaller, samples), run_module(masked, samples), rtol=1e-5, atol=1e-5
+        )
     # Counting anew and tracing anew agree.
-    again = trace(smaller, samples[:2])
+    again = trace(smaller, two)
     assert again.groups == traced.groups
     for group in again.groups:
         for one, other in zip(again.places[group.name], traced.places[group.name], strict=True):
             np.testing.assert_array_equal(one.positions, other.positions)
+        for one, other in zip(again.sites[group.name], traced.sites[group.name], strict=True):
+            assert (one.call, one.axis) == (other.call, other.axis)
+            np.testing.assert_array_equal(one.group, other.group)
+            np.testing.assert_array_equal(one.unit, other.unit)
+    widths = {group.name: group.n_units for group in again.groups}
+    counted = count_multiply_adds(smaller, two)
+    assert multiply_adds(smaller, again.work, again.places, widths) == counted
+    assert multiply_adds(module, original.work, original.places, widths) == counted
     for key, value in module.state_dict().items():
         assert torch.equal(value, before[key])
+
+
+def count_multiply_adds(module, samples):
+    """Count them with hooks, from the shapes of what layers take and give."""
+    total = 0
+
+    def count(layer, args, output):
+        nonlocal total
+        if isinstance(layer, nn.Linear):
+            total += output.numel() * layer.in_features
+        elif hasattr(layer, "output_padding") and layer.transposed:
+            kernel = int(np.prod(layer.kernel_size))
+            total += args[0].numel() * layer.out_channels // layer.groups * kernel
+        elif hasattr(layer, "kernel_size") and hasattr(layer, "weight"):
+            total += output.numel() * layer.weight[0].numel()
+
+    hooks = [part.register_forward_hook(count) for part in module.modules()]
+    run_module(module, take(samples, slice(1)))
+    for hook in hooks:
+        hook.remove()
+    return total
 
 
 def test_members_by_hand():
@@ -273,8 +403,10 @@ def test_tracing_touches_nothing_that_other_threads_run():
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
-    "name", ["mlp", "cnn1d", "cnn3d", "residual", "siamese", "squeeze and excite", "hybrid"]
-)
+    "name",
+    ["mlp", "cnn1d", "cnn3d", "residual", "siamese", "squeeze and excite", "hybrid",
+     "bottleneck with downsample", "dense block", "hybrid sn", "u-net", "inverted residual"],
+)  # fmt: skip
 def test_torch_pruning_cuts_the_same_where_it_can(name):
     tp = pytest.importorskip("torch_pruning")
     module, samples, _ = make(name)

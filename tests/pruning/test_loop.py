@@ -96,7 +96,7 @@ def test_the_papers_unit_ratios():
 def test_columns_are_plain_numbers():
     table = history_table(walk((8, 5), max_iter=2))
     assert list(table.columns) == [
-        *("iteration", "n_units", "n_parameters", "n_bytes"),
+        *("iteration", "n_units", "n_parameters", "n_bytes", "n_multiply_adds"),
         *("unit_ratio", "parameter_ratio", "bytes_ratio"),
         *("n_units_0", "n_pruned_0", "threshold_0", "n_units_1", "n_pruned_1", "threshold_1"),
         *("accuracy_before", "accuracy_after", "n_epochs", "seconds"),

@@ -38,6 +38,7 @@ def test_a_table_by_hand():
         "n_units": [12, 9],
         "n_parameters": [120, 60],
         "n_bytes": [480, 240],
+        "n_multiply_adds": [120, 60],
         "unit_ratio": [1.0, 12 / 9],
         "parameter_ratio": [1.0, 2.0],
         "bytes_ratio": [1.0, 2.0],
