@@ -13,7 +13,7 @@ from ._scene_pixels import ScenePixels, check_patch_size
 
 __all__ = ["sample_pixels"]
 
-#: Draws of blocks, of which the first one with every class on both sides is taken.
+#: Draws of blocks, of which the first with every class on both sides and enough of each is taken.
 N_DRAWS = 200
 
 #: Pixels that touch at a corner are of one field.
@@ -140,18 +140,22 @@ def _blocks(labels, classes, wanted, patch_size, random) -> tuple[np.ndarray, np
     side = max(2 * patch_size, 16)
     row, column = (np.arange(n) // side for n in labels.shape)
     n_blocks = (row[-1] + 1, column[-1] + 1)
-    share = float(np.clip(wanted.sum() / (labels != 0).sum(), 0.2, 0.8))
-    best: tuple = (len(classes) + 1,)
+    share = wanted.sum() / (labels != 0).sum()
+    best: tuple = ((len(classes) + 1, 0), None, None)
     for _ in range(N_DRAWS):
-        is_train = (random.random_sample(n_blocks) < share)[row[:, None], column]
+        # Pixels along the edges are lost, so that more than a share of the blocks may be needed.
+        own_share = random.uniform(share, max(share, 0.5))
+        is_train = (random.random_sample(n_blocks) < own_share)[row[:, None], column]
         train, test = (
             (labels != 0) & ndimage.minimum_filter(own, patch_size, mode="nearest")
             for own in (is_train, ~is_train)
         )
-        missing = sum(len(np.setdiff1d(classes, labels[part])) for part in (train, test))
-        if missing < best[0]:
-            best = (missing, train, test)
-        if missing == 0:
+        n_train, n_test = ([(labels[part] == c).sum() for c in classes] for part in (train, test))
+        missing = n_train.count(0) + n_test.count(0)
+        lacking = np.maximum(0, wanted - n_train).sum()
+        if (missing, lacking) < best[0]:
+            best = ((missing, lacking), train, test)
+        if missing == lacking == 0:
             break
     return best[1], best[2]
 

@@ -118,6 +118,8 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         Bands.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Where X has string column names.
+    dtype_ : str
+        Precision of the network.
     n_iter_ : int
         Epochs of the first training.
     history_, support_, importances_, compression_rate_, best_iteration_, criterion_
@@ -303,18 +305,18 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         import torch
 
         check_is_fitted(self)
-        X = check_X(self, X, self.patch_size_, self._dtype, reset=False)
+        X = check_X(self, X, self.patch_size_, self.dtype_, reset=False)
         with torch.inference_mode():
             found = [
                 self.module_(torch.from_numpy(batch)).numpy()
-                for batch in batches(self.bands_, X, self.patch_size_, self._dtype)
+                for batch in batches(self.bands_, X, self.patch_size_, self.dtype_)
             ]
         # In float32 probabilities would not add up to 1.
         return np.concatenate(found).astype(np.float64)
 
     @property
-    def _dtype(self) -> str:
-        """Of the network that is there, whatever `dtype` says by now."""
+    def dtype_(self) -> str:
+        """Precision of the network that is there, whatever `dtype` says by now."""
         return str(next(self.module_.parameters()).dtype).removeprefix("torch.")
 
     def _usable(self, X, size: int, sample_weight: np.ndarray | None) -> np.ndarray:
@@ -350,11 +352,10 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         import torch
         from skorch import NeuralNetClassifier
 
-        from .. import networks
+        from ..networks._cnn import KINDS
         from ..networks._patch_network import PaddedImage, build_network
 
-        known = {"1d": "SpectralCNN1D", "2d": "SpatialCNN2D", "3d": "SpectralSpatialCNN3D"}
-        network = getattr(networks, known[self.kind]) if self.kind in known else self.kind
+        network = KINDS.get(self.kind, self.kind)
         image = None
         if isinstance(X, ScenePixels):
             samples = X.positions.astype(self.dtype)

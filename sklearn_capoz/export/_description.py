@@ -16,16 +16,19 @@ from ._limits import check_labels, check_values
 from ._trust import TRUST_SCHEMA
 
 __all__ = [
+    "CONVOLUTIONAL",
     "build_classes",
     "build_history",
+    "build_labels",
     "check_description",
     "describe_classes",
     "describe_history",
     "format_version_of",
 ]
 
-#: Networks in integers came with version 2; all else is still written as version 1.
-_FORMAT_VERSION = 2
+#: Networks in integers came with version 2, convolutional ones with 3; all else is still written
+#: as version 1, which earlier versions of the package read.
+_DENSE, INTEGER, CONVOLUTIONAL = 1, 2, 3
 
 _CLASS_TYPES = r"str|object|bool|u?int(8|16|32|64)|float(32|64)"
 
@@ -69,30 +72,44 @@ _INTEGER_NETWORK: dict[str, Any] = {
 }
 
 
-def format_version_of(network: dict) -> int:
-    """Return the first format that holds a network, of which its description is given."""
-    return 2 if "bits" in network else 1
+_CONVOLUTIONAL_NETWORK: dict[str, Any] = {
+    "kind": "1d|2d|3d",
+    "n_channels": int,
+    "patch_size": int,
+    "sizes": dict,
+    "dtype": "float32|float64",
+}
 
+
+#: What stands for "network" in formats that have another one.
+_NETWORKS = {INTEGER: _INTEGER_NETWORK, CONVOLUTIONAL: _CONVOLUTIONAL_NETWORK}
 
 #: What may be there as well.
 _OPTIONAL: dict[str, Any] = {"trust": TRUST_SCHEMA}
 
 
+def format_version_of(network: dict) -> int:
+    """Return the first format that holds a network, of which its description is given."""
+    if "kind" in network:
+        return CONVOLUTIONAL
+    return INTEGER if "bits" in network else _DENSE
+
+
 def check_description(description: Any) -> None:
     """Compare a description with what one must hold; the first place that differs is named."""
     version = description.get("format_version") if isinstance(description, dict) else None
-    if isinstance(version, int) and version > _FORMAT_VERSION:
+    if isinstance(version, int) and version > CONVOLUTIONAL:
         raise DataFormatError(
             f"written in format {version}, this version of sklearn_capoz reads up to "
-            f"{_FORMAT_VERSION}: update it."
+            f"{CONVOLUTIONAL}: update it."
         )
     if isinstance(description, dict | list):
         check_values(description)
     there = description if isinstance(description, dict) else {}
-    extra = {key: schema for key, schema in _OPTIONAL.items() if key in there}
-    if version == 2:
-        extra["network"] = _INTEGER_NETWORK
-    _compare(description, _SCHEMA | extra, "description")
+    schema = _SCHEMA | {key: part for key, part in _OPTIONAL.items() if key in there}
+    if version in _NETWORKS:
+        schema["network"] = _NETWORKS[version]
+    _compare(description, schema, "description")
     check_labels(description["classes"]["values"])
 
 
@@ -160,12 +177,18 @@ def build_classes(found: dict, network: DenseNetwork | IntegerNetwork) -> np.nda
     """Make the labels, one for each class that the network tells apart."""
     is_logistic = network.output == "logistic"
     n_classes = network.n_classes
-    values = found["values"]
+    n_labels = len(found["values"])
     # Who was fitted to a single class has one label, and an output for the other as well.
-    if len(values) != n_classes and not (is_logistic and len(values) == 1):
+    if n_labels != n_classes and not (is_logistic and n_labels == 1):
         raise DataFormatError(
-            f"classes has {len(values)} labels, the network tells {n_classes} apart."
+            f"classes has {n_labels} labels, the network tells {n_classes} apart."
         )
+    return build_labels(found)
+
+
+def build_labels(found: dict) -> np.ndarray:
+    """Make labels of their type, which are ascending."""
+    values = found["values"]
     expected = {"str": str, "object": str, "bool": bool}.get(found["type"], (int, float))
     where = "description.classes.values"
     _expect(all(isinstance(value, expected) for value in values), where, found["type"], values)

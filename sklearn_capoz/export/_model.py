@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -15,9 +16,17 @@ from sklearn.pipeline import Pipeline
 from ..exceptions import DataFormatError
 from ..integers import IntegerNetwork
 from ._compiled import CompiledClassifier
+from ._convolutional import (
+    build_convolutions,
+    convolutional_parts,
+    describe_convolutions,
+    is_convolutional,
+)
 from ._description import (
+    CONVOLUTIONAL,
     build_classes,
     build_history,
+    build_labels,
     check_description,
     describe_classes,
     describe_history,
@@ -35,8 +44,12 @@ __all__ = ["build_model", "describe_model"]
 
 def describe_model(estimator) -> tuple[dict, dict[str, np.ndarray]]:
     """Return the description and the arrays of a fitted model."""
-    parts = parts_of(estimator)
-    network, tensors = describe_network(parts.network)
+    if is_convolutional(estimator):
+        parts = convolutional_parts(estimator)
+        network, tensors = describe_convolutions(parts.network)
+    else:
+        parts = parts_of(estimator)
+        network, tensors = describe_network(parts.network)
     steps = []
     for i, (name, step) in enumerate(parts.steps):
         found, arrays = describe_step(name, step)
@@ -69,6 +82,23 @@ def describe_model(estimator) -> tuple[dict, dict[str, np.ndarray]]:
         **({} if trust is None else {"trust": trust}),
     }
     return description, tensors
+
+
+def _describe_network(network) -> tuple[int, dict, dict[str, np.ndarray]]:
+    """Return the first format that holds a network, what JSON holds of it, and its arrays."""
+    if not isinstance(network, DenseNetwork):
+        return CONVOLUTIONAL_VERSION, *describe_convolutions(network)
+    tensors = {}
+    for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
+        tensors[f"network.{i}.weight"] = np.ascontiguousarray(weight)
+        tensors[f"network.{i}.bias"] = np.ascontiguousarray(bias)
+    description = {
+        "widths": [network.n_features, *(len(bias) for bias in network.biases)],
+        "activations": list(network.activations),
+        "output": network.output,
+        "dtype": network.dtype.name,
+    }
+    return FORMAT_VERSION, description, tensors
 
 
 def build_model(description: Any, tensors: dict[str, np.ndarray]):
@@ -111,21 +141,13 @@ def _release(version: str) -> list[int]:
 
 
 def _build(description: dict, tensors: dict[str, np.ndarray]):
+    if description["format_version"] == CONVOLUTIONAL:
+        return _build_convolutional(description, tensors)
     network = build_network(description["network"], tensors)
-    steps = []
-    for i, found in enumerate(description["steps"]):
-        arrays = {key: take(tensors, f"steps.{i}.{key}") for key in found["arrays"]}
-        steps.append((found["name"], build_step(found, arrays, f"steps.{i}")))
+    steps = _build_steps(description["steps"], tensors)
     classes = build_classes(description["classes"], network)
     n_features = description["steps"][0]["n_features_in"] if steps else network.n_features
-    trust = None
-    if "trust" in description:
-        trust = build_trust(
-            description["trust"],
-            lambda key, shape, dtype: take(tensors, f"trust.{key}", shape, dtype),
-            len(classes),
-            n_features,
-        )
+    trust = _build_trust(description, tensors, len(classes), n_features)
     if tensors:
         raise DataFormatError(f"the description does not speak of the array {min(tensors)!r}.")
     names, wavelengths = description["feature_names"], description["wavelengths"]
@@ -156,8 +178,58 @@ def _build(description: dict, tensors: dict[str, np.ndarray]):
     return model
 
 
-def _build_pipeline(steps, wavelengths, history) -> Pipeline:
-    """Join the steps, after their shapes have been compared and ones have gone through them."""
+def _build_trust(description: dict, tensors: dict[str, np.ndarray], n_classes, n_features):
+    if "trust" not in description:
+        return None
+    return build_trust(
+        description["trust"],
+        lambda key, shape, dtype: take(tensors, f"trust.{key}", shape, dtype),
+        n_classes,
+        n_features,
+    )
+
+
+def _build_steps(found: list[dict], tensors: dict[str, np.ndarray]) -> list[tuple[str, Any]]:
+    steps = []
+    for i, step in enumerate(found):
+        arrays = {key: take(tensors, f"steps.{i}.{key}") for key in step["arrays"]}
+        steps.append((step["name"], build_step(step, arrays, f"steps.{i}")))
+    return steps
+
+
+def _build_convolutional(description: dict, tensors: dict[str, np.ndarray]):
+    """Make a convolutional classifier, whose steps are all for its bands."""
+    steps = _build_steps(description["steps"], tensors)
+    _check_chain(steps)
+    classes = build_labels(description["classes"])
+    model = build_convolutions(description["network"], steps, classes, partial(take, tensors))
+    trust = _build_trust(description, tensors, len(classes), model.n_features_in_)
+    if tensors:
+        raise DataFormatError(f"the description does not speak of the array {min(tensors)!r}.")
+    learnt = {
+        "feature_names_in_": description["feature_names"],
+        "wavelengths_": description["wavelengths"],
+    }
+    for name, values in learnt.items():
+        if values is None:
+            continue
+        if len(values) != model.n_features_in_:
+            raise DataFormatError(
+                f"{name.rstrip('_')} has {len(values)} entries, the model {model.n_features_in_} "
+                "features."
+            )
+        kind = object if name == "feature_names_in_" else np.float64
+        setattr(model, name, np.asarray(values, dtype=kind))
+    history = build_history(description["history"])
+    if history is not None:
+        model.history_ = history
+    if trust is not None:
+        model.trust_ = trust
+    return model
+
+
+def _check_chain(steps) -> None:
+    """Compare what each step gives with what the next takes."""
     for (name, step), (next_name, next_step) in pairwise(steps):
         # Compared first: a step may hold no array that bounds its number of features.
         n_outputs = known_kind_of(step).n_outputs(step)
@@ -166,6 +238,11 @@ def _build_pipeline(steps, wavelengths, history) -> Pipeline:
                 f"the step {name!r} gives {n_outputs} features, {next_name!r} takes "
                 f"{next_step.n_features_in_}."
             )
+
+
+def _build_pipeline(steps, wavelengths, history) -> Pipeline:
+    """Join the steps, after their shapes have been compared and ones have gone through them."""
+    _check_chain(steps)
     first, classifier = steps[0][1], steps[-1][1]
     try:
         pipeline = Pipeline(steps)

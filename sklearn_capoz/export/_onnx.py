@@ -6,9 +6,10 @@ import numpy as np
 
 from ..formats._atomic import check_target, write_atomically
 from ..integers import IntegerNetwork
+from ._convolutional import add_convolutions, is_convolutional
 from ._onnx_graph import Graph
 from ._onnx_integer import add_integer_network
-from ._parts import ModelParts, parts_of
+from ._parts import ModelParts, parts_of, take_apart
 from ._steps import add_step_to_graph
 
 __all__ = ["to_onnx"]
@@ -22,10 +23,11 @@ _ONE_INTEGER = 0.05
 def to_onnx(estimator, path, *, X_check=None) -> None:
     """Write a fitted model as an ONNX file, for runtimes without Python.
 
-    The graph takes "X" of shape (n_samples, n_features), in the network's dtype and without NaN,
-    and gives "label" and "probabilities". It is run by onnxruntime and compared with the model
-    itself before anything is written. That of a quantized classifier computes in its integers:
-    behind the rounding of X every sum is the same, and so is every label.
+    The graph takes "X" of shape (n_samples, n_features), or (n_samples, n_bands, p, p) where the
+    model looks at patches, in the network's dtype and without NaN, and gives "label" and
+    "probabilities". It is run by onnxruntime and compared with the model itself before anything is
+    written. That of a quantized classifier computes in its integers: behind the rounding of X
+    every sum is the same, and so is every label.
 
     Parameters
     ----------
@@ -35,7 +37,7 @@ def to_onnx(estimator, path, *, X_check=None) -> None:
         hull has no ONNX operator.
     path : str or path-like
         By custom it ends in ``.onnx``.
-    X_check : array-like of shape (n_samples, n_features), default=None
+    X_check : array-like of X's shape, default=None
         Samples to compare on; best are real ones. None takes made ones between 0 and 1.
 
     Raises
@@ -69,22 +71,31 @@ def to_onnx(estimator, path, *, X_check=None) -> None:
             "ONNX files need onnx and onnxruntime: pip install 'sklearn-capoz[export]'"
         ) from error
     check_target(path)
-    parts = parts_of(estimator)
-    network = parts.network
-    graph = Graph(network.dtype)
+    if is_convolutional(estimator):
+        dtype = np.dtype(take_apart(estimator)[2].dtype_)
+        graph, tolerance = Graph(dtype), _TOLERANCE[dtype.name]
+        shape = add_convolutions(graph, estimator, "X")
+    else:
+        parts = parts_of(estimator)
+        dtype, tolerance = parts.network.dtype, _tolerance(parts)
+        graph, shape = Graph(dtype), [parts.n_features]
+        _add_model(graph, parts)
+    content = graph.serialize(*shape)
+    if X_check is None:
+        X_check = np.random.RandomState(0).uniform(size=(256, *shape))
+    _check(content, estimator, X_check, dtype, tolerance)
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def _add_model(graph: Graph, parts: ModelParts) -> None:
     value = "X"
     for name, step in parts.steps:
         value = add_step_to_graph(graph, name, step, value)
-    if isinstance(network, IntegerNetwork):
-        add_integer_network(graph, network, parts.classes, value)
+    if isinstance(parts.network, IntegerNetwork):
+        add_integer_network(graph, parts.network, parts.classes, value)
     else:
-        graph.add_network(network, parts.classes, value)
-    content = graph.serialize(parts.n_features)
-    if X_check is None:
-        X_check = np.random.RandomState(0).uniform(size=(256, parts.n_features))
-    _check(content, estimator, X_check, network.dtype, _tolerance(parts))
-    with write_atomically(path) as temporary:
-        temporary.write_bytes(content)
+        graph.add_network(parts.network, parts.classes, value)
 
 
 def _tolerance(parts: ModelParts) -> float:

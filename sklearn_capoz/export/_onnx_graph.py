@@ -47,8 +47,7 @@ class Graph:
             if i < len(network.activations):
                 value = self.add(ACTIVATIONS[network.activations[i]].onnx, value)
         if network.output == "softmax":
-            code = self.add("ArgMax", value, axis=1, keepdims=0)
-            self.add("Softmax", value, axis=1, output="probabilities")
+            self.add_outputs(value, classes)
         else:
             is_second = self.add("Greater", value, self.constant(np.zeros(1)))
             code = self.add("Cast", is_second, to=7)  # int64
@@ -56,20 +55,25 @@ class Graph:
             second = self.add("Sigmoid", value)
             first = self.add("Sub", self.constant(np.ones(1)), second)
             self.add("Concat", first, second, axis=1, output="probabilities")
-        self.add_labels(classes, code)
+            self.add_labels(classes, code)
+
+    def add_outputs(self, value: str, classes: np.ndarray) -> None:
+        """Add the graph's two outputs behind the logits of all classes."""
+        self.add("Softmax", value, axis=1, output="probabilities")
+        self.add_labels(classes, self.add("ArgMax", value, axis=1, keepdims=0))
 
     def add_labels(self, classes: np.ndarray, code: str) -> None:
         """Add the output "label", of the index that `code` holds."""
         labels = classes.astype(object) if classes.dtype.kind == "U" else classes
         self.add("Gather", self.constant(labels), code, output="label")
 
-    def serialize(self, n_features: int) -> bytes:
-        """Return the finished file, checked by onnx."""
+    def serialize(self, *shape: int) -> bytes:
+        """Return the finished file, checked by onnx; samples have this shape."""
         import onnx
         from onnx import helper
 
         kind = helper.np_dtype_to_tensor_dtype(self.dtype)
-        X = helper.make_tensor_value_info("X", kind, ["n_samples", n_features])
+        X = helper.make_tensor_value_info("X", kind, ["n_samples", *shape])
         outputs = [helper.make_empty_tensor_value_info(n) for n in ("label", "probabilities")]
         graph = helper.make_graph(self.nodes, "sklearn_capoz", [X], outputs, self.constants)
         opset = [helper.make_opsetid("", _OPSET)]

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import nn
 
 from ..exceptions import UnsupportedNetworkError
 
-__all__ = ["SpatialCNN2D", "SpectralCNN1D", "SpectralSpatialCNN3D"]
+__all__ = ["KINDS", "SpatialCNN2D", "SpectralCNN1D", "SpectralSpatialCNN3D", "sizes_of"]
 
 
 class SpectralCNN1D(nn.Module):
@@ -208,3 +209,29 @@ def _side(patch_size: int, kernel_size: int, n_convolutions: int) -> int:
             f"{patch_size - side + 1} rows, or the kernels be smaller."
         )
     return side
+
+
+#: What the estimators call them.
+KINDS: dict[str, type[nn.Module]] = {
+    "1d": SpectralCNN1D,
+    "2d": SpatialCNN2D,
+    "3d": SpectralSpatialCNN3D,
+}
+
+
+def sizes_of(module: SpectralCNN1D | SpatialCNN2D | SpectralSpatialCNN3D) -> dict:
+    """Return the arguments that make a network of the sizes that one of these has by now."""
+    *layers, pool = list[Any](module.features)
+    convolutions, hidden = layers[::2], next(iter(module.head))
+    channels = [convolution.out_channels for convolution in convolutions]
+    pool_size = pool.kernel_size
+    sizes = {
+        "channels": channels[0] if isinstance(module, SpectralCNN1D) else channels,
+        "kernel_size": convolutions[0].kernel_size[-1],
+        # Of what was cut to the data's size, the largest was not, or is cut again to the same.
+        "pool_size": max(pool_size) if isinstance(pool_size, tuple) else pool_size,
+        "hidden": hidden.out_features,
+    }
+    if isinstance(module, SpectralSpatialCNN3D):
+        sizes["band_kernel_size"] = convolutions[0].kernel_size[0]
+    return sizes

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 import torch.nn.functional as F
 
+from ._image_operations import convolved, largest
 from ._label_rules import tensors_in
 from ._labels import call_name
 
@@ -92,7 +93,7 @@ def _conv(mode, func, input, weight, bias=None, stride=1, padding=0, dilation=1,
     patch, arguments = _windows(
         mode, call_name(func), input, weight.shape[2:], stride, padding, dilation
     )
-    return func(input, weight, bias, groups=groups, **arguments), patch
+    return convolved(input, weight, bias, groups, **arguments), patch
 
 
 def _max_pool(
@@ -106,7 +107,9 @@ def _max_pool(
     patch, arguments = _windows(
         mode, call_name(func), input, kernel_size, stride, padding, dilation
     )
-    return func(input, kernel_size, **arguments), patch
+    if any(arguments["padding"]):  # along the bands
+        return func(input, kernel_size, **arguments), patch
+    return largest(input, kernel_size, arguments["stride"], arguments["dilation"]), patch
 
 
 def _average_pool(
@@ -178,6 +181,11 @@ def _flatten(mode, func, input, start_dim=0, end_dim=-1):
     return _reshape(
         mode, func, input, *shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]
     )
+
+
+def _unflatten(mode, func, input, dim, sizes):
+    shape = mode.virtual_shape(input)
+    return _reshape(mode, func, input, *shape[:dim], *sizes, *shape[dim:][1:])
 
 
 def _unsqueeze(mode, func, input, dim):
@@ -267,6 +275,7 @@ RULES: dict[str, Callable] = {
     "mean": _mean,
     "linear": _linear,
     "flatten": _flatten,
+    "unflatten": _unflatten,
     "unsqueeze": _unsqueeze,
     "getitem": _getitem,
     "squeeze": _squeeze,

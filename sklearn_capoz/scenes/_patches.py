@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,11 @@ from sklearn_capoz.exceptions import UnsupportedNetworkError
 from ._pixels import PixelClassifier
 from ._scratch import Scratch
 
-__all__ = ["PatchClassifier", "of_patches"]
+__all__ = ["PatchClassifier", "of_patches", "run_over"]
 
-#: Pixels of an image that the network runs over at once: what it holds meanwhile grows with them.
-TILE_PIXELS = 20_000
+#: Pixels of an image that the network runs over at once: what it holds meanwhile grows with them,
+#: and arrays above some 30 MB are slow, as their memory goes back to the system each time.
+TILE_PIXELS = 5_400
 
 
 class Outputs(ClassifierMixin, BaseEstimator):
@@ -92,16 +93,40 @@ class PatchClassifier(PixelClassifier):
         image = np.pad(image, (*margins, (0, 0)), mode="reflect")
         # In this order of axes it is "channels last", in which convolutions run fastest.
         values = torch.from_numpy(image).permute(2, 0, 1).unsqueeze(0)
-        shape = tuple(size - 2 * self.halo for size in image.shape[:2])
-        outputs = np.empty((*shape, len(self.model.classifier.classes_)), image.dtype)
         with torch.inference_mode():
-            for rows, columns in _tiles(shape):
-                tile = values[
-                    :, :, rows.start : rows.stop + 2 * self.halo,
-                    columns.start : columns.stop + 2 * self.halo,
-                ]  # fmt: skip
-                outputs[rows, columns] = self.network(tile)[0].permute(1, 2, 0).numpy()
-        return outputs
+            return run_over(self.network, values, self.halo)
+
+
+def run_over(network, image, halo: int) -> np.ndarray:
+    """Run a network over an image, a tile at a time, (n_rows, n_columns, n_outputs).
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        From an image to the outputs of all its patches.
+    image : tensor of shape (1, n_channels, n_rows + 2 * halo, n_columns + 2 * halo)
+    halo : int
+    """
+    n_rows, n_columns = (size - 2 * halo for size in image.shape[2:])
+    strips = []
+    for rows in _parts(n_rows):
+        tiles = [
+            network(image[:, :, rows, columns])[0].permute(1, 2, 0).numpy()
+            for rows, columns in ((_wider(rows, halo), _wider(c, halo)) for c in _parts(n_columns))
+        ]
+        strips.append(np.concatenate(tiles, axis=1))
+    return np.concatenate(strips)
+
+
+def _parts(size: int) -> list[slice]:
+    """Cut rows or columns into equal parts: a narrow one at the end would be halo above all."""
+    n_parts = -(-size // max(1, int(TILE_PIXELS**0.5)))
+    ends = [size * i // n_parts for i in range(n_parts + 1)]
+    return [slice(*pair) for pair in pairwise(ends)]
+
+
+def _wider(part: slice, halo: int) -> slice:
+    return slice(part.start, part.stop + 2 * halo)
 
 
 def of_patches(classify: PixelClassifier, shape: tuple[int, int]) -> PixelClassifier:
@@ -137,15 +162,3 @@ def of_patches(classify: PixelClassifier, shape: tuple[int, int]) -> PixelClassi
     )
     own = {field.name: getattr(classify, field.name) for field in fields(classify)}
     return PatchClassifier(**(own | {"model": model}), network=network, patch_size=patch_size)
-
-
-def _tiles(shape: tuple[int, int]) -> Iterator[tuple[slice, slice]]:
-    """Go through an image in parts, as square as they can be."""
-    n_rows = min(shape[0], max(1, int(TILE_PIXELS**0.5)))
-    n_columns = max(1, TILE_PIXELS // n_rows)
-    for row in range(0, shape[0], n_rows):
-        for column in range(0, shape[1], n_columns):
-            yield (
-                slice(row, min(row + n_rows, shape[0])),
-                slice(column, min(column + n_columns, shape[1])),
-            )

@@ -6,6 +6,7 @@ import torch
 
 from sklearn_capoz.exceptions import UnsupportedNetworkError
 from sklearn_capoz.networks import SpatialCNN2D, SpectralCNN1D, SpectralSpatialCNN3D
+from sklearn_capoz.networks._cnn import KINDS, sizes_of
 from sklearn_capoz.networks._surgery import cut_module, mask_module
 from sklearn_capoz.networks._tracing import trace
 
@@ -64,3 +65,18 @@ def test_few_bands_shrink_kernels_and_pools(n_bands):
 def test_a_patch_that_the_convolutions_use_up_is_refused(network):
     with pytest.raises(UnsupportedNetworkError, match="it must have at least 5 rows"):
         network(10, 3, patch_size=3)
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_the_sizes_of_a_pruned_network_make_one_like_it(kind):
+    module = NETWORKS[kind][0]().eval()
+    samples = torch.zeros(2, *NETWORKS[kind][1])
+    for name, places in trace(module, samples).places.items():
+        keep = np.arange(len(places[0].positions)) > 0
+        module, _ = cut_module(module, trace(module, samples).places[name], keep)
+    again = KINDS[kind](
+        samples.shape[1], 3, **sizes_of(module), **({} if kind == "1d" else {"patch_size": 7})
+    )
+    again.load_state_dict(module.state_dict())
+    with torch.no_grad():
+        torch.testing.assert_close(again(samples), module(samples))

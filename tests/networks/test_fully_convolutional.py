@@ -64,6 +64,14 @@ NETWORKS = {
     "adaptive pooling": (lambda: nn.Sequential(
         nn.Conv2d(3, 4, 3, stride=2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
         nn.Linear(4, 3)), 9),
+    "3d, padded and strided along the bands": (lambda: nn.Sequential(
+        nn.Unflatten(1, (1, 3)), nn.Conv3d(1, 4, (2, 3, 3), padding=(1, 0, 0)), nn.ReLU(),
+        nn.Conv3d(4, 4, (3, 2, 2), stride=(2, 1, 1), padding=(1, 0, 0), groups=2),
+        nn.MaxPool3d((3, 2, 2), stride=(1, 2, 2), padding=(1, 0, 0)), nn.Flatten(),
+        nn.Linear(4 * 2 * 2 * 2, 3)), 8),
+    "3d, one channel, strides": (lambda: nn.Sequential(
+        nn.Unflatten(1, (1, 3)), nn.Conv3d(1, 4, (2, 2, 2), stride=(1, 2, 2)), nn.Tanh(),
+        nn.MaxPool3d(2, dilation=(1, 1, 1)), nn.Flatten(), nn.Linear(4 * 4, 3)), 9),
     "hybrid": (lambda: Forward(
         hybrid, conv3=nn.Conv3d(1, 4, (2, 3, 3)), conv2=nn.Conv2d(8, 6, 2),
         head=nn.Linear(6 * 16, 3)), 7),
