@@ -91,10 +91,6 @@ class Loop:
         return result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
 
 
-def _compiled(self):
-    return _compiled(self.function, fastmath=self.fastmath, no_cpython_wrapper=True)
-
-
 def _compiled(function, **options):
     # The error model of numpy leaves out the test for division by zero, which blocks vector code.
     compiled = njit(nogil=True, error_model="numpy", **options)(function)
