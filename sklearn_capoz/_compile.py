@@ -16,6 +16,7 @@ from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from llvmlite import ir
@@ -69,19 +70,25 @@ class Loop:
     """A function that fills a slot; `address` compiles it for a dtype and says where it is."""
 
     def __init__(self, function, arguments_for, fastmath):
-        self.name, self.arguments_for = function.__name__, arguments_for
-        self._compiled = _compiled(function, fastmath=fastmath, no_cpython_wrapper=True)
+        self.function, self.arguments_for, self.fastmath = function, arguments_for, fastmath
+        self._compiled = None
         self._addresses = {}
+        self._lock = Lock()
 
     def address(self, dtype) -> int:
         dtype = np.dtype(dtype)
-        if dtype not in self._addresses:
-            arguments = self.arguments_for(from_dtype(dtype))
-            self._compiled.compile(arguments)
-            result = self._compiled.overloads[arguments]
-            place = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
-            self._addresses[dtype] = place
-        return self._addresses[dtype]
+        with self._lock:  # the machine code lives as long as the one dispatcher
+            if dtype not in self._addresses:
+                self._addresses[dtype] = self._compile(self.arguments_for(from_dtype(dtype)))
+            return self._addresses[dtype]
+
+    def _compile(self, arguments):
+        if self._compiled is None:
+            options = {"fastmath": self.fastmath, "no_cpython_wrapper": True}
+            self._compiled = _compiled(self.function, **options)
+        self._compiled.compile(arguments)
+        result = self._compiled.overloads[arguments]
+        return result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
 
 
 def _compiled(function, **options):
@@ -135,16 +142,13 @@ def _stamps_of_kernels(function):
 
     Those are the kernels of its folder, and what is written here.
     """
-    folder = Path(inspect.getfile(function)).parent
-    return tuple(map(_stamp, [*sorted(folder.glob("*_kernels.py")), Path(__file__)]))
+    return _stamps(Path(inspect.getfile(function)).parent), _stamps(Path(__file__).parent)
 
 
 @cache
-def _stamp(path):
-    with suppress(OSError):  # in an archive, for example
-        status = path.stat()
-        return path.name, status.st_mtime, status.st_size
-    return path.name, None, None
+def _stamps(folder):
+    files = [*sorted(folder.glob("*_kernels.py")), *folder.glob("_compile.py")]
+    return [(file.name, file.stat().st_mtime, file.stat().st_size) for file in files]
 
 
 class _CheckedFiles(IndexDataCacheFile):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .._validation import is_as_validated
 from ..networks._predictor import Predictor
 from ._check_inputs import check_inputs
 
@@ -61,6 +62,8 @@ class NetworkPredictionMixin:
 
     def _check_X(self, X):
         check_is_fitted(self)
+        if is_as_validated(self, X):
+            return X
         # The predictor finds NaN and infinity on its way, and raises scikit-learn's error.
         allow_nd = getattr(self._predictor, "allow_nd", False)
         return check_inputs(self, X, allow_nd=allow_nd, reset=False, ensure_all_finite=False)

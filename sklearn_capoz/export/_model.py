@@ -84,23 +84,6 @@ def describe_model(estimator) -> tuple[dict, dict[str, np.ndarray]]:
     return description, tensors
 
 
-def _describe_network(network) -> tuple[int, dict, dict[str, np.ndarray]]:
-    """Return the first format that holds a network, what JSON holds of it, and its arrays."""
-    if not isinstance(network, DenseNetwork):
-        return CONVOLUTIONAL_VERSION, *describe_convolutions(network)
-    tensors = {}
-    for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
-        tensors[f"network.{i}.weight"] = np.ascontiguousarray(weight)
-        tensors[f"network.{i}.bias"] = np.ascontiguousarray(bias)
-    description = {
-        "widths": [network.n_features, *(len(bias) for bias in network.biases)],
-        "activations": list(network.activations),
-        "output": network.output,
-        "dtype": network.dtype.name,
-    }
-    return FORMAT_VERSION, description, tensors
-
-
 def build_model(description: Any, tensors: dict[str, np.ndarray]):
     """Make the model, after each part of its description has been checked.
 

@@ -15,13 +15,13 @@ from ..exceptions import DataFormatError, UnsupportedNetworkError
 from ..spectral import (
     AbsorptionFeature,
     AbsorptionFeatures,
-    BandSelector,
     ContinuumRemoval,
     Sensor,
     SensorResampler,
     SpectralAbsorptionIndex,
     SpectrumStandardizer,
 )
+from ..spectral._bands import BandSelector
 from ._c_bands import resample, select_bands, standardize
 from ._c_continuum import hull_index, local_index, remove_continuum
 from ._c_features import absorption_features

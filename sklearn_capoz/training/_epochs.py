@@ -6,6 +6,7 @@ wherever it is told to, so every shape and index is checked here first.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -202,25 +203,24 @@ def _layers(architecture: Architecture, dtype: np.dtype, rule: Rule | None) -> n
 
     Without a rule, only to evaluate.
     """
-    n_in, n_out = architecture.widths[:-1], architecture.widths[1:]
-    weights, units, values = (_starts(sizes) for sizes in (n_in * n_out, n_out, n_in))
-    biases = (n_in * n_out).sum() + units
-    places = np.column_stack([n_in, n_out, weights, biases, values, units])
-    addresses = np.zeros((len(n_in), len(LAYER) - places.shape[1]), np.intp)
-    for k, is_large in enumerate(n_in * n_out > SMALL_LAYER):
-        is_hidden = k < len(architecture.activations)
-        activate, derive = ACTIVATIONS[architecture.activations[k] if is_hidden else "identity"]
-        needed = [combine_by_blas if is_large else combine, activate]
+    widths, activations = architecture.widths.tolist(), architecture.activations
+    weights = values = units = 0
+    biases = sum(n_in * n_out for n_in, n_out in pairwise(widths))
+    table = np.zeros((len(widths) - 1, len(LAYER)), np.intp)
+    for k, (n_in, n_out) in enumerate(pairwise(widths)):
+        is_large, is_hidden = n_in * n_out > SMALL_LAYER, k < len(activations)
+        activate, derive = ACTIVATIONS[activations[k] if is_hidden else "identity"]
+        loops = [combine_by_blas if is_large else combine, activate]
         if rule is not None:
-            needed += [correlate_by_blas if is_large else correlate, sum_rows]
-            needed += [derive] if is_hidden else []
-            needed += [scale] if is_hidden and rule.dropout > 0 else []
-        addresses[k, : len(needed)] = [loop.address(dtype) for loop in needed]
-    return np.column_stack([places, addresses])
-
-
-def _starts(sizes: np.ndarray) -> np.ndarray:
-    return np.cumsum(sizes) - sizes
+            loops += [correlate_by_blas if is_large else correlate, sum_rows]
+            loops += [derive] if is_hidden else []
+            loops += [scale] if is_hidden and rule.dropout > 0 else []
+        addresses = [loop.address(dtype) for loop in loops]
+        row = [n_in, n_out, weights, biases, values, units, *addresses]
+        table[k, : len(row)] = row
+        weights, biases = weights + n_in * n_out, biases + n_out
+        values, units = values + n_in, units + n_out
+    return table
 
 
 def _loops(architecture: Architecture, batches: Batches, rule: Rule | None) -> Loops:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import expit, log_softmax, xlogy
 from sklearn.utils import check_random_state
 
-from ..networks._dense import DenseNetwork
+from ..networks._dense import DenseNetwork, without_denormals
 from ._optimizer import N_MOMENTS, OptimizerState, flatten, unflatten
 from ._stopping import StoppingRule
 from ._task import TrainingResult, TrainingSettings, TrainingTask
@@ -184,7 +184,7 @@ def _rows(
 ) -> Rows:
     """Bring rows into the network's dtype and drop those that weigh nothing."""
     dtype = network.dtype
-    X = _without_denormals(np.ascontiguousarray(X, dtype=dtype))
+    X = without_denormals(np.ascontiguousarray(X, dtype=dtype))
     y = np.asarray(y)
     weight = np.ones(len(y), dtype) if sample_weight is None else np.array(sample_weight, dtype)
     _check_rows(network, X, y, weight)
@@ -224,16 +224,6 @@ def _check_rows(network: DenseNetwork, X: np.ndarray, y: np.ndarray, weight: np.
         )
     if not (np.isfinite(weight).all() and (weight >= 0).all()):
         raise ValueError("sample_weight must be finite and not negative.")
-
-
-def _without_denormals(X: np.ndarray) -> np.ndarray:
-    """Set values below the smallest normal number to zero, which no layer could tell them from.
-
-    A processor takes a hundred times as long for each product with one. The compiled loops flush
-    what arises in them; here it is done for the threads of BLAS and for other devices too.
-    """
-    denormal = (np.abs(X) < np.finfo(X.dtype).tiny) & (X != 0)
-    return np.where(denormal, X.dtype.type(0), X) if denormal.any() else X
 
 
 def _soften(
