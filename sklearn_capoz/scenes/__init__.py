@@ -2,5 +2,6 @@
 
 from ._assessment import Assessment, assess
 from ._predict import SceneMap, predict_scene
+from ._scene_sample import SceneSample, sample_scene
 
-__all__ = ["Assessment", "SceneMap", "assess", "predict_scene"]
+__all__ = ["Assessment", "SceneMap", "SceneSample", "assess", "predict_scene", "sample_scene"]
