@@ -73,8 +73,8 @@ def _sample(arguments: argparse.Namespace, nm: np.ndarray) -> SceneSample:
         arguments.scene, nm, n_pixels=N_PIXELS, scale=scale, random_state=arguments.seed
     )
     print(
-        f"the scene teaches: {len(sample.pixels):,} of its pixels, under the names that matching "
-        f"gives them; its noise is {np.median(sample.noise):.2%} of reflectance"
+        f"the scene teaches: {len(sample.pixels):,} of its pixels, under names that the table "
+        f"makes likely; its noise is {np.median(sample.noise):.2%} of reflectance"
     )
     return sample
 

@@ -74,7 +74,8 @@ class FieldTrainedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         Number of spectra to train on.
     scene_pixels : array-like of shape (n_pixels, n_bands) or None, default=None
         Pixels of the scene to be mapped, as `sample_scene` draws them. They are learnt from under
-        the names that matching with the library gives them, a good many to ten made spectra.
+        the names that matching and a linear discriminant of the made spectra find likely, three to
+        ten made spectra.
     scene_noise : array-like of shape (n_bands,) or None, default=None
         Noise of the scene relative to reflectance, as `sample_scene` estimates it: where it is more
         than that of the shift, made spectra have as much.

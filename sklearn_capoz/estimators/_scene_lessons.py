@@ -1,13 +1,19 @@
-"""What a scene's own pixels teach: their shapes, under the names that matching gives them."""
+"""What a scene's own pixels teach: their shapes, under the names that two teachers give them.
+
+Matching alone would make the student as wrong as itself. The other teacher is a linear discriminant
+of the made spectra: where both are in doubt they err differently, and together less.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.pipeline import make_pipeline
 from sklearn.utils import check_array
 
-from ..spectral import SpectralMatcher
+from ..spectral import ContinuumRemoval, SpectralMatcher, SpectrumStandardizer
 from ._field_library import FieldLibrary
 
 __all__ = ["add_lessons", "check_pixels", "draw_lessons"]
@@ -15,7 +21,7 @@ __all__ = ["add_lessons", "check_pixels", "draw_lessons"]
 #: Pixels for each made spectrum.
 PIXEL_SHARE = 0.3
 
-#: A class that matching finds less likely than this is no candidate.
+#: A class that the teachers find less likely than this is no candidate.
 LEAST_LIKELY = 0.05
 
 #: 0 lets every pixel weigh the same, 1 every class: in between, rare minerals are not lost, and
@@ -34,15 +40,27 @@ def check_pixels(pixels, n_bands: int) -> np.ndarray | None:
 
 
 def add_lessons(library: FieldLibrary, X, y: np.ndarray, rng) -> tuple[Any, np.ndarray]:
-    """Put named pixels beside spectra that were made."""
+    """Put named pixels of the library's scene beside spectra that were made of it."""
     assert library.pixels is not None  # the caller has looked
-    drawn, names = draw_lessons(library, library.pixels, round(PIXEL_SHARE * len(y)), rng)
-    return library.table(np.vstack([np.asarray(X), drawn])), np.concatenate([y, names])
+    likely = _likely_names(library, np.asarray(X), y)
+    pixel, code = draw_lessons(likely, round(PIXEL_SHARE * len(y)), rng)
+    names = np.unique(library.y)[code]
+    return library.table(np.vstack([np.asarray(X), library.pixels[pixel]])), np.r_[y, names]
 
 
-def draw_lessons(
-    library: FieldLibrary, pixels: np.ndarray, n_samples: int, rng
-) -> tuple[np.ndarray, np.ndarray]:
+def _likely_names(library: FieldLibrary, X: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return what both teachers find likely, (n_pixels, n_classes): the root of their product."""
+    pixels = library.pixels
+    matcher = SpectralMatcher(wavelengths=library.nm).fit(library.reflectance, library.y)
+    discriminant = make_pipeline(
+        ContinuumRemoval(library.nm),
+        SpectrumStandardizer(),
+        LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.1),
+    ).fit(X, y)
+    return np.sqrt(matcher.predict_proba(pixels) * discriminant.predict_proba(pixels))
+
+
+def draw_lessons(likely: np.ndarray, n_samples: int, rng) -> tuple[np.ndarray, np.ndarray]:
     """Draw pixels with names, as often as both are likely.
 
     A soft label would weigh each candidate of a pixel; drawn by that weight, pixels teach any
@@ -50,24 +68,21 @@ def draw_lessons(
 
     Parameters
     ----------
-    library : FieldLibrary
-        Whose records give the names.
-    pixels : ndarray of shape (n_pixels, n_bands), reflectance
+    likely : ndarray of shape (n_pixels, n_classes)
     n_samples : int
     rng : RandomState
 
     Returns
     -------
-    X : ndarray of shape (n_samples, n_bands)
-    y : ndarray of shape (n_samples,)
+    pixel, code : ndarray of shape (n_samples,), int
+        Rows and columns of `likely`.
     """
-    matcher = SpectralMatcher(wavelengths=library.nm).fit(library.reflectance, library.y)
-    likely = matcher.predict_proba(pixels)
+    likely = likely / likely.sum(axis=1, keepdims=True)
     # Of many classes none may be as likely; the best one is a candidate always.
     likely[likely < np.minimum(LEAST_LIKELY, likely.max(axis=1, keepdims=True))] = 0
     likely /= likely.sum(axis=1, keepdims=True)
     of_class = likely.sum(axis=0)
     weight = likely / np.where(of_class > 0, of_class, 1) ** BALANCE
     drawn = rng.choice(weight.size, n_samples, p=weight.ravel() / weight.sum())
-    pixel, label = np.unravel_index(drawn, weight.shape)
-    return pixels[pixel], matcher.classes_[label]
+    pixel, code = np.unravel_index(drawn, weight.shape)
+    return pixel, code

@@ -1,4 +1,6 @@
-"""What a scene teaches: names by matching, as often as they weigh, and only shapes of the scene."""
+"""What a scene teaches: its own shapes, under likely names, as often as these are likely."""
+
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,8 +12,8 @@ from sklearn_capoz import FieldTrainedClassifier
 from sklearn_capoz.datasets import load_usgs_minerals, make_field_spectra
 from sklearn_capoz.estimators import _scene_lessons
 from sklearn_capoz.estimators._field_library import FieldLibrary
-from sklearn_capoz.estimators._scene_lessons import draw_lessons
-from sklearn_capoz.spectral import ContinuumRemoval, SpectralMatcher, SpectrumStandardizer
+from sklearn_capoz.estimators._scene_lessons import add_lessons, draw_lessons
+from sklearn_capoz.spectral import ContinuumRemoval, SpectrumStandardizer
 
 TABLE = load_usgs_minerals()
 BANDS = (TABLE.wavelengths >= 2000) & (TABLE.wavelengths < 2500)
@@ -19,38 +21,44 @@ MINERALS = TABLE.target_names[TABLE.target]
 ROWS = np.isin(MINERALS, ["Alunite", "Calcite", "Muscovite"])
 NM, X, Y = TABLE.wavelengths[BANDS], TABLE.data[ROWS][:, BANDS], MINERALS[ROWS]
 LIBRARY = FieldLibrary(X, Y, np.arange(len(Y)), NM)
-CALCITE, MUSCOVITE = (X[name == Y][0] for name in ("Calcite", "Muscovite"))
 
 
-def test_names_are_those_of_matching_and_pixels_are_the_scenes():
-    made, _, _ = make_field_spectra(X, Y, wavelengths=NM, n_samples=300, random_state=0)
-    drawn, names = draw_lessons(LIBRARY, made, 2000, np.random.RandomState(0))
-    assert drawn.shape == (2000, 50)
-    assert {row.tobytes() for row in drawn} <= {row.tobytes() for row in made}
-    matched = SpectralMatcher(wavelengths=NM).fit(X, Y)
-    likely = matched.predict_proba(drawn)[np.arange(2000), np.searchsorted(matched.classes_, names)]
-    assert likely.min() >= _scene_lessons.LEAST_LIKELY
-    assert (matched.predict(drawn) == names).mean() > 0.9
+def test_pixels_are_drawn_as_often_as_they_are_likely():
+    likely = np.array([[0.9, 0.06, 0.04], [0.2, 0.2, 0.6]])
+    pixel, code = draw_lessons(likely, 40_000, np.random.RandomState(0))
+    counts = np.zeros((2, 3))
+    np.add.at(counts, (pixel, code), 1)
+    # 0.04 is no candidate; then every column by the root of its sum.
+    kept = np.array([[0.9375, 0.0625, 0], [0.2, 0.2, 0.6]])
+    expected = kept / np.sqrt(kept.sum(axis=0))
+    np.testing.assert_allclose(counts / 40_000, expected / expected.sum(), atol=0.01)
 
 
 @pytest.mark.parametrize(("balance", "ratio"), [(0.0, 16), (0.5, 4), (1.0, 1)])
 def test_balance_says_how_rare_minerals_count(monkeypatch, balance, ratio):
     monkeypatch.setattr(_scene_lessons, "BALANCE", balance)
-    pixels = np.array([CALCITE] * 160 + [MUSCOVITE] * 10)
-    _, names = draw_lessons(LIBRARY, pixels, 20_000, np.random.RandomState(0))
-    found = (names == "Calcite").sum() / (names == "Muscovite").sum()
-    assert found == pytest.approx(ratio, rel=0.1)
+    likely = np.array([[1, 0]] * 160 + [[0, 1]] * 10)
+    _, code = draw_lessons(likely, 20_000, np.random.RandomState(0))
+    assert (code == 0).sum() / (code == 1).sum() == pytest.approx(ratio, rel=0.1)
 
 
 def test_of_many_classes_the_best_is_a_candidate():
-    """With 40 classes alike none has the least likelihood."""
-    rng = np.random.RandomState(0)
-    many = np.tile(CALCITE, (40, 1)) + 1e-4 * rng.standard_normal((40, 50))
-    library = FieldLibrary(many, np.arange(40), np.arange(40), NM)
-    pixels = 0.5 * CALCITE[None]
-    drawn, names = draw_lessons(library, pixels, 10, rng)
-    assert drawn.shape == (10, 50)
-    assert set(names) <= set(range(40))
+    likely = np.full((3, 40), 1 / 40)
+    likely[:, 7] = 0.03
+    _, code = draw_lessons(likely, 10, np.random.RandomState(0))
+    assert (code == 7).all()
+
+
+def test_names_are_those_of_two_teachers_and_pixels_are_the_scenes():
+    made, y, _ = make_field_spectra(X, Y, wavelengths=NM, n_samples=300, random_state=0)
+    pixels, right, _ = make_field_spectra(X, Y, wavelengths=NM, n_samples=200, random_state=1)
+    library = replace(LIBRARY, pixels=pixels)
+    both, names = add_lessons(library, made, y, np.random.RandomState(0))
+    assert both.shape == (390, 50)
+    np.testing.assert_array_equal(both[:300], made)
+    row = {pixel.tobytes(): i for i, pixel in enumerate(pixels)}
+    drawn = [row[pixel.tobytes()] for pixel in both[300:]]
+    assert (names[300:] == right[drawn]).mean() > 0.85
 
 
 def shifted(**settings):
