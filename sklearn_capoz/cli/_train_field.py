@@ -9,6 +9,8 @@ from sklearn.pipeline import make_pipeline
 
 from .. import FieldTrainedClassifier, PrunedMLPClassifier
 from ..formats._csv_table import SpectraTable
+from ..scenes import SceneSample, sample_scene
+from ..scenes._open import open_source
 from ..schedules import Widths
 from ._train_features import feature_steps
 
@@ -19,6 +21,9 @@ N_FOLDS = 3
 
 #: Spectra made for each class, and at least and at most.
 PER_CLASS, LEAST, MOST = 4_000, 8_000, 40_000
+
+#: Pixels of the scene that are looked at.
+N_PIXELS = 20_000
 
 #: Differences in accuracy below this are between one seed and the next.
 NOISE = 0.01
@@ -32,11 +37,14 @@ def train_for_the_field(
     n_classes = len(set(table.y))
     n_spectra = arguments.field_spectra or min(max(PER_CLASS * n_classes, LEAST), MOST)
     steps = feature_steps(arguments.features or "hull", nm)
+    scene = None if arguments.scene is None else _sample(arguments, nm)
     model = FieldTrainedClassifier(
         make_pipeline(*steps, _network(arguments)),
         wavelengths=nm,
         fwhm=fwhm,
         n_samples=n_spectra,
+        scene_pixels=None if scene is None else scene.pixels,
+        scene_noise=None if scene is None else scene.noise,
         cv=N_FOLDS,
         random_state=arguments.seed,
     )
@@ -53,6 +61,22 @@ def train_for_the_field(
     print(f"kept: {inner[-1].network_.widths[0]} of {history['n_units'].iloc[0]} units")
     _say_what_to_expect(model)
     return model
+
+
+def _sample(arguments: argparse.Namespace, nm: np.ndarray) -> SceneSample:
+    """Draw pixels of the scene, in the bands that the table was brought to."""
+    source = open_source(arguments.scene)
+    stated = source.scale is not None or source.gain is not None or source.dtype.kind not in "iu"
+    # Shapes are learnt from, not levels: where no scale is stated, any does.
+    scale = None if stated else 10_000.0
+    sample = sample_scene(
+        arguments.scene, nm, n_pixels=N_PIXELS, scale=scale, random_state=arguments.seed
+    )
+    print(
+        f"the scene teaches: {len(sample.pixels):,} of its pixels, under names that the table "
+        f"makes likely; its noise is {np.median(sample.noise):.2%} of reflectance"
+    )
+    return sample
 
 
 def _network(arguments: argparse.Namespace) -> PrunedMLPClassifier:
@@ -91,6 +115,9 @@ def _say_what_to_expect(model: FieldTrainedClassifier) -> None:
     assert alone is not None
     print("\nwhat to expect, by how far the field is (made spectra of samples not trained on):")
     print(expected.rename(columns=_spoken).round(3).to_string())
+    overall, balanced = expected.loc["strong", ["overall", "balanced"]]
+    # What made spectra lack, such as minerals that the table has not, only lowers accuracy.
+    print(f"expect {overall:.2f} overall, {balanced:.2f} balanced: more is a bonus.")
     print("\npart of each class that is named right:")
     print(recall.rename(columns=_spoken).round(2).to_string())
     if len(alone):

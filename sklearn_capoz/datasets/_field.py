@@ -8,7 +8,7 @@ from sklearn.utils import check_array, check_consistent_length, check_random_sta
 from ..spectral._wavelengths import wavelengths_nm
 from ._field_steps import SHIFTS, FieldShift, dilute, draw_records, mix, observe, regrain
 
-__all__ = ["SHIFTS", "FieldShift", "check_shift", "make_field_spectra"]
+__all__ = ["SHIFTS", "FieldShift", "check_noise", "check_shift", "make_field_spectra"]
 
 #: A reflectance above this is a percentage, or an integer without its scale.
 _BRIGHTEST = 2.0
@@ -26,6 +26,7 @@ def make_field_spectra(
     fwhm=None,
     background=None,
     shift="middle",
+    noise=None,
     n_samples=7000,
     random_state=None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -56,6 +57,9 @@ def make_field_spectra(
         ones, straight lines between reflectances of 0.05 to 0.6.
     shift : {"mild", "middle", "strong"} or FieldShift, default="middle"
         How far the field is from the laboratory.
+    noise : array-like of shape (n_bands,), default=None
+        Noise of a scene relative to reflectance, as `sample_scene` estimates it. Where it is more
+        than that of the shift, a band has this.
     n_samples : int, default=7000
         Number of spectra; classes have as many each, to within one.
     random_state : int, RandomState instance or None, default=None
@@ -115,6 +119,7 @@ def make_field_spectra(
     if not isinstance(n_samples, (int, np.integer)) or n_samples < 1:
         raise ValueError(f"n_samples must be a whole number >= 1, got {n_samples!r}.")
     n_samples, rng = int(n_samples), check_random_state(random_state)
+    noise = 0.0 if noise is None else check_noise(noise, len(nm))
     if background is None:
         ends = rng.uniform(0.05, 0.6, (_N_GREY, 2))
         ground = ends[:, :1] + (ends[:, 1:] - ends[:, :1]) * (nm - nm[0]) / (nm[-1] - nm[0])
@@ -131,8 +136,18 @@ def make_field_spectra(
     if shift.mixing:
         spectra = mix(spectra, X[second].astype(float), shift.mixing, rng, shift.intimate)
     spectra = dilute(spectra, nm, ground, shift, rng)
-    spectra = observe(spectra, nm, shift, rng, fwhm)
+    spectra = observe(spectra, nm, shift, rng, fwhm, noise)
     return spectra.astype(X.dtype, copy=False), y[first], groups[first]
+
+
+def check_noise(noise, n_bands: int, name: str = "noise") -> np.ndarray:
+    """Return the noise of each band."""
+    noise = np.asarray(noise, dtype=float)
+    if noise.shape != (n_bands,) or not (np.isfinite(noise) & (noise >= 0)).all():
+        raise ValueError(
+            f"{name} must be a number of at least 0 for each of {n_bands} bands, got {noise.shape}."
+        )
+    return noise
 
 
 def check_shift(shift) -> FieldShift:

@@ -82,7 +82,13 @@ def _go_on(record: np.ndarray, other: np.ndarray) -> None:
 
 
 def make_other_spectra(
-    others: np.ndarray, nm: np.ndarray, fwhm: np.ndarray, shift, n_samples: int, random_state=None
+    others: np.ndarray,
+    nm: np.ndarray,
+    fwhm: np.ndarray,
+    shift,
+    n_samples: int,
+    random_state=None,
+    noise=None,
 ) -> np.ndarray:
     """Make spectra of other materials as the field shows them.
 
@@ -91,10 +97,9 @@ def make_other_spectra(
     others : ndarray of shape (n_others, n_bands), reflectance
         Records of other materials, as `other_records` finds them; there may be none.
     nm, fwhm : ndarray of shape (n_bands,), nm, ascending
-    shift : str or FieldShift
+    shift, random_state, noise
         As in `make_field_spectra`.
     n_samples : int
-    random_state : int, RandomState instance or None, default=None
 
     Returns
     -------
@@ -106,12 +111,10 @@ def make_other_spectra(
     spectra = []
     for records, n in kinds:
         if n:
-            settings = {"wavelengths": nm, "fwhm": fwhm, "shift": shift, "random_state": rng}
+            settings = {"wavelengths": nm, "fwhm": fwhm, "shift": shift, "noise": noise}
             of = np.zeros(len(records), int)
-            found = make_field_spectra(
-                records, of, groups=np.arange(len(records)), n_samples=n, **settings
-            )
-            spectra.append(found[0])
+            settings |= {"groups": np.arange(len(records)), "n_samples": n, "random_state": rng}
+            spectra.append(make_field_spectra(records, of, **settings)[0])
     n_left = n_samples - sum(map(len, spectra))
     return np.vstack([*spectra, _without_absorptions(n_left, nm, fwhm, rng)])
 

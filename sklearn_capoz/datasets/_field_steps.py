@@ -191,8 +191,11 @@ def dilute(X: np.ndarray, nm: np.ndarray, background: np.ndarray, shift: FieldSh
     return mix(X, background[rng.choice(len(background), n)], shift.dilution, rng)
 
 
-def observe(X: np.ndarray, nm: np.ndarray, shift: FieldShift, rng, fwhm=None) -> np.ndarray:
-    """Return the spectra as a sensor with bands at nm sees them, and what calibration leaves."""
+def observe(X: np.ndarray, nm, shift: FieldShift, rng, fwhm=None, noise=0.0) -> np.ndarray:
+    """Return the spectra as a sensor with bands at nm sees them, and what calibration leaves.
+
+    `noise` is that of a scene, relative to reflectance; where the shift has more, it counts.
+    """
     n, scenes = len(X), 1 if shift.one_scene else len(X)
     fwhm = np.abs(np.gradient(nm)) if fwhm is None else fwhm
     X = _move_bands(X, nm, rng.uniform(-shift.band_error, shift.band_error, (scenes, 1)))
@@ -202,7 +205,8 @@ def observe(X: np.ndarray, nm: np.ndarray, shift: FieldShift, rng, fwhm=None) ->
     X = X * (1 + tilt * along + bend * along**2)
     X *= 1 - rng.uniform(0, shift.shade, (n, 1))
     X *= np.exp(-_residual_absorption(scenes, nm, fwhm, shift, rng))
-    noise = shift.noise * rng.uniform(0.3, 1.7, (n, 1)) * noise_curve(nm, fwhm)
+    noise = np.maximum(shift.noise * noise_curve(nm, fwhm), noise)
+    noise = rng.uniform(0.3, 1.7, (n, 1)) * noise
     return X * (1 + noise * rng.standard_normal(X.shape))
 
 

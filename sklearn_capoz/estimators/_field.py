@@ -16,12 +16,14 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 from .._fitting import all_or_nothing
 from .._sklearn import HasMethods, Interval, StrOptions
 from ..datasets import SHIFTS, FieldShift
+from ..datasets._field import check_noise
 from ..spectral import ContinuumRemoval, SpectralMatcher, SpectrumStandardizer
 from ..spectral._wavelengths import wavelengths_nm
 from ._classifier import PrunedMLPClassifier
 from ._field_expectation import HeldOut
 from ._field_library import FieldLibrary, hold_out
 from ._likeness import learn_likeness
+from ._scene_lessons import add_lessons, check_pixels
 from ._trust import TRUST_LAYERS, FieldTrust, best_temperature
 
 __all__ = ["FieldTrainedClassifier"]
@@ -70,6 +72,13 @@ class FieldTrainedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         anything outside of what it has seen.
     n_samples : int, default=7000
         Number of spectra to train on.
+    scene_pixels : array-like of shape (n_pixels, n_bands) or None, default=None
+        Pixels of the scene to be mapped, as `sample_scene` draws them. They are learnt from under
+        the names that matching and a linear discriminant of the made spectra find likely, three to
+        ten made spectra.
+    scene_noise : array-like of shape (n_bands,) or None, default=None
+        Noise of the scene relative to reflectance, as `sample_scene` estimates it: where it is more
+        than that of the shift, made spectra have as much.
     cv : int or None, default=3
         In how many parts the samples of every class are split to tell the expected accuracy and to
         calibrate `trust_`; each costs one more training. None does neither, for searches.
@@ -143,6 +152,8 @@ class FieldTrainedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         "background": ["array-like", None],
         "shift": [StrOptions(set(SHIFTS)), FieldShift],
         "n_samples": [Interval(Integral, 1, None, closed="left")],
+        "scene_pixels": ["array-like", None],
+        "scene_noise": ["array-like", None],
         "cv": [Interval(Integral, 2, None, closed="left"), None],
         "random_state": ["random_state"],
     }
@@ -156,6 +167,8 @@ class FieldTrainedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         background=None,
         shift="strong",
         n_samples=7000,
+        scene_pixels=None,
+        scene_noise=None,
         cv=3,
         random_state=None,
     ):
@@ -165,6 +178,8 @@ class FieldTrainedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         self.background = background
         self.shift = shift
         self.n_samples = n_samples
+        self.scene_pixels = scene_pixels
+        self.scene_noise = scene_noise
         self.cv = cv
         self.random_state = random_state
 
@@ -212,7 +227,7 @@ class FieldTrainedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
     def _library(self, X, reflectance, y, groups) -> FieldLibrary:
         """Put together what belongs to the records, in nm and in the columns of X."""
         nm = wavelengths_nm(X, reflectance.shape[1], self.wavelengths)
-        fwhm, background = self.fwhm, self.background
+        fwhm, background, noise = self.fwhm, self.background, self.scene_noise
         if fwhm is not None:
             fwhm = np.asarray(fwhm, dtype=float)
             if self.wavelengths is not None:
@@ -224,11 +239,15 @@ class FieldTrainedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
             nm,
             fwhm,
             None if background is None else np.asarray(background),
+            None if noise is None else check_noise(noise, len(nm), "scene_noise"),
+            check_pixels(self.scene_pixels, reflectance.shape[1]),
             getattr(X, "columns", None),
         )
 
     def _train(self, library: FieldLibrary, rng):
         X, y = library.make(self.shift, self.n_samples, rng)
+        if library.pixels is not None:
+            X, y = add_lessons(library, X, y, rng)
         estimator = _default() if self.estimator is None else clone(self.estimator)
         seed = rng.randint(np.iinfo(np.int32).max)
         unset = {

@@ -27,6 +27,9 @@ class FieldLibrary:
     nm : ndarray of shape (n_bands,)
     fwhm : float, ndarray of shape (n_bands,), nm, or None
     background : ndarray of shape (n_background, n_bands) or None
+    noise : ndarray of shape (n_bands,) or None
+    pixels : ndarray of shape (n_pixels, n_bands) or None
+        Of the scene that is to be mapped.
     columns : Index or None
         Names of the bands.
     """
@@ -37,6 +40,8 @@ class FieldLibrary:
     nm: np.ndarray
     fwhm: Any = None
     background: np.ndarray | None = None
+    noise: np.ndarray | None = None
+    pixels: np.ndarray | None = None
     columns: Any = None
 
     def __getitem__(self, rows) -> FieldLibrary:
@@ -54,6 +59,7 @@ class FieldLibrary:
             fwhm=fwhm,
             background=None if self.background is None else self.background[:, order],
             shift=shift,
+            noise=None if self.noise is None else self.noise[order],
             n_samples=n_samples,
             random_state=rng,
         )
@@ -65,9 +71,9 @@ class FieldLibrary:
         nm = self.nm[order]
         fwhm = np.gradient(nm) if fwhm is None else np.broadcast_to(fwhm, nm.shape)
         others = other_records(self.reflectance[:, order].astype(float), nm, fwhm)
-        made = [
-            make_other_spectra(others, nm, fwhm, s, n_samples // len(shifts), rng) for s in shifts
-        ]
+        noise = None if self.noise is None else self.noise[order]
+        n = n_samples // len(shifts)
+        made = [make_other_spectra(others, nm, fwhm, shift, n, rng, noise) for shift in shifts]
         return self._to_columns(np.vstack(made), order)
 
     def table(self, X: np.ndarray) -> Any:

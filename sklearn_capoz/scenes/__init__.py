@@ -4,14 +4,17 @@ from ._assessment import Assessment, assess
 from ._class_map import ClassMap, read_class_map
 from ._predict import SceneMap, predict_scene
 from ._regions import RegionSamples, sample_regions
+from ._scene_sample import SceneSample, sample_scene
 
 __all__ = [
     "Assessment",
     "ClassMap",
     "RegionSamples",
     "SceneMap",
+    "SceneSample",
     "assess",
     "predict_scene",
     "read_class_map",
     "sample_regions",
+    "sample_scene",
 ]

@@ -42,12 +42,13 @@ def in_scene_bands(table, path, bad_bands=()):
     return in_bands(table, bands)
 
 
-def write_scene(folder, nm, **fields):
+def write_scene(folder, nm, dtype="float32", **fields):
     cube = np.full((4, 3, len(nm)), 0.4, "float32")
     cube += 0.1 * np.sin(np.linspace(0, 3, len(nm)), dtype="float32")
     header = {"wavelength": list(nm), "wavelength units": "Nanometers", **fields}
     header = {name: value for name, value in header.items() if value is not None}
-    envi.save_image(str(folder / "scene.hdr"), cube, metadata=header, force=True)
+    stored = cube if dtype == "float32" else (10_000 * cube).astype(dtype)
+    envi.save_image(str(folder / "scene.hdr"), stored, metadata=header, force=True)
     return folder / "scene.hdr"
 
 
@@ -57,7 +58,8 @@ def test_train_says_what_to_expect_in_the_field(path, tmp_path, capsys, run):
     assert "training on 300 field spectra" in said
     assert "kept: 5 of 12 units" in said
     first = [line.split()[0] for line in said.splitlines() if " 0." in line or " 1." in line]
-    assert first[-6:] == ["mild", "middle", "strong", "Alunite", "Calcite", "Kaolinite"]
+    shifts, minerals = ["mild", "middle", "strong"], ["Alunite", "Calcite", "Kaolinite"]
+    assert first[-7:] == [*shifts, "expect", *minerals]
     assert "matching overall" in said
     assert "matching strong" in said
     assert "held-out spectra" not in said
@@ -137,12 +139,21 @@ def test_the_model_is_trained_in_the_scenes_bands_and_maps_it(path, tmp_path, ca
     nm = [400.0, *np.arange(2470.0, 2029, -20)]  # descending, and one that the library has not
     scene = write_scene(tmp_path, nm, fwhm=[20.0] * len(nm))
     run("train", path, *TINY, "--scene", scene, "--output", tmp_path / "m.capoz")
-    assert "23 from 2030 to 2470 nm; the table does not cover 1 more" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "23 from 2030 to 2470 nm; the table does not cover 1 more" in said
+    assert "the scene teaches: 12 of its pixels" in said
     model = load_model(tmp_path / "m.capoz")
     np.testing.assert_allclose(model[0].wavelengths_, nm[:0:-1])
     run("map", scene, "--model", tmp_path / "m.capoz", "--output", tmp_path / "map.tif", "--quiet",
         "--jobs", 1)  # fmt: skip
     assert "12 pixels" in capsys.readouterr().out
+
+
+def test_integers_of_any_scale_teach(path, tmp_path, capsys, run):
+    nm = np.arange(2030.0, 2471, 20)
+    scene = write_scene(tmp_path, nm, fwhm=[20.0] * len(nm), dtype="int16")
+    run("train", path, *TINY, "--scene", scene, "--output", tmp_path / "m.capoz")
+    assert "the scene teaches: 12 of its pixels" in capsys.readouterr().out
 
 
 def test_a_model_of_the_librarys_bands_maps_a_scene_of_others(path, tmp_path, capsys, run):
