@@ -59,6 +59,7 @@ def convolutional_parts(estimator) -> ModelParts:
         network_names=None if names is None else [str(name) for name in names],
         wavelengths=getattr(estimator, "wavelengths_", None),
         history=classifier.history_ if hasattr(classifier, "history_") else None,
+        trust=getattr(estimator, "trust_", None),
     )
 
 

@@ -107,7 +107,7 @@ def check_description(description: Any) -> None:
         check_values(description)
     there = description if isinstance(description, dict) else {}
     schema = _SCHEMA | {key: part for key, part in _OPTIONAL.items() if key in there}
-    if version in _NETWORKS:
+    if isinstance(version, int) and version in _NETWORKS:
         schema["network"] = _NETWORKS[version]
     _compare(description, schema, "description")
     check_labels(description["classes"]["values"])
