@@ -8,8 +8,9 @@ import warnings
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
+from tqdm.auto import tqdm
 
 from ..exceptions import PruningStalledWarning
 from ..model_selection import SpatialKFold, spatial_blocks
@@ -93,15 +94,18 @@ def _say_what_to_expect(
     of_class = pd.Series(blocks).groupby(samples.y).nunique()
     n_folds = min(N_FOLDS, len(np.unique(blocks)))
     random = StratifiedKFold(N_FOLDS, shuffle=True, random_state=seed)
-    held_out = {"random pixels": _predicted(model, samples, random, None)}
+    name = "random pixels"
+    held_out = {name: _predicted(model, samples, random, None, name)}
     alone = of_class.index[of_class == 1].tolist()
     fair = ~np.isin(samples.y, alone)
     if n_folds > 1 and fair.any():
         spatial = SpatialKFold(n_folds, block_size=size, random_state=seed)
-        held_out = {"spatial blocks": _predicted(model, samples, spatial, blocks)} | held_out
+        name = "spatial blocks"
+        held_out = {name: _predicted(model, samples, spatial, blocks, name)} | held_out
+    whole = "" if polygons is None else " with their polygons"
     print(
-        f"\nheld out: whole blocks of {size} pixels with their polygons, in "
-        f"{n_folds} folds, or pixels at random, in {N_FOLDS}:"
+        f"\nheld out: whole blocks of {size} pixels{whole}, in {n_folds} folds, or pixels at "
+        f"random, in {N_FOLDS}:"
         if len(held_out) > 1
         else f"\nheld out: pixels at random, in {N_FOLDS} folds:"
     )
@@ -124,14 +128,21 @@ def _say_what_to_expect(
         )
 
 
-def _predicted(model: Pipeline, samples: RegionSamples, folds, groups) -> np.ndarray:
+def _predicted(model: Pipeline, samples: RegionSamples, folds, groups, what: str) -> np.ndarray:
     """Label every pixel by a model that has not seen its fold."""
+    X, y = samples.X, samples.y
+    predicted = np.empty_like(y)
+    silent = clone(model)
+    silent[-1].set_params(verbose=False)  # one bar for all folds
     with warnings.catch_warnings():
         # Said below, by class.
         warnings.filterwarnings("ignore", message=".*all pixels lie in one block")
         # What stalls in a fold says nothing of the model that is kept.
         warnings.simplefilter("ignore", PruningStalledWarning)
-        return cross_val_predict(clone(model), samples.X, samples.y, groups=groups, cv=folds)
+        splits = list(folds.split(X, y, groups))
+        for train, test in tqdm(splits, desc=what, unit="fold", disable=not model[-1].verbose):
+            predicted[test] = clone(silent).fit(X[train], y[train]).predict(X[test])
+    return predicted
 
 
 def _print_figures(held_out: dict[str, np.ndarray], y: np.ndarray, fair: np.ndarray) -> None:

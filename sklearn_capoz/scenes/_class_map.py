@@ -186,8 +186,10 @@ def _of_file(path: Path) -> ClassMap:
             )
     if colors is not None:
         colors = ((0, 0, 0),) * shift + colors
-        # A colour table of a byte has 256 entries, whatever the number of classes.
-        colors = colors if names is None else colors[: len(names)]
+        if names is not None:
+            # A colour table of a byte has 256 entries, whatever the number of classes; one that
+            # is shorter does not say all.
+            colors = colors[: len(names)] if len(colors) >= len(names) else None
     place = source.georeference
     # Coordinates of control points are no grid that a place is looked up in.
     crs = place.crs if place.transform is not None else None

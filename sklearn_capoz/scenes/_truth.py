@@ -163,7 +163,7 @@ def renamed(places: Places, names, known: tuple[str, ...] | None) -> Places:
         listed = ", ".join(known)[:200]
         odd = [f"{a}={b}" for a, b in pairs.items() if b and b != a and b not in known]
         if odd:
-            raise ValueError(f"names: {odd[0]!r} gives no class of the map; it has {listed}.")
+            raise ValueError(f"{odd[0]!r} gives no class of the map; it has {listed}.")
         if strange := sorted(there - set(known) - set(pairs)):
             one = strange[0]
             raise ValueError(

@@ -82,6 +82,16 @@ def test_without_names_codes_and_colours_are_all_there_is(tmp_path):
     assert read_class_map(write_tiff(tmp_path / "plain.tif", CODES)).class_colors is None
 
 
+def test_colours_are_those_of_every_class_or_none(tmp_path):
+    table = attribute_table((0, "none", 0, 0, 0), (1, "alunite", 1, 2, 3))
+    names = categories("none", "alunite", "calcite", "opal")
+    read = read_class_map(write_tiff(tmp_path / "few.tif", CODES, aux=names + table))
+    assert read.class_colors is None
+    colormap = {code: (code, 0, 0) for code in range(256)}
+    read = read_class_map(write_tiff(tmp_path / "all.tif", CODES, aux=names, colormap=colormap))
+    assert read.class_colors == ((0, 0, 0), (1, 0, 0), (2, 0, 0), (3, 0, 0))
+
+
 def test_a_no_data_value_other_than_0_frees_code_0_for_a_class(tmp_path):
     codes = np.array([[0, 1, 255]], "uint8")
     names = categories("alunite", "calcite")

@@ -136,6 +136,15 @@ def test_a_raster_with_names_and_a_draw(scene, write_envi):
     np.testing.assert_array_equal(drawn.coordinates, again.coordinates)
 
 
+def test_codes_without_names_are_their_own_names(scene, write_envi):
+    raster = ClassMap((scene.labels + 1).astype("uint8"))
+    samples = sample_regions(write_envi(), raster, names={"1": "first", "2": ""})
+    rows, columns = samples.coordinates.T
+    wanted = np.where(raster.codes == 1, "first", raster.codes.astype(str))
+    assert samples.y.tolist() == wanted[rows, columns].tolist()
+    assert "2" not in samples.y
+
+
 def test_from_regions_to_a_map(scene, write_envi, scene_model):
     """What is trained on maps the scene that it is from."""
     raster = ClassMap((scene.labels + 1).astype("uint8"), ("no data", *scene.target_names))
