@@ -18,8 +18,9 @@ from ._arguments import refuse_files_of
 
 __all__ = ["absorption_features", "check_picture", "draw_picture"]
 
-#: Pixels of a side of the map from which on only some are drawn.
-LARGEST = 3000
+#: Pixels of a side of the map from which on only some are drawn: more take hundreds of megabytes,
+#: and nobody sees them.
+LARGEST = 2000
 
 #: Pixels of the picture per inch, so that each drawn pixel of a map of that width gets one.
 LEAST_DPI, INCHES = 150, 4.7
@@ -61,8 +62,11 @@ def draw_picture(path: Path, picture: Path) -> None:
     found = read_class_map(path)
     step = -(-max(found.shape) // LARGEST)
     drawn = replace(found, codes=found.codes[::step, ::step])
-    figure = MineralMapDisplay.from_map(drawn).figure_
-    dpi = max(LEAST_DPI, drawn.shape[1] / INCHES)
+    n_rows, n_columns = found.shape
+    # The axes count the pixels of the map, not those that are drawn.
+    extent = (-0.5, n_columns - 0.5, n_rows - 0.5, -0.5)
+    figure = MineralMapDisplay.from_map(drawn, extent=extent).figure_
+    dpi = max(LEAST_DPI, drawn.codes.shape[1] / INCHES)
     with write_atomically(picture) as temporary:
         figure.savefig(temporary, format="png", dpi=dpi, bbox_inches="tight")
     pyplot().close(figure)

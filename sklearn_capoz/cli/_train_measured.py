@@ -6,7 +6,8 @@ import argparse
 import math
 
 import numpy as np
-from sklearn.metrics import balanced_accuracy_score
+import pandas as pd
+from sklearn.metrics import balanced_accuracy_score, precision_recall_fscore_support
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 from sklearn.pipeline import Pipeline, make_pipeline
 
@@ -43,7 +44,19 @@ def train_as_measured(table: SpectraTable, fwhm, arguments: argparse.Namespace) 
         f"held-out spectra: {len(test)}{samples}, accuracy {(predicted == y[test]).mean():.3f}, "
         f"balanced accuracy {balanced_accuracy_score(y[test], predicted):.3f}"
     )
+    print("\npart of each class that is named right, and of each name that is it:")
+    print(_by_class(y[test], predicted).to_string())
     return model
+
+
+def _by_class(y, predicted) -> pd.DataFrame:
+    """Recall and precision of every class, and how many spectra say so."""
+    classes = np.unique(y)
+    precision, recall, _, n_spectra = precision_recall_fscore_support(
+        y, predicted, labels=classes, zero_division=np.nan
+    )
+    columns = {"recall": recall.round(2), "precision": precision.round(2), "spectra": n_spectra}
+    return pd.DataFrame(columns, index=classes)
 
 
 def measured_network(arguments: argparse.Namespace) -> PrunedMLPClassifier:

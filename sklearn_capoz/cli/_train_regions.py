@@ -100,8 +100,10 @@ def _say_what_to_expect(
         spatial = SpatialKFold(n_folds, block_size=size, random_state=seed)
         held_out = {"spatial blocks": _predicted(model, samples, spatial, blocks)} | held_out
     print(
-        f"\nheld out in {N_FOLDS} folds, whole blocks of {size} pixels with their regions, or "
-        "pixels at random:"
+        f"\nheld out: whole blocks of {size} pixels with their polygons, in "
+        f"{n_folds} folds, or pixels at random, in {N_FOLDS}:"
+        if len(held_out) > 1
+        else f"\nheld out: pixels at random, in {N_FOLDS} folds:"
     )
     _print_figures(held_out, samples.y, fair)
     if alone:

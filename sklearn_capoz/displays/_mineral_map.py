@@ -164,7 +164,7 @@ class MineralMapDisplay:
         own = (
             dict(zip(names[1:], found.class_colors[1:], strict=True)) if found.class_colors else {}
         )
-        labels = found.codes.astype(int) - 1
+        labels = found.codes.astype(np.int32) - 1
         earlier = None
         if before is not None:
             first = read_class_map(before)
@@ -173,7 +173,7 @@ class MineralMapDisplay:
                     "the two maps must have the same classes in the same order; they have "
                     f"{', '.join(names[1:])[:200]} and {', '.join(first.named()[1:])[:200]}."
                 )
-            earlier = first.codes.astype(int) - 1
+            earlier = first.codes.astype(np.int32) - 1
         settings = {"before": earlier, "titles": titles, "colors": {**own, **(colors or {})}}
         return cls(labels, names[1:], **settings).plot(ax, **kwargs)
 

@@ -59,8 +59,8 @@ def compare(
     if not len(places):
         raise ValueError(f"names leave no place of {places.name} to assess {mapped} by.")
     both = np.unique([*known, *places.classes.tolist()])
-    said = np.searchsorted(both, known)[codes]
-    true = np.searchsorted(both, places.classes)[places.codes]
+    said = np.searchsorted(both, known).astype(np.int32)[codes]
+    true = np.searchsorted(both, places.classes).astype(np.int32)[places.codes]
     n = len(both)
     counts = np.bincount(said * n + true, minlength=n * n).reshape(n, n)
     if training is not None:

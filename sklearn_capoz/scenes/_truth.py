@@ -85,12 +85,13 @@ def _places_of_raster(found: ClassMap, grid: Grid, code_names: tuple[str, ...] |
         names = tuple(map(str, range(int(found.codes.max()) + 1)))
     # What a model refused to name is nothing that is known.
     known = (found.codes > 0) & ~np.isin(found.codes, found.rejected)
-    rows, columns = np.nonzero(known)
+    # There may be as many places as pixels: half the size of numpy's own numbers holds them.
+    rows, columns = (places.astype(np.int32) for places in np.nonzero(known))
     if not len(rows):
         raise DataFormatError(f"{name} says of no pixel what it is: all codes are 0.")
     # Two codes may have one name.
     classes, index = np.unique(np.array(names), return_inverse=True)
-    codes = index[found.codes[rows, columns]]
+    codes = index.astype(np.uint16)[found.codes[rows, columns]]
     return Places(rows, columns, codes, classes, None, name, tuple(notes))
 
 
@@ -172,5 +173,5 @@ def renamed(places: Places, names, known: tuple[str, ...] | None) -> Places:
             )
     new = np.array([pairs.get(name, name) for name in places.classes.tolist()], dtype=str)
     classes, index = np.unique(new, return_inverse=True)
-    places = replace(places, codes=index[places.codes], classes=classes)
+    places = replace(places, codes=index.astype(np.uint16)[places.codes], classes=classes)
     return places.where(classes[places.codes] != "") if "" in classes else places

@@ -12,7 +12,7 @@ from ..formats._csv_text import READING, read_header
 from ._grid import Grid
 from ._places import Places
 
-__all__ = ["at_coordinates", "is_table", "places_of_points", "read_table"]
+__all__ = ["at_coordinates", "is_table", "no_overlap", "places_of_points", "read_table", "texts_of"]
 
 #: Columns that say where a point lies: the first pair that a table has.
 PLACES = (("row", "column"), ("lon", "lat"), ("longitude", "latitude"), ("x", "y"),
@@ -59,14 +59,15 @@ def places_of_points(table: pd.DataFrame, grid: Grid, label: str, crs, name: str
         raise DataFormatError(
             f"{name} has no column {missing}; it has {', '.join(map(str, table.columns))[:200]}. "
             "Points need row and column, counted from 0, or x and y in the coordinate system of "
-            "the map, or lon and lat in degrees; and a label, whose column label names."
+            "the map, or lon and lat in degrees; and a column with the class: give its name as "
+            "label."
         )
-    labels = table[label].fillna("").astype(str).str.strip()
+    labels = texts_of(table[label])
     if not len(labels) or (labels == "").any():
         raise DataFormatError(
             f"{name}: {(labels == '').sum()} of {len(labels)} points have no {label}."
         )
-    classes, codes = np.unique(labels.to_numpy(str), return_inverse=True)
+    classes, codes = np.unique(labels, return_inverse=True)
     one, two = (_numbers(table[columns[part]], part, name) for part in pair)
     if pair == ("row", "column"):
         for part, values, size in (("row", one, grid.shape[0]), ("column", two, grid.shape[1])):
@@ -75,6 +76,18 @@ def places_of_points(table: pd.DataFrame, grid: Grid, label: str, crs, name: str
     if crs is None and pair[0].startswith("lon"):
         crs = DEGREES
     return at_coordinates(one, two, codes, classes, grid, crs, name)
+
+
+def texts_of(column: pd.Series) -> np.ndarray:
+    """Names of classes, "" where there is none; numbers without a fraction as they are written."""
+
+    def text(value) -> str:
+        if pd.isna(value):
+            return ""
+        whole = isinstance(value, float) and value.is_integer()
+        return str(int(value)) if whole else str(value).strip()
+
+    return np.array([text(value) for value in column.tolist()], dtype=str)
 
 
 def at_coordinates(x, y, codes, classes: np.ndarray, grid: Grid, crs, name: str) -> Places:

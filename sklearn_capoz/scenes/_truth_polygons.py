@@ -11,7 +11,7 @@ from .._warn import warn
 from ..exceptions import DataFormatError
 from ._grid import Grid
 from ._places import Places
-from ._truth_points import at_coordinates, no_overlap
+from ._truth_points import at_coordinates, no_overlap, texts_of
 
 __all__ = ["is_vector", "places_of_polygons", "read_polygons"]
 
@@ -149,18 +149,15 @@ def _check_column(frame, label: str, name: str) -> None:
 
 
 def _texts(column, label: str, name: str) -> np.ndarray:
-    """Names of the classes; numbers without a fraction as they are written."""
-    if column.dtype.kind in "iuf":
-        texts = column.map(lambda v: "" if v != v else f"{v:g}")
-    else:
-        texts = column.fillna("").astype(str).str.strip()
+    """Names of the classes, all of which must be there."""
+    texts = texts_of(column)
     if (texts == "").any():
         listed = ", ".join(map(str, column.index[texts == ""][:N_LISTED]))
         raise DataFormatError(
             f"{name}: {(texts == '').sum()} of {len(texts)} features have no {label} (numbers "
             f"{listed}, counted from 1)."
         )
-    return texts.to_numpy(str)
+    return texts
 
 
 def _check_valid(geometry, labels: np.ndarray, name: str) -> None:

@@ -74,12 +74,14 @@ def test_a_large_map_is_drawn_in_part(tmp_path, monkeypatch):
     original = _map_picture.MineralMapDisplay
 
     def spy(labels, names):
-        seen.append(labels.shape)
-        return original(labels, names)
+        seen.append(original(labels, names))
+        return seen[0]
 
     monkeypatch.setattr(_map_picture, "MineralMapDisplay", spy)
     _map_picture.draw_picture(tmp_path / "map.tif", tmp_path / "map.png")
-    assert seen == [(17, 30)]
+    assert seen[0].labels.shape == (17, 30)
+    (axes,) = seen[0].axes_
+    assert (axes.get_xlim(), axes.get_ylim()) == ((-0.5, 89.5), (49.5, -0.5))
 
 
 def test_map_shows_progress_and_resumes(trained, scene_path, tmp_path, capsys, monkeypatch, run):

@@ -20,6 +20,15 @@ def test_train_says_what_it_kept(table, tmp_path, capsys, run):
     assert "1600 spectra of 3 classes, 50 bands from 1990 to 2480 nm" in said
     assert "of 8 units" in said
     assert "held-out spectra: 320, accuracy 0." in said
+    by_class = {
+        words[0]: [float(word) for word in words[1:]]
+        for line in said.splitlines()
+        if (words := line.split()) and words[0] in ("Alunite", "Calcite", "Muscovite")
+    }
+    accuracy = float(said.partition("320, accuracy ")[2][:5])
+    assert sum(row[2] for row in by_class.values()) == 320
+    mean = sum(row[0] * row[2] for row in by_class.values()) / 320
+    assert abs(mean - accuracy) < 0.01
     model = load_model(model_path)
     assert list(model.classes_) == ["Alunite", "Calcite", "Muscovite"]
     X = table.drop(columns=["mineral", "sample"]).to_numpy()

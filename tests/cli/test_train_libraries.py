@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from sklearn_capoz.cli._train import SENSORS as train_sensors
 from sklearn_capoz.datasets import load_usgs_minerals
 from sklearn_capoz.deploy import load_model
 from sklearn_capoz.exceptions import DataFormatError
+from sklearn_capoz.spectral import SENSORS
 
 envi = pytest.importorskip("spectral.io.envi")
 
@@ -181,6 +183,10 @@ def test_spectra_that_lack_bands_are_left_out_with_their_names(spectra, tmp_path
     assert "left out: 2 spectra that lack more than half of the others' bands, or" in said
     assert f"are not above 0 in some (1), such as {names[0]}" in said
     assert f"left out: 1 bands of the library that some spectrum lacks, between {nm[7]:g}" in said
+
+
+def test_the_sensors_are_those_of_the_library():
+    assert sorted(SENSORS) == train_sensors
 
 
 def test_the_usgs_library_of_the_real_data(data_home, tmp_path, capsys, run):

@@ -209,9 +209,28 @@ def test_files_are_what_their_names_say(tmp_path):
         read_truth([1], GRID, label="mineral")
 
 
-def test_labels_that_are_numbers():
-    truth = frame((3.0, TWO.geometry[0]))
-    assert set(read_truth(truth, GRID, label="mineral").labels) == {"3"}
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        (pd.Series([3.0, 1234567.0]), ["1234567", "3"]),
+        (pd.Series([3, 4], dtype="Int64"), ["3", "4"]),
+        (pd.Series([" a ", "b"], dtype="category"), ["a", "b"]),
+        (pd.Series([2.5, 3.0]), ["2.5", "3"]),
+    ],
+)
+def test_labels_of_any_kind(values, texts):
+    table = pd.DataFrame({"row": [0, 1], "column": [0, 1], "mineral": values})
+    assert read_truth(table, GRID, label="mineral").classes.tolist() == texts
+    polygons = TWO.assign(mineral=values)
+    assert read_truth(polygons, GRID, label="mineral").classes.tolist() == texts
+    gap = table.assign(mineral=values.where([True, False]))
+    with pytest.raises(DataFormatError, match="1 of 2 points have no mineral"):
+        read_truth(gap, GRID, label="mineral")
+
+
+def test_polygons_with_heights():
+    high = shapely.force_3d(TWO.geometry[0], 1200.0)
+    assert len(read_truth(frame(("alunite", high)), GRID, label="mineral")) == 4
 
 
 @pytest.mark.parametrize(
