@@ -71,13 +71,13 @@ def test_a_large_map_is_drawn_in_part(tmp_path, monkeypatch):
     monkeypatch.setattr(_map_picture, "read_class_map", lambda path: found)
     monkeypatch.setattr(_map_picture, "LARGEST", 30)
     seen = []
-    original = _map_picture.MineralMapDisplay
 
-    def spy(labels, names):
-        seen.append(original(labels, names))
-        return seen[0]
+    class Spy(_map_picture.MineralMapDisplay):
+        def plot(self, ax=None, **kwargs):
+            seen.append(self)
+            return super().plot(ax, **kwargs)
 
-    monkeypatch.setattr(_map_picture, "MineralMapDisplay", spy)
+    monkeypatch.setattr(_map_picture, "MineralMapDisplay", Spy)
     _map_picture.draw_picture(tmp_path / "map.tif", tmp_path / "map.png")
     assert seen[0].labels.shape == (17, 30)
     (axes,) = seen[0].axes_

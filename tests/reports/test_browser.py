@@ -177,6 +177,10 @@ def test_wheel_drag_buttons_and_keys(browser, pages, case):
         before = scale()
         page(f"document.getElementById('{button}').click()")
         assert scale() == pytest.approx(before * factor, rel=1e-3)
+    page.mouse("mouseWheel", *at, deltaX=0, deltaY=3000)
+    assert scale() == pytest.approx(whole)  # no smaller than the window
+    page.mouse("mouseWheel", *at, deltaX=0, deltaY=-3000)
+    assert scale() == 40
     page("document.getElementById('zoom-fit').click()")
     assert scale() == pytest.approx(whole)
     page.click(*at)
