@@ -295,6 +295,19 @@ def test_an_error_leaves_the_earlier_report(case, tmp_path, monkeypatch):
     assert [file.name for file in tmp_path.iterdir()] == ["page.html"]
 
 
+def test_a_scene_that_changes_meanwhile(case, tmp_path, monkeypatch):
+    cube, original = case.cube.copy(), _report.store_spectra
+
+    def change(*arguments):
+        cube[20, 20, 20] += 0.1
+        return original(*arguments)
+
+    monkeypatch.setattr(_report, "store_spectra", change)
+    with pytest.raises(DataFormatError, match="the array changed while it was read"):
+        write_report(tmp_path / "page.html", read_class_map(case.map), cube)
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_is_warned_stands_on_the_page(case, tmp_path):
     cube = case.cube.copy()
     cube[..., 7] = 0.5
