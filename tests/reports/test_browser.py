@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from sklearn_capoz.reports import _report, write_report
+from sklearn_capoz.reports._sections import HISTORY
 from sklearn_capoz.scenes import ClassMap, assess
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
@@ -107,10 +108,14 @@ class Opened:
 @pytest.fixture(scope="module")
 def pages(case):
     """Paths of a page with everything, and of one whose spectra are told by directions."""
-    full = write_report(
-        case.folder / "full.html", case.map, case.scene, model=case.model,
-        assessment=assess(case.map, case.truth),
-    )  # fmt: skip
+    path = [[i, 30 - 4 * i, 1747 - 200 * i, 13976 - 1600 * i, 0.9 - i / 20, 0.9] for i in range(6)]
+    pruning = {"columns": HISTORY, "rows": path, "kept": 4, "units": 14}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_report, "pruning_of", lambda model: pruning)
+        full = write_report(
+            case.folder / "full.html", case.map, case.scene, model=case.model,
+            assessment=assess(case.map, case.truth),
+        )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_report, "ROOM", 20_000)
         patch.setattr(_report, "LEAST_ROOM", 20_000)
@@ -261,7 +266,8 @@ def test_nothing_is_cut_off(browser, pages, case, width):
     assert page("return document.documentElement.scrollWidth") == width
     assert page(BEYOND) == []
     charts = page("return document.querySelectorAll('.chart svg').length")
-    assert charts == 1 + 4 + 4 * 4  # the pixel, four classes, and four trust layers of each
+    # The pixel, four classes, four trust layers of each, and the pruning.
+    assert charts == 1 + 4 + 4 * 4 + 1
 
 
 def test_hull_quotients_are_those_of_the_package(browser, pages, case):
