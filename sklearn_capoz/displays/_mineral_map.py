@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._colors import mineral_colors
+from .._colors import mineral_colors, told_colors
 from ._style import add_legend, axes_grid, pyplot
 
 __all__ = ["MineralMapDisplay"]
@@ -161,9 +161,7 @@ class MineralMapDisplay:
 
         found = read_class_map(source)
         names = found.named()
-        own = (
-            dict(zip(names[1:], found.class_colors[1:], strict=True)) if found.class_colors else {}
-        )
+        own = told_colors(names[1:], (found.class_colors or ())[1:])
         labels = found.codes.astype(np.int32) - 1
         earlier = None
         if before is not None:

@@ -278,7 +278,7 @@ def test_only_an_earlier_report_is_replaced(case, tmp_path):
 def test_colours_of_the_user(case, tmp_path, read_page):
     page = write_report(tmp_path / "p.html", case.map, case.scene, colors={"Calcite": "#010203"})
     assert read_page(page).data["classes"][2]["color"] == "#010203"
-    with pytest.raises(ValueError, match="'Calcite' must have a colour"):
+    with pytest.raises(ValueError, match="colors must give 'Calcite' a colour"):
         write_report(page, case.map, case.scene, colors={"Calcite": "red"})
 
 
