@@ -323,6 +323,17 @@ def test_what_is_warned_stands_on_the_page(case, tmp_path):
     assert "47 of 50 bands, 2010 to 2480 nm" in text
 
 
+def test_pixels_that_the_map_does_not_name_have_no_spectrum(case, tmp_path, read_page):
+    codes = case.codes.copy()
+    codes[:, 20:] = 0  # the scene holds spectra there
+    mapped = replace(read_class_map(case.map), codes=codes)
+    page = read_page(write_report(tmp_path / "page.html", mapped, case.scene))
+    assert np.isnan(page.spectra()[:, 20:]).all()
+    assert page.data["classes"][0]["n_spectra"] == 0
+    assert page.data["classes"][0]["mean"] == [None] * 50
+    assert "lack a number" not in page.text
+
+
 def test_classified_pixels_that_lack_a_number(case, tmp_path, read_page):
     cube = case.cube.astype("float32")
     cube[10, 20, 3] = np.nan
