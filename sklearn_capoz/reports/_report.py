@@ -200,7 +200,7 @@ def _gather(
         "data": data,
         "library": library.origin,
         "facts": _facts(mapped, spectra, stored, thinning),
-        "notes": _about_pixels(found.counts, mapped),
+        "notes": _about_pixels(found.counts, stored.n_beyond, mapped),
     }
 
 
@@ -255,7 +255,7 @@ def _kept_how(stored: StoredSpectra, thinning: Thinning) -> str:
     )
 
 
-def _about_pixels(n_spectra: np.ndarray, mapped: ClassMap) -> list[str]:
+def _about_pixels(n_spectra: np.ndarray, n_beyond: int, mapped: ClassMap) -> list[str]:
     """Pixels that have a class and no whole spectrum, and those without a class."""
     n_named = int((mapped.codes > 0).sum())
     notes = []
@@ -265,5 +265,10 @@ def _about_pixels(n_spectra: np.ndarray, mapped: ClassMap) -> list[str]:
         notes.append(
             f"{n_without:,} classified pixels lack a number in some band that the model does not "
             "need; of these no spectrum is shown."
+        )
+    if n_beyond:
+        notes.append(
+            f"{n_beyond:,} pixels are far brighter or darker than all others; of these no spectrum "
+            "is shown."
         )
     return notes

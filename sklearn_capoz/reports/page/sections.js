@@ -62,7 +62,7 @@ function showPixel(data, pixel, hull) {
   if (!pixel.spectrum) {
     parts.forEach((part) => part.replaceChildren());
     parts[0].spec = { x: [0, 1], y: [0, 1], height: 60 };
-    parts[1].textContent = pixel.code ? "This pixel lacks a number in some band: no spectrum is shown." : "No data here.";
+    parts[1].textContent = pixel.code ? "No spectrum of this pixel is kept: see what to know first." : "No data here.";
     text.value = "";
   } else {
     const { row, column } = pixel.spectrum, values = Array.from(pixel.spectrum.values);
