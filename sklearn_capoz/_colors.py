@@ -13,7 +13,7 @@ import numpy as np
 
 __all__ = [
     "NO_DATA_COLOR", "NO_DATA_NAMES", "OKABE_ITO", "REJECTED_COLOR", "REJECTED_NAMES", "Color",
-    "class_colors", "mineral_colors", "perceived",
+    "class_colors", "mineral_colors", "perceived", "told_colors",
 ]  # fmt: skip
 
 Color = tuple[int, int, int]
@@ -211,6 +211,15 @@ def mineral_colors(names: Iterable, colors: Mapping | None = None) -> np.ndarray
     return np.array([given[key] for key in keys], dtype=np.uint8).reshape(-1, 3)
 
 
+def told_colors(names: Iterable, colors: Iterable | None) -> dict[str, Color]:
+    """Colours that a map's file gives its classes, by name, for `mineral_colors`.
+
+    Black is what tables say of codes that they do not colour.
+    """
+    pairs = zip(names, colors or (), strict=False)
+    return {str(name): tuple(color) for name, color in pairs if any(color)}
+
+
 def _key(name) -> str:
     return str(name).strip().casefold()
 
@@ -227,7 +236,7 @@ def _parsed(name, color) -> Color:
         if values.dtype.kind in "iu" and values.min() >= 0 and values.max() <= 255:
             return int(values[0]), int(values[1]), int(values[2])
     raise ValueError(
-        f"colors: {name!r} must have a colour such as '#d55e00' or (213, 94, 0), got {color!r}."
+        f"colors must give {name!r} a colour such as '#d55e00' or (213, 94, 0), got {color!r}."
     )
 
 

@@ -96,5 +96,5 @@ def test_colours_of_the_user_come_first_and_no_other_class_takes_them():
 
 @pytest.mark.parametrize("color", ["red", "#12345", "#12345g", (1, 2), (1, 2, 256), (0.1, 0, 1), 7])
 def test_what_is_no_colour(color):
-    with pytest.raises(ValueError, match=r"'Alunite' must have a colour such as '#d55e00'"):
+    with pytest.raises(ValueError, match=r"colors must give 'Alunite' a colour such as '#d55e00'"):
         mineral_colors(["Calcite"], {"Alunite": color})

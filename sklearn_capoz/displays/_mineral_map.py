@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._colors import mineral_colors
+from .._colors import mineral_colors, told_colors
 from ._style import add_legend, axes_grid, pyplot
 
 __all__ = ["MineralMapDisplay"]
@@ -161,10 +161,8 @@ class MineralMapDisplay:
 
         found = read_class_map(source)
         names = found.named()
-        own = (
-            dict(zip(names[1:], found.class_colors[1:], strict=True)) if found.class_colors else {}
-        )
-        labels = found.codes.astype(int) - 1
+        own = told_colors(names[1:], (found.class_colors or ())[1:])
+        labels = found.codes.astype(np.int32) - 1
         earlier = None
         if before is not None:
             first = read_class_map(before)
@@ -173,7 +171,7 @@ class MineralMapDisplay:
                     "the two maps must have the same classes in the same order; they have "
                     f"{', '.join(names[1:])[:200]} and {', '.join(first.named()[1:])[:200]}."
                 )
-            earlier = first.codes.astype(int) - 1
+            earlier = first.codes.astype(np.int32) - 1
         settings = {"before": earlier, "titles": titles, "colors": {**own, **(colors or {})}}
         return cls(labels, names[1:], **settings).plot(ax, **kwargs)
 

@@ -24,8 +24,11 @@ __all__ = ["StoredSpectra", "store_spectra"]
 #: a scene is something else; root mean square. More room is left unused.
 FINEST = 0.001 * np.sqrt(12)
 
-#: Largest number of steps that two bytes hold, with room for pixels beyond the samples.
+#: Steps to the farthest of the samples; two bytes hold twice as many.
 MOST_STEPS = 16_000
+
+#: Pixels farther from the others than this many times what nine of ten of them are, are beyond.
+FAR = 5
 
 #: Deflate needs somewhat more than the entropy.
 DEFLATED = 1.06
@@ -45,11 +48,15 @@ class StoredSpectra:
     rms_error, largest_error : float
         In reflectance: the root mean square of what rounding took, and what 99 of 100 pixels stay
         within in every band.
+    n_beyond : int
+        Pixels so far from all others, such as saturated ones, that no spectrum of them is kept: the
+        steps that reach there would be too coarse for the rest.
     """
 
     content: dict[str, Any]
     rms_error: float
     largest_error: float
+    n_beyond: int
 
 
 def store_spectra(
@@ -67,7 +74,7 @@ def store_spectra(
     coder = _Exact(classes) if 2 * n_numbers <= room else _Coded.in_room(classes, room, thinning)
     planes = np.zeros((coder.n_planes, len(places[0]), len(places[1])), dtype=np.int16)
     has = np.zeros(planes.shape[1:], dtype=np.uint8)
-    squares, worst = 0.0, [np.zeros(0)]
+    squares, worst, n_beyond = 0.0, [np.zeros(0)], 0
     for start, X, valid in spectra.blocks("spectra of pixels", verbose=verbose):
         rows = np.flatnonzero((places[0] >= start) & (places[0] < start + len(valid)))
         inside = np.zeros(valid.shape, dtype=bool)
@@ -76,10 +83,13 @@ def store_spectra(
         some = X[inside[valid]]
         here = (inside & valid)[np.ix_(places[0][rows] - start, places[1])]
         labels = codes[start : start + len(valid)][inside & valid]
-        has[rows] = here
         if not len(some):
             continue
-        numbers, seen = coder.encode(some, labels)
+        numbers, seen, fits = coder.encode(some, labels)
+        here[here] = fits
+        has[rows] = here
+        numbers, seen, some = numbers[fits], seen[fits], some[fits]
+        n_beyond += int((~fits).sum())
         for plane, values in zip(planes, numbers.T, strict=True):
             part = plane[rows]
             part[here] = values
@@ -95,6 +105,7 @@ def store_spectra(
         },
         rms_error=float(np.sqrt(squares / n_kept)),
         largest_error=float(np.percentile(largest, 99)) if largest.size else 0.0,
+        n_beyond=n_beyond,
     )  # fmt: skip
 
 
@@ -102,21 +113,24 @@ class _Exact:
     """Every number, rounded to one of 65,536."""
 
     def __init__(self, classes: ClassSpectra):
-        # The samples are all pixels, or show their range: what lies outside is cut, and told.
-        known = [s for s in classes.samples if s.size]
-        low = min((float(s.min()) for s in known), default=0.0)
-        high = max((float(s.max()) for s in known), default=1.0)
-        margin = (
-            0.1 * (high - low)
-            if any(len(s) < n for s, n in zip(classes.samples, classes.counts, strict=True))
-            else 0
-        )
-        self.low, self.step = low - margin, max((high - low + 2 * margin) / 65535, 1e-12)
+        known = np.concatenate([np.empty(0, np.float32), *(
+            sample[_is_near(sample)].ravel() for sample in classes.samples if len(sample)
+        )])  # fmt: skip
+        low, high = known.min(initial=np.inf), known.max(initial=-np.inf)
+        if not known.size:
+            low, high = 0.0, 1.0
+        # Where the samples are some of the pixels, others reach somewhat further.
+        is_all = sum(map(len, classes.samples)) == classes.counts.sum()
+        margin = 0.0 if is_all else 0.1 * (high - low)
+        self.low = float(low - margin)
+        self.step = max(float(high - low + 2 * margin) / 65535, 1e-12)
         self.n_planes = classes.means.shape[1]
 
     def encode(self, X, labels):
-        numbers = np.clip(np.rint((X - self.low) / self.step), 0, 65535)
-        return (numbers - 32768).astype(np.int16), numbers * self.step + self.low
+        numbers = np.rint((X - self.low) / self.step)
+        fits = ((numbers >= 0) & (numbers <= 65535)).all(axis=1)
+        numbers = numbers.clip(0, 65535)
+        return (numbers - 32768).astype(np.int16), numbers * self.step + self.low, fits
 
     def content(self) -> dict[str, Any]:
         return {"kind": "exact", "low": self.low, "step": self.step}
@@ -143,6 +157,7 @@ class _Coded:
                 directions.append(np.empty((0, n_bands)))
                 spreads.append(np.empty(0))
                 continue
+            sample = sample[_is_near(sample)]
             means[code] = sample.mean(axis=0)
             centred = sample - means[code].astype(np.float32)
             covariance = centred.T @ centred / len(sample)
@@ -158,14 +173,15 @@ class _Coded:
 
     def encode(self, X, labels):
         numbers = np.zeros((len(X), self.n_planes), dtype=np.int16)
-        seen = np.empty_like(X)
+        seen, fits = np.empty_like(X), np.ones(len(X), dtype=bool)
         for code in np.unique(labels).tolist():
             of_class, along = labels == code, self.directions[code]
             steps = np.rint((X[of_class] - self.means[code]) @ along.T / self.step)
-            steps = np.clip(steps, -32768, 32767)
+            fits[of_class] = (np.abs(steps) < 32768).all(axis=1)
+            steps = steps.clip(-32767, 32767)
             numbers[of_class, : len(along)] = steps
             seen[of_class] = self.means[code] + steps * self.step @ along
-        return numbers, seen
+        return numbers, seen, fits
 
     def content(self) -> dict[str, Any]:
         n_bands = self.means.shape[1]
@@ -177,6 +193,14 @@ class _Coded:
             "directions": text_of(packed(whole)),
             "means": text_of(self.means.astype("<f4").tobytes()),
         }
+
+
+def _is_near(sample: np.ndarray) -> np.ndarray:
+    """Tell pixels of a class from those far beyond nearly all of them, such as saturated ones."""
+    distance = np.linalg.norm(sample - np.median(sample, axis=0), axis=1)
+    typical = np.percentile(distance, 90)
+    # Where nearly all are the same, nothing says what is far.
+    return distance <= (FAR * typical if typical > 0 else np.inf)
 
 
 def _finest_in(room: int, spreads: list[np.ndarray], counts: np.ndarray, finest: float) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from .._warn import warn
+from ..exceptions import DataFormatError
 from ..formats._atomic import write_atomically
 from ..scenes import Assessment, ClassMap, read_class_map
 from ..scenes._open import open_source
@@ -95,7 +96,8 @@ def write_report(
     Raises
     ------
     DataFormatError
-        If the map is not of this scene: other rows and columns, or another place.
+        If the map is not of this scene: other rows and columns, or another place; or if the scene
+        changes while it is read.
     ValueError
         If the model has other classes than the map, or its bands are not in the scene.
     FileExistsError
@@ -141,7 +143,7 @@ def write_report(
     trust = open_trust(mapped, class_map)
     path = check_output(output, _files(class_map, source, trust))
     check_map(class_map, source)
-    shown_colors = colors_of(class_map, colors)
+    shown_colors, began = colors_of(class_map, colors), source.state()
     bands, warned = shown_bands(source, check_range=scale is None)
     if model is not None:
         check_model(model, class_map, source)
@@ -150,6 +152,11 @@ def write_report(
             warned.append(doubt)
     spectra = SceneSpectra(source, bands)
     parts = _gather(class_map, spectra, trust, model, shown_colors, verbose)
+    if source.state() != began:
+        raise DataFormatError(
+            f"{source.files[0] if source.files else 'the array'} changed while it was read: write "
+            "the report again when nothing writes to it any more."
+        )
     parts["notes"] = [*notes, *warned, *parts["notes"]]
     page = render(
         title=title or _title(class_map, source),
@@ -193,7 +200,7 @@ def _gather(
         "data": data,
         "library": library.origin,
         "facts": _facts(mapped, spectra, stored, thinning),
-        "notes": _about_pixels(found.counts, mapped),
+        "notes": _about_pixels(found.counts, stored.n_beyond, mapped),
     }
 
 
@@ -248,7 +255,7 @@ def _kept_how(stored: StoredSpectra, thinning: Thinning) -> str:
     )
 
 
-def _about_pixels(n_spectra: np.ndarray, mapped: ClassMap) -> list[str]:
+def _about_pixels(n_spectra: np.ndarray, n_beyond: int, mapped: ClassMap) -> list[str]:
     """Pixels that have a class and no whole spectrum, and those without a class."""
     n_named = int((mapped.codes > 0).sum())
     notes = []
@@ -258,5 +265,10 @@ def _about_pixels(n_spectra: np.ndarray, mapped: ClassMap) -> list[str]:
         notes.append(
             f"{n_without:,} classified pixels lack a number in some band that the model does not "
             "need; of these no spectrum is shown."
+        )
+    if n_beyond:
+        notes.append(
+            f"{n_beyond:,} pixels are far brighter or darker than all others; of these no spectrum "
+            "is shown."
         )
     return notes

@@ -56,6 +56,8 @@ class SceneSpectra:
         match = BandMatch(read, places, places, np.zeros(len(places)))
         n_rows, n_columns, _ = scene.shape
         rows = max(1, BLOCK_BYTES // (n_columns * len(read) * 4))
+        # Whole pieces of the file where they fit, or some would be unpacked twice.
+        rows -= rows % scene.rows_together if scene.rows_together <= rows else 0
         dtype = np.dtype(np.float32)
         bar = tqdm(
             total=n_rows * n_columns, desc=what, unit="px", unit_scale=True, disable=not verbose

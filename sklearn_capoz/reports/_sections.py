@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .._colors import mineral_colors
+from .._colors import mineral_colors, told_colors
 from ..exceptions import UnsupportedNetworkError
 from ..export._parts import parts_of
 from ..scenes._assessment import Assessment
@@ -34,9 +34,8 @@ def colors_of(mapped: ClassMap, colors) -> list[str]:
         If a colour of the caller's is none.
     """
     names = mapped.named()
-    own = dict(zip(names, mapped.class_colors, strict=False)) if mapped.class_colors else {}
     # The map's own colour of "no data" is a background that the page does not have.
-    own.pop(names[0], None)
+    own = told_colors(names[1:], (mapped.class_colors or ())[1:])
     rgb = mineral_colors(["no data", *names[1:]], {**own, **(colors or {})})
     return ["#{:02x}{:02x}{:02x}".format(*color) for color in rgb.tolist()]
 

@@ -63,6 +63,13 @@ def test_pictures_that_cannot_be_written_are_refused_before_any_work(
     assert not (tmp_path / "m.tif").exists()
 
 
+def test_colours_of_the_user_are_told_by_the_option(trained, scene_path, tmp_path, capsys):
+    words = ["map", scene_path[0], "--model", trained, "--output", tmp_path / "m.tif", "--quiet"]
+    assert main([*map(str, words), "--color", "Calcite=red"]) == 1
+    assert "ValueError: --color must give 'Calcite' a colour such as" in capsys.readouterr().err
+    assert not (tmp_path / "m.tif").exists()
+
+
 def test_a_large_map_is_drawn_in_part(tmp_path, monkeypatch):
     from sklearn_capoz.cli import _map_picture
     from sklearn_capoz.scenes import ClassMap
@@ -71,13 +78,13 @@ def test_a_large_map_is_drawn_in_part(tmp_path, monkeypatch):
     monkeypatch.setattr(_map_picture, "read_class_map", lambda path: found)
     monkeypatch.setattr(_map_picture, "LARGEST", 30)
     seen = []
-    original = _map_picture.MineralMapDisplay
 
-    def spy(labels, names):
-        seen.append(original(labels, names))
-        return seen[0]
+    class Spy(_map_picture.MineralMapDisplay):
+        def plot(self, ax=None, **kwargs):
+            seen.append(self)
+            return super().plot(ax, **kwargs)
 
-    monkeypatch.setattr(_map_picture, "MineralMapDisplay", spy)
+    monkeypatch.setattr(_map_picture, "MineralMapDisplay", Spy)
     _map_picture.draw_picture(tmp_path / "map.tif", tmp_path / "map.png")
     assert seen[0].labels.shape == (17, 30)
     (axes,) = seen[0].axes_

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -5,7 +7,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.neighbors import KNeighborsClassifier
 
 from sklearn_capoz.displays import MineralMapDisplay, mineral_colors
-from sklearn_capoz.scenes import predict_scene
+from sklearn_capoz.scenes import predict_scene, read_class_map
 
 NAMES = ["Alunite", "Calcite", "Kaolinite"]
 
@@ -90,6 +92,15 @@ def test_a_map_keeps_its_colours_and_the_users_come_before_them(mapped):
     display = MineralMapDisplay.from_map(found, before=found, colors={"Calcite": "#040506"})
     assert display.colors[0].tolist() == [4, 5, 6]
     assert not display.differs.any()
+
+
+def test_classes_that_a_file_leaves_black_have_the_colour_of_their_name(mapped):
+    found, _ = mapped()
+    other = replace(found, class_colors=((9, 9, 9), (0, 0, 0), (1, 2, 3)))
+    expected = [mineral_colors(["Calcite"])[0].tolist(), [1, 2, 3]]
+    assert MineralMapDisplay.from_map(other).colors.tolist() == expected
+    plain = replace(read_class_map(found), class_colors=None)
+    assert MineralMapDisplay.from_map(plain).colors.tolist() == mineral_colors(NAMES[1:]).tolist()
 
 
 def test_maps_of_other_classes_are_not_compared(mapped):

@@ -4,6 +4,7 @@ It needs selenium and Debian's chromium and chromium-driver, or others of these 
 """
 
 import json
+import re
 import shutil
 from contextlib import suppress
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from sklearn_capoz.reports import _report, write_report
+from sklearn_capoz.reports._sections import HISTORY
 from sklearn_capoz.scenes import ClassMap, assess
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
@@ -106,10 +108,14 @@ class Opened:
 @pytest.fixture(scope="module")
 def pages(case):
     """Paths of a page with everything, and of one whose spectra are told by directions."""
-    full = write_report(
-        case.folder / "full.html", case.map, case.scene, model=case.model,
-        assessment=assess(case.map, case.truth),
-    )  # fmt: skip
+    path = [[i, 30 - 4 * i, 1747 - 200 * i, 13976 - 1600 * i, 0.9 - i / 20, 0.9] for i in range(6)]
+    pruning = {"columns": HISTORY, "rows": path, "kept": 4, "units": 14}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_report, "pruning_of", lambda model: pruning)
+        full = write_report(
+            case.folder / "full.html", case.map, case.scene, model=case.model,
+            assessment=assess(case.map, case.truth),
+        )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_report, "ROOM", 20_000)
         patch.setattr(_report, "LEAST_ROOM", 20_000)
@@ -176,6 +182,10 @@ def test_wheel_drag_buttons_and_keys(browser, pages, case):
         before = scale()
         page(f"document.getElementById('{button}').click()")
         assert scale() == pytest.approx(before * factor, rel=1e-3)
+    page.mouse("mouseWheel", *at, deltaX=0, deltaY=3000)
+    assert scale() == pytest.approx(whole)  # no smaller than the window
+    page.mouse("mouseWheel", *at, deltaX=0, deltaY=-3000)
+    assert scale() == 40
     page("document.getElementById('zoom-fit').click()")
     assert scale() == pytest.approx(whole)
     page.click(*at)
@@ -256,7 +266,8 @@ def test_nothing_is_cut_off(browser, pages, case, width):
     assert page("return document.documentElement.scrollWidth") == width
     assert page(BEYOND) == []
     charts = page("return document.querySelectorAll('.chart svg').length")
-    assert charts == 1 + 4 + 4 * 4  # the pixel, four classes, and four trust layers of each
+    # The pixel, four classes, four trust layers of each, and the pruning.
+    assert charts == 1 + 4 + 4 * 4 + 1
 
 
 def test_hull_quotients_are_those_of_the_package(browser, pages, case):
@@ -275,6 +286,23 @@ def test_hull_quotients_are_those_of_the_package(browser, pages, case):
     assert "hull quotient" in page.text("#class-charts")
     gap = page("return hullQuotient([1, 2, 3, 4], [1, null, 0.5, 1])")
     assert gap == [1, None, 0.5, 1]
+
+
+def test_a_band_is_read_off_by_pointing(browser, pages, case):
+    page = Opened(browser, pages[0], 1200)
+    page.click(*page.place_of(17, 23, case.codes.shape))
+    nm, reflectance = page.values().T
+    box = "document.querySelector('#pixel-chart svg').getBoundingClientRect()"
+    left, top, width = page(f"const b = {box}; return [b.left, b.top, b.width]")
+    for share in (0.2, 0.7):
+        page.mouse("mouseMoved", left + share * width, top + 100)
+        read = page.text("#pixel-chart .readout")
+        found = re.fullmatch(r"(\d+) nm: ([\d.]+)", read)
+        band = nm.tolist().index(float(found[1]))
+        assert float(found[2]) == pytest.approx(reflectance[band], rel=6e-3)
+        assert abs(band / 50 - share) < 0.15  # the axis takes a part of the width
+    page.mouse("mouseMoved", left + 10, top - 60)
+    assert page.text("#pixel-chart .readout") == ""
 
 
 def test_evil_names_are_shown_as_they_are(browser, case, tmp_path):
@@ -300,11 +328,23 @@ def test_a_thinned_page_shows_the_nearest_stored_spectrum(browser, case, tmp_pat
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sklearn_capoz.reports._thinning.STORED_PIXELS", 150)
         patch.setattr("sklearn_capoz.reports._thinning.PICTURE_PIXELS", 400)
+        patch.setattr(_report, "ROOM", 4_000)
+        patch.setattr(_report, "LEAST_ROOM", 4_000)
         path = write_report(tmp_path / "p.html", case.map, case.scene)
+    stored = read_page(path)
+    assert stored.data["spectra"]["kind"] == "coded"
+    assert stored.data["thinning"] == {"picture": 2, "stored": 4, "first": 2}
+    # A pixel whose class is another than that of the pixel whose spectrum is shown.
+    rows, columns = np.indices(case.codes.shape)
+    near = np.minimum(rows // 4 * 4 + 2, 28), columns // 4 * 4 + 2
+    differs = case.codes[rows // 2 * 2, columns // 2 * 2] != case.codes[near]
+    row, column = np.argwhere(differs & (columns >= 8))[0].tolist()
+    there = int(near[0][row, column]), int(near[1][row, column])
     page = Opened(browser, path, 1200)
-    page.click(*page.place_of(17, 23, case.codes.shape))
-    shown = f"Row 17, column 23: {case.names[case.codes[16, 22]]}"  # the picture's pixel
-    stored = f"(spectrum of row 18, column 22: {case.names[case.codes[18, 22]]})"
-    assert page.text("#pixel-title") == f"{shown} {stored}"
-    expected = read_page(path).spectra()[17 // 4, 23 // 4]
+    page.click(*page.place_of(row, column, case.codes.shape))
+    shown = case.names[case.codes[row // 2 * 2, column // 2 * 2]]  # the pixel of the picture
+    other = f"(spectrum of row {there[0]}, column {there[1]}: {case.names[case.codes[there]]})"
+    assert page.text("#pixel-title") == f"Row {row}, column {column}: {shown} {other}"
+    expected = stored.spectra()[row // 4, column // 4]
     np.testing.assert_allclose(page.values()[:, 1], expected, atol=1e-5)
+    assert f"mean of {case.names[case.codes[there]]}" in page.text("#pixel-key")

@@ -1,6 +1,7 @@
 """Spectra and maps that do not fit as they are: how near they are kept, in how many bytes."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,6 +51,34 @@ def test_a_class_of_one_pixel_and_one_of_none(case, tmp_path, read_page, monkeyp
     page = read_page(write_report(tmp_path / "page.html", mapped, case.scene))
     np.testing.assert_allclose(page.spectra()[4, 9], case.cube[4, 9], atol=1e-5)
     assert page.data["classes"][2]["low"] is None
+
+
+@pytest.mark.parametrize("room", [150_000, 30_000])
+@pytest.mark.parametrize("unit", [1, 10_000])
+def test_a_saturated_pixel_does_not_coarsen_the_others(
+    case, tmp_path, read_page, monkeypatch, room, unit
+):
+    monkeypatch.setattr(_report, "ROOM", room)
+    monkeypatch.setattr(_report, "LEAST_ROOM", room)
+    cube = case.cube * unit
+    cube[12, 17] = 3e5 * unit
+    mapped = replace(read_class_map(case.map), path=None)
+    page = read_page(write_report(tmp_path / "page.html", mapped, cube, scale=1))
+    found = page.spectra()
+    assert np.isnan(found[12, 17]).all()
+    assert "1 pixels are far brighter or darker than all others" in page.text
+    there = case.codes > 0
+    there[12, 17] = False
+    error = np.sqrt(np.mean((found[there] - cube[there]) ** 2))
+    assert error < (1e-4 if room == 150_000 else 0.01) * unit
+
+
+def test_spectra_that_are_nearly_all_the_same(case, tmp_path, read_page):
+    cube = np.full((30, 40, 50), 0.3)
+    cube[9, 9] = np.linspace(0.2, 0.5, 50)
+    codes = np.ones((30, 40), dtype="uint8")
+    page = write_report(tmp_path / "page.html", ClassMap(codes, ("no data", "a")), cube)
+    np.testing.assert_allclose(read_page(page).spectra(), cube, atol=1e-5)
 
 
 def test_numbers_are_packed_near_to_their_entropy():

@@ -278,7 +278,7 @@ def test_only_an_earlier_report_is_replaced(case, tmp_path):
 def test_colours_of_the_user(case, tmp_path, read_page):
     page = write_report(tmp_path / "p.html", case.map, case.scene, colors={"Calcite": "#010203"})
     assert read_page(page).data["classes"][2]["color"] == "#010203"
-    with pytest.raises(ValueError, match="'Calcite' must have a colour"):
+    with pytest.raises(ValueError, match="colors must give 'Calcite' a colour"):
         write_report(page, case.map, case.scene, colors={"Calcite": "red"})
 
 
@@ -295,6 +295,19 @@ def test_an_error_leaves_the_earlier_report(case, tmp_path, monkeypatch):
     assert [file.name for file in tmp_path.iterdir()] == ["page.html"]
 
 
+def test_a_scene_that_changes_meanwhile(case, tmp_path, monkeypatch):
+    cube, original = case.cube.copy(), _report.store_spectra
+
+    def change(*arguments):
+        cube[20, 20, 20] += 0.1
+        return original(*arguments)
+
+    monkeypatch.setattr(_report, "store_spectra", change)
+    with pytest.raises(DataFormatError, match="the array changed while it was read"):
+        write_report(tmp_path / "page.html", read_class_map(case.map), cube)
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_is_warned_stands_on_the_page(case, tmp_path):
     cube = case.cube.copy()
     cube[..., 7] = 0.5
@@ -308,6 +321,17 @@ def test_what_is_warned_stands_on_the_page(case, tmp_path):
     assert "1 bands hold no signal and are left out: 7, from 0." in text
     assert "2 of 50 bands are left out: a list calls them bad." in text
     assert "47 of 50 bands, 2010 to 2480 nm" in text
+
+
+def test_pixels_that_the_map_does_not_name_have_no_spectrum(case, tmp_path, read_page):
+    codes = case.codes.copy()
+    codes[:, 20:] = 0  # the scene holds spectra there
+    mapped = replace(read_class_map(case.map), codes=codes)
+    page = read_page(write_report(tmp_path / "page.html", mapped, case.scene))
+    assert np.isnan(page.spectra()[:, 20:]).all()
+    assert page.data["classes"][0]["n_spectra"] == 0
+    assert page.data["classes"][0]["mean"] == [None] * 50
+    assert "lack a number" not in page.text
 
 
 def test_classified_pixels_that_lack_a_number(case, tmp_path, read_page):

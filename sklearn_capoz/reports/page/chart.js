@@ -103,7 +103,31 @@ function paintChart(box) {
     element(svg, "path", { ...look, stroke: line.color, "stroke-width": line.width, "stroke-dasharray": line.dash || "" });
     if (line.marks) line.x.forEach((x, i) => line.y[i] === null || element(svg, "circle", { cx: X(x), cy: Y(line.y[i]), r: 3.5, fill: line.color, stroke: INK }));
   }
+  if (spec.read) addReadout(svg, spec.read, X, { left, top, bottom: height - bottom, width });
   box.replaceChildren(svg);
+}
+
+// Where the pointer is, in numbers: the place of an absorption is read off the nearest band.
+function addReadout(svg, { x, y, unit }, X, frame) {
+  const known = x.map((_, i) => i).filter((i) => y[i] !== null && isFinite(y[i]));
+  if (!known.length) return;
+  const line = element(svg, "line", { y1: frame.top, y2: frame.bottom, stroke: SOFT, "stroke-dasharray": "2 2", visibility: "hidden" });
+  const text = element(svg, "text", { y: frame.top + 8, fill: INK, class: "readout", stroke: "#fff", "stroke-width": 3, "paint-order": "stroke" });
+  svg.addEventListener("pointermove", (event) => {
+    const at = event.clientX - svg.getBoundingClientRect().left;
+    const near = known.reduce((best, i) => (Math.abs(X(x[i]) - at) < Math.abs(X(x[best]) - at) ? i : best), known[0]);
+    const left = X(x[near]), isRight = left > frame.width / 2;
+    line.setAttribute("x1", left);
+    line.setAttribute("x2", left);
+    line.setAttribute("visibility", "visible");
+    text.setAttribute("x", left + (isRight ? -5 : 5));
+    text.setAttribute("text-anchor", isRight ? "end" : "start");
+    text.textContent = `${Number(x[near].toPrecision(5))}${unit}: ${Number(y[near].toPrecision(3))}`;
+  });
+  svg.addEventListener("pointerleave", () => {
+    line.setAttribute("visibility", "hidden");
+    text.textContent = "";
+  });
 }
 
 // Entries of a key: what a line or a band of a chart is.

@@ -36,10 +36,12 @@ function classLines(data, group, hull, spectrum) {
   return { lines, areas };
 }
 
-function drawSpectra(box, data, { lines, areas }, hull, height) {
+// The values of `main`, one of the lines, are read off by pointing.
+function drawSpectra(box, data, { lines, areas }, hull, height, main) {
   const { x, xLabel, yLabel } = spectrumAxes(data, hull);
   const all = [...lines.flatMap((line) => line.y), ...areas.flatMap((area) => [...area.low, ...area.high])];
-  drawChart(box, { x: [x[0], x[x.length - 1]], y: span(all, 0.05), xLabel, yLabel, lines, areas, height });
+  drawChart(box, { x: [x[0], x[x.length - 1]], y: span(all, 0.05), xLabel, yLabel, lines, areas, height,
+    read: main && { x, y: main.y, unit: data.wavelengths ? " nm" : "" } });
 }
 
 function showPixel(data, pixel, hull) {
@@ -60,7 +62,7 @@ function showPixel(data, pixel, hull) {
   if (!pixel.spectrum) {
     parts.forEach((part) => part.replaceChildren());
     parts[0].spec = { x: [0, 1], y: [0, 1], height: 60 };
-    parts[1].textContent = pixel.code ? "This pixel lacks a number in some band: no spectrum is shown." : "No data here.";
+    parts[1].textContent = pixel.code ? "No spectrum of this pixel is kept: see what to know first." : "No data here.";
     text.value = "";
   } else {
     const { row, column } = pixel.spectrum, values = Array.from(pixel.spectrum.values);
@@ -75,7 +77,7 @@ function showPixel(data, pixel, hull) {
     const [darkest, brightest] = span(values, 0);
     if (doubt > 0.03 * (brightest - darkest) && !hull) areas.push({ x, low: values.map((v) => v - doubt), high: values.map((v) => v + doubt),
       color: SOFT, name: `this pixel ± ${doubt.toPrecision(1)}: what rounding took`, area: true });
-    drawSpectra(parts[0], data, { lines, areas }, hull, 300);
+    drawSpectra(parts[0], data, { lines, areas }, hull, 300, lines[lines.length - 1]);
     drawKey(parts[1], [lines[lines.length - 1], ...lines.slice(0, -1), ...areas]);
     text.value = values.map((v, i) => `${x[i]}\t${v.toFixed(5)}`).join("\n");
   }
@@ -118,7 +120,8 @@ function drawClasses(data, hull) {
     const count = group.library.length, records = count === 1 ? "1 record" : `${count || "no"} records`;
     const pixels = `${group.n_spectra.toLocaleString("en")} pixel${group.n_spectra === 1 ? "" : "s"}`;
     const box = figure(parent, group.name, group.rejected ? pixels : `${pixels}, ${records}`);
-    drawSpectra(box, data, classLines(data, group, hull), hull, 190);
+    const drawn = classLines(data, group, hull);
+    drawSpectra(box, data, drawn, hull, 190, drawn.lines[0]);
   }
 }
 
