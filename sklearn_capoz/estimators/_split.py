@@ -169,7 +169,8 @@ def _warn_of_another_range(train: Samples, validation: Samples) -> None:
     weight = weight / weight.sum()
     mean = (weight * train.X).sum(axis=0)
     spread = np.sqrt((weight * (train.X - mean) ** 2).sum(axis=0))
-    varies = spread > 0
+    # Rounding gives a constant feature a mean just beside its value.
+    varies = spread > 8 * np.finfo(spread.dtype).eps * np.abs(mean)
     if not varies.any():
         return
     shift = np.median(np.abs(validation.X.mean(axis=0) - mean)[varies] / spread[varies])
