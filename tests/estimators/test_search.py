@@ -338,10 +338,10 @@ def test_the_score_takes_weights(data, inner):
 def test_groups_reach_the_inner_split(data, inner, monkeypatch):
     """In every fold and in the refit, no group is trained on and validated on."""
     groups, seen = np.arange(240) // 8, []
-    inner = _split._split_groups
+    plain = _split._split_groups
 
     def spy(samples, groups, fraction, random_state):
-        found = inner(samples, groups, fraction, random_state)
+        found = plain(samples, groups, fraction, random_state)
         rows = {tuple(row): group for row, group in zip(samples.X, groups, strict=True)}
         seen.append([{rows[tuple(row)] for row in part.X}
                      for part in (found.train, found.score, found.select)])  # fmt: skip
