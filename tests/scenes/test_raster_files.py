@@ -9,6 +9,7 @@ from sklearn_capoz.scenes._open import open_source
 from sklearn_capoz.scenes._raster import RasterSource, open_raster
 from sklearn_capoz.scenes._run import _tasks
 from sklearn_capoz.scenes._scratch import Scratch
+from sklearn_capoz.scenes._vrt import DEPTH, check_parts
 
 rasterio = pytest.importorskip("rasterio")
 pytest.importorskip("spectral")
@@ -61,6 +62,36 @@ def test_a_vrt_reads_local_files_of_known_kinds(tmp_path, monkeypatch, scene_mod
     with pytest.raises(DataFormatError, match=message):
         predict_scene(scene_model, write_vrt(tmp_path / "scene.vrt", part))
     assert not opened
+
+
+def test_virtual_rasters_within_each_other_have_an_end(tmp_path):
+    write_vrt(tmp_path / "0.vrt", "nothing.tif")
+    for depth in range(1, DEPTH + 2):
+        write_vrt(tmp_path / f"{depth}.vrt", f"{depth - 1}.vrt")
+    assert check_parts(tmp_path / f"{DEPTH}.vrt") == set()
+    with pytest.raises(DataFormatError, match="lies in more than 8 virtual rasters"):
+        check_parts(tmp_path / f"{DEPTH + 1}.vrt")
+
+
+def test_an_address_in_an_attribute_counts(tmp_path):
+    path = write_vrt(tmp_path / "scene.vrt", "nothing.tif", lambda b: '<X a="http://127.0.0.1/"/>')
+    with pytest.raises(DataFormatError, match=r"names 'http://127\.0\.0\.1/'.*nothing is fetched"):
+        check_parts(path)
+
+
+def test_a_band_may_have_a_mask_of_its_own(tmp_path, scene, scene_model, expected, write_tif):
+    write_tif(tmp_path / "part.tif", scene.cube)
+    valid = np.full((34, 26, 1), 255, np.uint8)
+    valid[5:8, 3] = 0
+    write_tif(tmp_path / "mask.tif", valid)
+    mask = (
+        '<MaskBand><VRTRasterBand dataType="Byte"><SimpleSource><SourceFilename relativeToVRT="1">'
+        "mask.tif</SourceFilename><SourceBand>1</SourceBand></SimpleSource></VRTRasterBand>"
+        "</MaskBand>"
+    )
+    path = write_vrt(tmp_path / "scene.vrt", "part.tif", lambda b: mask if b == 10 else "")
+    codes = predict_scene(scene_model, path).codes
+    np.testing.assert_array_equal(codes, np.where(valid[..., 0], expected, 0))
 
 
 def test_a_mask_beside_a_geotiff_is_a_geotiff(tmp_path, scene, scene_model, write_tif):
