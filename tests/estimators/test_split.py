@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
+from sklearn_capoz import PrunedMLPClassifier
 from sklearn_capoz.estimators._split import _mark_groups, _split_groups, _warn_of_another_range
 from sklearn_capoz.exceptions import SmallDataWarning
 from sklearn_capoz.training._samples import make_samples
@@ -84,3 +85,9 @@ def test_of_a_few_validation_samples_or_flat_features_nothing_is_said():
         _warn_of_another_range(make_samples(X, np.zeros(40, int)), few)
     assert not warned(np.ones((40, 3)), np.zeros((40, 3)))
     assert not warned(X, X, y_val=np.repeat([0, 1], 20))  # a class that is not trained on
+
+
+def test_each_sample_has_a_group():
+    X, y = np.eye(40), np.arange(40) % 2
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        PrunedMLPClassifier().fit(X, y, groups=np.arange(39))
