@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import make_classification
+from small_estimators import KINDS
 
 from sklearn_capoz import PrunedMLPClassifier
 from sklearn_capoz.thresholds import Count
@@ -64,3 +65,8 @@ def inner():
     return PrunedMLPClassifier(
         (12,), threshold="fraction", keep="last", max_iter=20, retrain_max_iter=5, random_state=0
     )
+
+
+@pytest.fixture(params=KINDS)
+def estimator(request):
+    return KINDS[request.param]()
