@@ -205,7 +205,8 @@ def _warn_of_another_range(train: Samples, validation: Samples) -> None:
 def _compare_ranges(given: np.ndarray, held_out: np.ndarray, weight: np.ndarray) -> None:
     mean = (weight * given).sum(axis=0)
     spread = np.sqrt((weight * (given - mean) ** 2).sum(axis=0))
-    varies = spread > 0
+    # Rounding gives a constant feature a mean just beside its value.
+    varies = spread > 8 * np.finfo(spread.dtype).eps * np.abs(mean)
     if not varies.any():
         return
     shift = np.median(np.abs(held_out.mean(axis=0) - mean)[varies] / spread[varies])

@@ -10,19 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.datasets import make_classification
-from sklearn.exceptions import NotFittedError
 from sklearn.neural_network import MLPClassifier
-from sklearn.utils import compute_class_weight
 from skorch.callbacks import Callback
 
 from sklearn_capoz import PrunedMLPClassifier
-from sklearn_capoz._sklearn import InvalidParameterError
 from sklearn_capoz.criteria import CAPoZ, Criterion
-from sklearn_capoz.estimators import _first_training
 from sklearn_capoz.estimators._split import spawn_random_states
 from sklearn_capoz.exceptions import NoCorrectSampleError, PruningStalledWarning, SmallDataWarning
-from sklearn_capoz.pruning import accuracy
-from sklearn_capoz.pruning._dense_model import DenseModel
 from sklearn_capoz.schedules import Widths
 from sklearn_capoz.thresholds import Count, FixedValue
 
@@ -32,31 +26,8 @@ X, Y = make_classification(
 NAMES = np.array(["kaolinite", "alunite", "calcite"])[Y]
 
 
-def classifier(**parameters):
-    """Return one that trains and prunes in a few hundredths of a second."""
-    quick = {"hidden_layer_sizes": (12,), "max_iter": 12, "retrain_max_iter": 4,
-             "learning_rate_init": 0.01, "threshold": Count(2), "n_iterations": 3,
-             "keep": "last", "random_state": 0}  # fmt: skip
-    return PrunedMLPClassifier(**(quick | parameters))
-
-
-def history(model):
-    """Return the history without what the clock says."""
-    return model.history_.drop(columns="seconds")
-
-
-def assert_same_network(a, b):
-    for first, second in zip(a.weights, b.weights, strict=True):
-        np.testing.assert_array_equal(first, second)
-
-
-def assert_same_model(a, b):
-    pd.testing.assert_frame_equal(history(a), history(b))
-    assert_same_network(a.network_, b.network_)
-
-
 @pytest.fixture(scope="module")
-def fitted():
+def fitted(classifier):
     return classifier(hidden_layer_sizes=(12, 8)).fit(X, NAMES)
 
 
@@ -99,7 +70,7 @@ def test_network_net_and_estimator_predict_the_same(fitted):
     assert fitted.score(X, NAMES) == np.mean(fitted.predict(X) == NAMES)
 
 
-def test_zero_iterations_are_mlpclassifier():
+def test_zero_iterations_are_mlpclassifier(classifier):
     """With validation data of its own and the same generator, weight by weight."""
     model = classifier(n_iterations=0, random_state=7).fit(X, Y, X[:20], Y[:20])
     _, training, _ = spawn_random_states(np.random.RandomState(7), 3)
@@ -115,7 +86,7 @@ def test_zero_iterations_are_mlpclassifier():
     assert model.support_[0].all()
 
 
-def test_no_retraining():
+def test_no_retraining(classifier):
     dense = classifier(n_iterations=0).fit(X, Y)
     pruned = classifier(retrain_max_iter=0).fit(X, Y)
     table = pruned.history_
@@ -126,7 +97,7 @@ def test_no_retraining():
     np.testing.assert_array_equal(pruned.network_.weights[1], dense.network_.weights[1][kept])
 
 
-def test_a_shorter_run_is_the_beginning_of_a_longer_one():
+def test_a_shorter_run_is_the_beginning_of_a_longer_one(classifier, history):
     short, long = (classifier(n_iterations=n).fit(X, Y) for n in (2, 4))
     pd.testing.assert_frame_equal(history(short), history(long).iloc[:3])
     for a, b in zip(short.importances_, long.importances_, strict=False):
@@ -135,7 +106,7 @@ def test_a_shorter_run_is_the_beginning_of_a_longer_one():
 
 @pytest.mark.parametrize("tolerance", [0.0, 0.05, 1.0])
 @pytest.mark.parametrize("keep", ["last", "best", "smallest"])
-def test_which_iteration_is_kept(keep, tolerance):
+def test_which_iteration_is_kept(keep, tolerance, classifier, history):
     parameters = {"threshold": Count(3), "n_iterations": 3, "retrain_max_iter": 1}
     last = classifier(**parameters).fit(X, Y)
     model = classifier(keep=keep, tolerance=tolerance, **parameters).fit(X, Y)
@@ -152,7 +123,9 @@ def test_which_iteration_is_kept(keep, tolerance):
 
 @pytest.mark.parametrize("callbacks", [None, []])
 @pytest.mark.parametrize("changes", [{}, {"dropout": 0.2, "n_restarts": 2, "criterion": "random"}])
-def test_one_seed_one_model_and_the_callers_generators_stay(callbacks, changes):
+def test_one_seed_one_model_and_the_callers_generators_stay(
+    callbacks, changes, classifier, assert_same_model
+):
     changes = changes | {"callbacks": callbacks, "n_iterations": 1, "max_iter": 3}
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()
     first = classifier(**changes).fit(X, Y)
@@ -167,7 +140,7 @@ def test_one_seed_one_model_and_the_callers_generators_stay(callbacks, changes):
     assert not np.array_equal(first.network_.weights[1], other.network_.weights[1])
 
 
-def test_a_generator_as_random_state_is_drawn_from():
+def test_a_generator_as_random_state_is_drawn_from(classifier, assert_same_model):
     generator = np.random.RandomState(0)
     first = classifier(random_state=generator).fit(X, Y)
     assert_same_model(first, classifier(random_state=0).fit(X, Y))
@@ -175,7 +148,7 @@ def test_a_generator_as_random_state_is_drawn_from():
     assert not np.array_equal(first.network_.weights[0], second.network_.weights[0])
 
 
-def test_fitting_again_starts_anew():
+def test_fitting_again_starts_anew(classifier, assert_same_model):
     model = classifier().fit(X, Y)
     once = copy.deepcopy(model)
     assert_same_model(model.fit(X, Y), once)
@@ -185,7 +158,7 @@ def test_fitting_again_starts_anew():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("callbacks", [None, []])
-def test_the_precision_of_the_data_is_kept(dtype, callbacks):
+def test_the_precision_of_the_data_is_kept(dtype, callbacks, classifier):
     model = classifier(callbacks=callbacks, n_iterations=1, max_iter=3).fit(X.astype(dtype), Y)
     assert model.network_.dtype == dtype
     assert model.predict_proba(X.astype(dtype)).dtype == dtype
@@ -195,12 +168,12 @@ def test_the_precision_of_the_data_is_kept(dtype, callbacks):
     )
 
 
-def test_validation_data_of_the_other_precision():
+def test_validation_data_of_the_other_precision(classifier):
     model = classifier().fit(X[:200].astype(np.float32), Y[:200], X[200:], Y[200:])
     assert model.network_.dtype == np.float32
 
 
-def test_tables_and_string_labels():
+def test_tables_and_string_labels(classifier, assert_same_model):
     table = pd.DataFrame(X, columns=[f"{1300 + 10 * i} nm" for i in range(8)])
     labels = pd.Series(NAMES)
     model = classifier().fit(table[:180], labels[:180], table[180:], labels[180:])
@@ -209,136 +182,6 @@ def test_tables_and_string_labels():
     assert set(model.predict(table)) <= set(NAMES)
     with pytest.raises(ValueError, match="feature names should match"):
         model.predict(table[table.columns[::-1]])
-
-
-def test_own_validation_data_are_not_trained_on():
-    dense = classifier(n_iterations=0).fit(X[:150], Y[:150], X[150:], Y[150:])
-    other = classifier(n_iterations=0).fit(X[:150], Y[:150], X[150:200], Y[150:200])
-    np.testing.assert_array_equal(dense.network_.weights[0], other.network_.weights[0])
-    assert dense.history_["accuracy_after"][0] != other.history_["accuracy_after"][0]
-
-
-def test_samples_to_train_on_to_score_on_and_to_choose_on_are_disjoint(monkeypatch):
-    train, seen = DenseModel.train_together.__func__, []
-
-    def spy(cls, models, data):
-        seen.extend(data)
-        return train(cls, models, data)
-
-    monkeypatch.setattr(DenseModel, "train_together", classmethod(spy))
-    classifier().fit(X, Y)
-    assert len(seen) == 4
-    parts = [seen[0].train, seen[0].score, seen[0].select]
-    assert [part.y.size for part in parts] == [192, 24, 24]
-    rows = {tuple(row) for part in parts for row in part.X}
-    assert rows == {tuple(row) for row in X}
-    assert all(data is seen[0] for data in seen)
-
-
-def test_weight_zero_is_absence():
-    weight = np.random.RandomState(0).randint(3, size=len(Y)).astype(float)
-    rows = weight > 0
-    assert_same_model(
-        classifier().fit(X, Y, sample_weight=weight),
-        classifier().fit(X[rows], Y[rows], sample_weight=weight[rows]),
-    )
-
-
-def test_a_class_of_weight_zero_is_unknown():
-    model = classifier().fit(X, NAMES, sample_weight=(NAMES != "alunite").astype(int))
-    assert model.classes_.tolist() == ["calcite", "kaolinite"]
-
-
-def test_equal_weights_are_none():
-    assert_same_model(classifier().fit(X, Y, sample_weight=np.ones(240)), classifier().fit(X, Y))
-
-
-def test_weights_enter_the_scores():
-    """Heavy samples decide: C-APoZ of the scoring half is the weighted share of zeros."""
-    weight = np.where(Y == 0, 5.0, 1.0)
-    model = classifier(n_iterations=0).fit(X, Y, sample_weight=weight)
-    plain = classifier(n_iterations=0).fit(X, Y)
-    assert not np.allclose(model.importances_[0][0], plain.importances_[0][0])
-
-
-@pytest.mark.parametrize("callbacks", [None, []])
-def test_class_weights_are_weights_of_the_training_samples(callbacks):
-    """They do not enter the scores, so that the dense networks alone are compared."""
-    parameters = {"n_iterations": 0, "callbacks": callbacks, "max_iter": 5}
-    weights = {"alunite": 3.0, "calcite": 1.0, "kaolinite": 0.25}
-    by_class = classifier(class_weight=weights, **parameters).fit(X, NAMES)
-    by_sample = classifier(**parameters).fit(
-        X, NAMES, sample_weight=[weights[name] for name in NAMES]
-    )
-    for a, b in zip(by_class.network_.weights, by_sample.network_.weights, strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
-def test_class_weights_of_labels_that_look_like_numbers():
-    digits, weights = Y.astype(str), {"0": 3.0, "2": 0.25}
-    parameters = {"n_iterations": 0, "max_iter": 5}
-    of_digits = classifier(class_weight=weights, **parameters).fit(X, digits)
-    of_codes = classifier(class_weight={0: 3.0, 2: 0.25}, **parameters).fit(X, Y)
-    assert_same_model(of_digits, of_codes)
-    with pytest.raises(ValueError, match=r"names 0, which is not among .*'0', '1'"):
-        classifier(class_weight={0: 3.0}, **parameters).fit(X, digits)
-
-
-def test_balanced_class_weights():
-    rows = np.r_[np.flatnonzero(Y == 0)[:70], np.flatnonzero(Y == 1)[:20]]
-    X_some, y_some, aside = X[rows], Y[rows], (X[-40:][Y[-40:] < 2], Y[-40:][Y[-40:] < 2])
-    balanced = compute_class_weight("balanced", classes=np.array([0, 1]), y=y_some)
-    np.testing.assert_allclose(balanced, [90 / 140, 90 / 40])
-    a, b, plain = (
-        classifier(class_weight=weight, n_iterations=0).fit(X_some, y_some, *aside)
-        for weight in ("balanced", dict(enumerate(balanced)), None)
-    )
-    assert_same_model(a, b)
-    assert a.predict(X).mean() > plain.predict(X).mean()
-
-
-def test_the_best_restart_is_pruned(monkeypatch):
-    seen = []
-
-    def spy(model, samples):
-        seen.append((accuracy(model, samples), model.network))
-        return seen[-1][0]
-
-    accuracy = _first_training.accuracy
-    monkeypatch.setattr(_first_training, "accuracy", spy)
-    model = classifier(n_restarts=4, n_iterations=0, max_iter=3, learning_rate_init=1e-3)
-    model.fit(X, Y)
-    assert len(seen) == 4
-    best = int(np.argmax([reached for reached, _ in seen]))
-    assert len({reached for reached, _ in seen}) > 1
-    assert_same_network(model.network_, seen[best][1])
-    # The first of several is the only one of one.
-    once = classifier(n_iterations=0, max_iter=3, learning_rate_init=1e-3).fit(X, Y)
-    np.testing.assert_array_equal(once.network_.weights[0], seen[0][1].weights[0])
-
-
-def test_restarts_are_compared_on_the_scoring_samples_not_on_those_to_choose_on(monkeypatch):
-    train, trainings = DenseModel.train_together.__func__, []
-
-    def spy(cls, models, data):
-        trainings.append((train(cls, models, data), data[0]))
-        return trainings[-1][0]
-
-    def best(trained, samples):
-        return int(np.argmax([accuracy(model, samples) for model, _ in trained]))
-
-    monkeypatch.setattr(DenseModel, "train_together", classmethod(spy))
-    choices = []
-    for seed in range(6):
-        model = classifier(
-            n_restarts=4, n_iterations=0, max_iter=3, keep="last", random_state=seed
-        ).fit(X, Y)
-        trained, data = trainings.pop()
-        by_score, by_select = best(trained, data.score), best(trained, data.select)
-        chosen = trained[by_score][0].network
-        np.testing.assert_array_equal(model.network_.weights[0], chosen.weights[0])
-        choices.append((by_score, by_select))
-    assert any(by_score != by_select for by_score, by_select in choices)  # or nothing is tested
 
 
 class Counting(Callback):
@@ -350,7 +193,7 @@ class Counting(Callback):
         type(self).epochs += 1
 
 
-def test_callbacks_are_called_in_training_and_retraining():
+def test_callbacks_are_called_in_training_and_retraining(classifier):
     Counting.epochs = 0
     callback = Counting()
     model = classifier(callbacks=[("counting", callback)], max_iter=5, retrain_max_iter=2)
@@ -365,7 +208,9 @@ def test_callbacks_are_called_in_training_and_retraining():
 
 @pytest.mark.parametrize("callbacks", [None, []])
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
-def test_the_net_goes_on_learning_and_its_clone_has_the_pruned_widths(solver, callbacks):
+def test_the_net_goes_on_learning_and_its_clone_has_the_pruned_widths(
+    solver, callbacks, classifier
+):
     model = classifier(solver=solver, callbacks=callbacks, n_iterations=1, max_iter=3).fit(X, Y)
     before = model.predict_proba(X)
     net = copy.deepcopy(model.net_)
@@ -400,7 +245,7 @@ def test_the_net_goes_on_learning_and_its_clone_has_the_pruned_widths(solver, ca
     ],
 )
 @pytest.mark.parametrize("callbacks", [None, []])
-def test_every_option_prunes_and_predicts(changes, callbacks):
+def test_every_option_prunes_and_predicts(changes, callbacks, classifier):
     small = {"n_iterations": 2, "max_iter": 8, "retrain_max_iter": 2, "callbacks": callbacks}
     model = classifier(**(small | changes)).fit(X, NAMES)
     assert model.network_.widths < tuple(np.atleast_1d(model.hidden_layer_sizes))
@@ -409,7 +254,7 @@ def test_every_option_prunes_and_predicts(changes, callbacks):
 
 
 @pytest.mark.parametrize("callbacks", [None, []])
-def test_compensation_and_distillation_do_what_they_should(callbacks):
+def test_compensation_and_distillation_do_what_they_should(callbacks, classifier):
     """A refit loses less before retraining; the teacher pulls towards the dense network."""
     common = {"threshold": Count(8), "n_iterations": 1, "max_iter": 40, "callbacks": callbacks}
     dense = classifier(**(common | {"n_iterations": 0})).fit(X, Y).predict_proba(X)
@@ -426,7 +271,7 @@ def test_compensation_and_distillation_do_what_they_should(callbacks):
     assert taught < distance(retrain_max_iter=0)
 
 
-def test_a_stall_is_recorded_and_ends_the_loop():
+def test_a_stall_is_recorded_and_ends_the_loop(classifier):
     with pytest.warns(PruningStalledWarning, match="Pruning stopped in iteration 1: FixedValue"):
         model = classifier(threshold=FixedValue(1.1)).fit(X, Y)
     assert model.history_["n_pruned_0"].tolist() == [0, 0]
@@ -434,7 +279,7 @@ def test_a_stall_is_recorded_and_ends_the_loop():
     assert model.history_["accuracy_after"].nunique() == 1
 
 
-def test_all_equal_scores_prune_nothing():
+def test_all_equal_scores_prune_nothing(classifier):
     class Equal(Criterion):
         def score(self, layer):
             return np.full(layer.n_units, 0.1)
@@ -444,7 +289,7 @@ def test_all_equal_scores_prune_nothing():
     assert model.network_.widths == (12,)
 
 
-def test_no_right_scoring_sample_explains_itself():
+def test_no_right_scoring_sample_explains_itself(classifier):
     rows = Y < 2
     X_two, y_two = 3 * X[rows], Y[rows]
     dense = classifier(n_iterations=0, max_iter=100).fit(X_two, y_two, X_two, y_two)
@@ -455,18 +300,18 @@ def test_no_right_scoring_sample_explains_itself():
 
 
 @pytest.mark.parametrize("n_rows", [5, len(X)])
-def test_one_class_has_one_column(n_rows):
+def test_one_class_has_one_column(n_rows, classifier):
     model = classifier(n_iterations=0).fit(X, np.full(len(X), "kaolinite"))
     np.testing.assert_array_equal(model.predict_proba(X[:n_rows]), np.ones((n_rows, 1)))
     assert set(model.predict(X[:n_rows])) == {"kaolinite"}
 
 
-def test_few_samples_warn():
+def test_few_samples_warn(classifier):
     with pytest.warns(SmallDataWarning, match="20 samples of 3 classes leave less than 4"):
         classifier().fit(X[:20], Y[:20])
 
 
-def test_an_interrupt_keeps_what_is_done():
+def test_an_interrupt_keeps_what_is_done(classifier, history):
     class Interrupted(Criterion):
         calls = 0
 
@@ -482,7 +327,7 @@ def test_an_interrupt_keeps_what_is_done():
     assert model.score(X, Y) > 0.7
 
 
-def test_a_bar_only_when_verbose(capsys):
+def test_a_bar_only_when_verbose(capsys, classifier):
     classifier().fit(X, Y)
     assert capsys.readouterr() == ("", "")
     classifier(verbose=True).fit(X, Y)
@@ -492,126 +337,10 @@ def test_a_bar_only_when_verbose(capsys):
     assert "units 6, accuracy" in shown
 
 
-def test_the_html_view(fitted):
+def test_the_html_view(fitted, classifier):
     assert "PrunedMLPClassifier" in PrunedMLPClassifier()._repr_html_()
     assert "PrunedMLPClassifier" in fitted._repr_html_()
     assert "Count" in classifier()._repr_html_()
-
-
-def test_unfitted():
-    model = PrunedMLPClassifier()
-    with pytest.raises(NotFittedError):
-        model.predict(X)
-    with pytest.raises(NotFittedError):
-        _ = model.net_
-
-
-@pytest.fixture
-def no_training(monkeypatch):
-    def trained(cls, models, data):
-        raise AssertionError("trained before all was checked")
-
-    monkeypatch.setattr(DenseModel, "train_together", classmethod(trained))
-
-
-@pytest.mark.parametrize(
-    ("parameters", "message"),
-    [
-        ({"criterion": "apo"}, "criterion='apo' is not known; choose one of"),
-        ({"criterion": CAPoZ(tolerance=-1)}, "'tolerance' parameter of CAPoZ"),
-        ({"criterion": 3}, "criterion=3 is not known"),
-        ({"threshold": "median"}, "threshold='median' is not known; choose one of"),
-        ({"threshold": Count(-1)}, "'count' parameter of Count"),
-        ({"schedule": "daily"}, "schedule='daily' is not known; choose one of"),
-        ({"schedule": Widths((0,))}, "Widths needs whole numbers of at least 1"),
-        ({"n_iterations": -1}, "'n_iterations' parameter of PrunedMLPClassifier must be"),
-        ({"n_iterations": 1.5}, "'n_iterations'"),
-        ({"keep": "first"}, "'keep' parameter .* Got 'first'"),
-        ({"tolerance": 2}, "'tolerance'"),
-        ({"min_units": 0}, "'min_units'"),
-        ({"validation_fraction": 0}, "'validation_fraction'"),
-        ({"validation_fraction": 1.0}, "'validation_fraction'"),
-        ({"retrain_max_iter": -1}, "'retrain_max_iter'"),
-        ({"retrain_learning_rate": "linear"}, "'retrain_learning_rate'"),
-        ({"compensation": "mean"}, "'compensation'"),
-        ({"distillation": 0.0}, "'distillation'"),
-        ({"distillation": 1.1}, "'distillation'"),
-        ({"temperature": 0}, "'temperature'"),
-        ({"hidden_layer_sizes": ()}, r"hidden_layer_sizes must be one or more whole .* got \(\)"),
-        ({"hidden_layer_sizes": (5, 0)}, r"hidden_layer_sizes must be .* got \(5, 0\)"),
-        ({"hidden_layer_sizes": (5, 2.5)}, "hidden_layer_sizes must be"),
-        ({"hidden_layer_sizes": 0}, "'hidden_layer_sizes'"),
-        ({"hidden_layer_sizes": (True,)}, r"hidden_layer_sizes must be .* got \(True,\)"),
-        ({"hidden_layer_sizes": "30"}, "'hidden_layer_sizes'"),
-        ({"hidden_layer_sizes": (3, (4, 5))}, "hidden_layer_sizes must be"),
-        ({"activation": "gelu"}, "'activation'"),
-        ({"solver": "lbfgs"}, "'solver'"),
-        ({"alpha": -1}, "'alpha'"),
-        ({"batch_size": 0}, "'batch_size'"),
-        ({"learning_rate_init": 0}, "'learning_rate_init'"),
-        ({"max_iter": 0}, "'max_iter'"),
-        ({"early_stopping": "yes"}, "'early_stopping'"),
-        ({"n_iter_no_change": 0}, "'n_iter_no_change'"),
-        ({"tol": -1}, "'tol'"),
-        ({"dropout": 1.0}, "'dropout'"),
-        ({"class_weight": "even"}, "'class_weight'"),
-        ({"n_restarts": 0}, "'n_restarts'"),
-        ({"callbacks": "early"}, "'callbacks'"),
-        ({"device": 0}, "'device'"),
-        ({"random_state": "seed"}, "'random_state'"),
-        ({"verbose": "loud"}, "'verbose'"),
-    ],
-)
-def test_bad_parameters_raise_before_any_training(no_training, parameters, message):
-    error = TypeError if parameters.get("criterion") == 3 else ValueError
-    with pytest.raises(error, match=message) as raised:
-        classifier(**parameters).fit(X, Y)
-    named = next(iter(parameters))
-    if not hasattr(parameters[named], "get_params"):
-        assert named in str(raised.value)
-        assert error is TypeError or isinstance(raised.value, InvalidParameterError)
-
-
-def spoiled(value):
-    bad = X.copy()
-    bad[3, 2] = value
-    return bad
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"X": spoiled(np.nan)}, "Input X contains NaN"),
-        ({"X": spoiled(np.inf)}, "Input X contains infinity"),
-        ({"X": X[:, 0]}, "Expected 2D array, got 1D array"),
-        ({"X": X[:5]}, "inconsistent numbers of samples"),
-        ({"y": X[:, 0]}, "Unknown label type: continuous"),
-        ({"y": np.eye(240)}, "y should be a 1d array|Multi-output|bad input shape|multilabel"),
-        ({"X_val": X}, "X_val and y_val belong together; only X_val was given"),
-        ({"y_val": Y}, "X_val and y_val belong together; only y_val was given"),
-        ({"X_val": X[:, :3], "y_val": Y}, "X has 3 features, but .* is expecting 8 features"),
-        ({"X_val": spoiled(np.nan), "y_val": Y}, "contains NaN"),
-        ({"X_val": X, "y_val": Y + 1}, r"y_val holds labels that the classifier is not .*: \[3\]"),
-        ({"X_val": X[:1], "y_val": Y[:1]}, "X_val holds 1 sample; at least 2 are needed"),
-        ({"X_val": X, "y_val": Y[:7]}, "inconsistent numbers of samples"),
-        ({"sample_weight": -np.ones(240)}, "Negative values"),
-        ({"sample_weight": np.zeros(240)}, "zero"),
-        ({"sample_weight": np.ones(7)}, r"sample_weight.shape == \(7,\), expected \(240,\)"),
-    ],
-)
-def test_bad_data_raise_before_any_training(no_training, arguments, message):
-    with pytest.raises(ValueError, match=message):
-        classifier().fit(**({"X": X, "y": Y} | arguments))
-
-
-def test_widths_for_another_number_of_layers_raise_before_any_training(no_training):
-    with pytest.raises(ValueError, match="Widths names 2 layers in"):
-        classifier(schedule=Widths([(5, 4)])).fit(X, Y)
-
-
-def test_class_weights_of_unknown_labels_raise_before_any_training(no_training):
-    with pytest.raises(ValueError, match="class_weight names 'rock', which is not among"):
-        classifier(class_weight={"rock": 2.0}).fit(X, NAMES)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn_capoz.exceptions.PruningStalledWarning")

@@ -1,7 +1,7 @@
 """The pruning loop: its records, its arithmetic and its ends."""
 
 import pickle
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 import joblib
@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 
 from sklearn_capoz.criteria import APoZ, CAPoZ, Criterion, Random, Reconstruction, WeightNorm
-from sklearn_capoz.exceptions import NoCorrectSampleError, PruningStalledWarning
+from sklearn_capoz.exceptions import PruningStalledWarning
 from sklearn_capoz.pruning import (
-    PruningJob,
-    PruningPlan,
     Remove,
     accuracy,
     history_table,
@@ -29,55 +27,9 @@ from sklearn_capoz.schedules import (
     Widths,
 )
 from sklearn_capoz.thresholds import Count, FixedValue, Fraction, MeanStd, ThresholdRule
-from sklearn_capoz.training import TrainingSettings, initial_network
-from sklearn_capoz.training._samples import PruningData, Samples
 
 
-def make_data(n_samples=90, seed=0):
-    random = np.random.RandomState(seed)
-    y = random.randint(3, size=n_samples)
-    X = random.randn(n_samples, 4) + 3 * np.eye(4)[y]
-    parts = [Samples(X[i::3], y[i::3], random.uniform(0.5, 2, len(y[i::3]))) for i in range(3)]
-    return PruningData(*parts)
-
-
-def make_job(
-    hidden=(8,), max_iter=0, data=None, criterion=None, threshold=None, schedule=None,
-    n_iterations=3, min_units=1, compensation=None, seed=0, **given,
-):  # fmt: skip
-    network = initial_network(4, hidden, 3, "relu", seed, np.float64)
-    settings = TrainingSettings(max_iter=max_iter, batch_size=16, learning_rate_init=0.01)
-    model = DenseModel(network, None, settings, "cpu", np.random.RandomState(seed))
-    plan = PruningPlan(
-        criterion or CAPoZ(), threshold or Count(2), schedule or MultiPass(), n_iterations,
-        min_units, compensation,
-    )  # fmt: skip
-    return PruningJob(model, data or make_data(), plan, np.random.RandomState(seed), **given)
-
-
-def walk(*args, **kwargs):
-    return prune_together([make_job(*args, **kwargs)])[0]
-
-
-def assert_same_records(first, second, scores=True):
-    assert len(first) == len(second)
-    for a, b in zip(first, second, strict=True):
-        assert (a.iteration, a.n_pruned, a.n_epochs) == (b.iteration, b.n_pruned, b.n_epochs)
-        assert (a.accuracy_before, a.accuracy_after) == (b.accuracy_before, b.accuracy_after)
-        for name in ("weights", "biases"):
-            for x, y in zip(
-                getattr(a.model.network, name), getattr(b.model.network, name), strict=True
-            ):
-                np.testing.assert_array_equal(x, y)
-        for x, y in zip(a.support, b.support, strict=True):
-            np.testing.assert_array_equal(x, y)
-        if scores:
-            np.testing.assert_array_equal(a.thresholds, b.thresholds)
-            for x, y in zip(a.importances, b.importances, strict=True):
-                np.testing.assert_array_equal(x, y)
-
-
-def test_the_papers_unit_ratios():
+def test_the_papers_unit_ratios(walk):
     """METHOD's table 4: 22, 17, 13, 11, 9, 7 and 5 of 30 units."""
     records = walk((30,), schedule=Widths(), n_iterations=7)
     table = history_table(records)
@@ -93,7 +45,7 @@ def test_the_papers_unit_ratios():
     assert table["iteration"].tolist() == list(range(8))
 
 
-def test_columns_are_plain_numbers():
+def test_columns_are_plain_numbers(walk):
     table = history_table(walk((8, 5), max_iter=2))
     assert list(table.columns) == [
         *("iteration", "n_units", "n_parameters", "n_bytes", "n_multiply_adds"),
@@ -109,7 +61,7 @@ def test_columns_are_plain_numbers():
 
 @pytest.mark.parametrize("criterion", [CAPoZ(), WeightNorm(), Random(), Reconstruction()])
 @pytest.mark.parametrize("compensation", [None, "least-squares"])
-def test_support_tells_which_units_of_the_dense_network_remain(criterion, compensation):
+def test_support_tells_which_units_of_the_dense_network_remain(criterion, compensation, walk):
     records = walk((8, 5), criterion=criterion, threshold=Fraction(0.3), compensation=compensation)
     dense = records[0].model.network
     for record in records:
@@ -143,7 +95,7 @@ class OftenAsked(Fraction):
 
 
 @pytest.mark.parametrize("schedule", [MultiPass(), Iterative()])
-def test_a_rule_decides_once_per_group_and_step(schedule):
+def test_a_rule_decides_once_per_group_and_step(schedule, walk):
     """And once more for the table's last row, which no step follows."""
     rule = OftenAsked()
     records = walk((8, 5), threshold=rule, schedule=schedule, n_iterations=2)
@@ -162,13 +114,13 @@ class Fickle(ThresholdRule):
         return redundancy > np.sort(redundancy)[-2], float(self.asked)
 
 
-def test_the_threshold_in_the_table_is_that_of_the_cut():
+def test_the_threshold_in_the_table_is_that_of_the_cut(walk):
     records = walk((8,), threshold=Fickle(), criterion=WeightNorm(), n_iterations=2)
     assert [r.thresholds for r in records] == [(-1.0,), (-2.0,), (-3.0,)]
     assert [r.n_pruned for r in records] == [(0,), (1,), (1,)]
 
 
-def test_a_group_that_is_cut_twice_in_an_iteration_shows_the_scores_of_its_whole_network():
+def test_a_group_that_is_cut_twice_in_an_iteration_shows_the_scores_of_its_whole_network(walk):
     class Twice(Schedule):
         def iterations(self, widths, n_iterations):
             for _ in range(n_iterations):
@@ -180,7 +132,7 @@ def test_a_group_that_is_cut_twice_in_an_iteration_shows_the_scores_of_its_whole
     assert records[1].n_pruned == (4,)
 
 
-def test_scores_and_thresholds_are_those_that_decided():
+def test_scores_and_thresholds_are_those_that_decided(make_data, walk):
     records = walk((8, 5), max_iter=3, threshold=MeanStd(0.5))
     assert len(records) == 4
     for record, following in pairwise(records):
@@ -197,7 +149,7 @@ def test_scores_and_thresholds_are_those_that_decided():
 
 
 @pytest.mark.parametrize("schedule", [Widths((6, 4)), Gradual(0.5)])
-def test_a_rule_that_is_not_asked_has_no_threshold(schedule):
+def test_a_rule_that_is_not_asked_has_no_threshold(schedule, walk):
     records = walk((8, 5), threshold=MeanStd(), schedule=schedule, n_iterations=2)
     assert len(records) == 3
     assert np.isnan([record.thresholds for record in records]).all()
@@ -206,7 +158,7 @@ def test_a_rule_that_is_not_asked_has_no_threshold(schedule):
     ]
 
 
-def test_accuracies_are_those_of_the_third_set():
+def test_accuracies_are_those_of_the_third_set(make_data, walk):
     data = make_data()
     records = walk((8,), max_iter=5, data=data, threshold=Count(3), n_iterations=2)
     for record in records:
@@ -218,7 +170,7 @@ def test_accuracies_are_those_of_the_third_set():
     assert records[0].accuracy_before == records[0].accuracy_after
 
 
-def test_min_units_stay():
+def test_min_units_stay(walk):
     records = walk((8, 3), threshold=Count(5), min_units=3, n_iterations=1)
     assert records[-1].model.widths == (3, 3)
     message = (
@@ -230,7 +182,7 @@ def test_min_units_stay():
     assert [r.model.widths for r in records] == [(8, 3), (3, 3), (3, 3)]
 
 
-def test_a_stall_is_recorded_not_retrained_and_the_end():
+def test_a_stall_is_recorded_not_retrained_and_the_end(make_job):
     message = (
         r"Pruning stopped in iteration 2: FixedValue\(value=0.95\) finds no unit to remove by "
         r"CAPoZ\(\). A rule that counts, as Fraction\(0.25\), always does"
@@ -248,19 +200,19 @@ def test_a_stall_is_recorded_not_retrained_and_the_end():
     assert records[2].importances[0].size == 6
 
 
-def test_given_widths_do_not_stall():
+def test_given_widths_do_not_stall(walk):
     """A step that has nothing to do is not the end where the user has named the widths."""
     records = walk((8,), max_iter=2, schedule=Widths((8, 8, 3)), n_iterations=3)
     assert [r.model.widths for r in records] == [(8,), (8,), (8,), (3,)]
     assert [r.n_epochs for r in records] == [0, 0, 0, 2]
 
 
-def test_gradual_widths_arrive():
+def test_gradual_widths_arrive(walk):
     records = walk((20, 10), schedule=Gradual(0.6), n_iterations=3)
     assert records[-1].model.widths == (8, 4)
 
 
-def test_one_layer_after_the_other():
+def test_one_layer_after_the_other(walk):
     records = walk((8, 5), max_iter=2, schedule=Iterative(), n_iterations=2)
     assert [r.model.widths for r in records] == [(8, 5), (6, 3), (4, 1)]
     assert [r.n_epochs for r in records] == [0, 4, 4]  # each layer's cut is retrained
@@ -268,14 +220,16 @@ def test_one_layer_after_the_other():
     assert [r.n_epochs for r in together] == [0, 2, 2]
 
 
-def test_one_shot():
+def test_one_shot(walk):
     records = walk((8,), max_iter=2, schedule=OneShot(), n_iterations=5)
     assert [r.model.widths for r in records] == [(8,), (6,)]
 
 
 @pytest.mark.parametrize("criterion", [CAPoZ(), Random()])
 @pytest.mark.parametrize("max_iter", [0, 3])
-def test_a_shorter_run_is_the_beginning_of_a_longer_one(criterion, max_iter):
+def test_a_shorter_run_is_the_beginning_of_a_longer_one(
+    criterion, max_iter, walk, assert_same_records
+):
     short, long = (
         walk((9, 7), max_iter=max_iter, criterion=criterion, threshold=Count(1), n_iterations=n)
         for n in (2, 4)
@@ -284,7 +238,7 @@ def test_a_shorter_run_is_the_beginning_of_a_longer_one(criterion, max_iter):
     assert_same_records(short, long[:3])
 
 
-def test_layer_by_layer_too_but_for_the_last_rows_scores():
+def test_layer_by_layer_too_but_for_the_last_rows_scores(walk, assert_same_records):
     """There the second layer is scored when the first one has been cut, if it ever is."""
     short, long = (
         walk((9, 7), max_iter=2, schedule=Iterative(), threshold=Count(1), n_iterations=n)
@@ -294,7 +248,7 @@ def test_layer_by_layer_too_but_for_the_last_rows_scores():
     assert_same_records(short[:2], long[:2])
 
 
-def test_together_is_as_one_by_one():
+def test_together_is_as_one_by_one(make_job, assert_same_records):
     makers = [
         lambda: make_job((8,), max_iter=3, n_iterations=3),
         lambda: make_job((8,), max_iter=3, n_iterations=1, seed=1),
@@ -307,7 +261,7 @@ def test_together_is_as_one_by_one():
         assert_same_records(prune_together([make()])[0], records)
 
 
-def test_the_given_job_is_as_it_was_and_gives_the_same_again():
+def test_the_given_job_is_as_it_was_and_gives_the_same_again(make_job, assert_same_records):
     """Its generators too: criteria draw from one, retraining from the other."""
     job = make_job((8,), max_iter=3, criterion=Random(), n_iterations=3)
     before = [weights.copy() for weights in job.model.network.weights]
@@ -323,8 +277,11 @@ def test_the_given_job_is_as_it_was_and_gives_the_same_again():
     assert len({pickle.dumps(r.get_state()) for r in trained}) == 4  # each went on drawing
 
 
-def test_models_of_several_kinds_are_each_trained_by_their_own(monkeypatch):
-    kinds = []
+def test_models_of_several_kinds_are_each_trained_by_their_own(monkeypatch, make_job):
+    class OtherModel(DenseModel):
+        """A network of another kind."""
+
+    kinds, job = [], make_job(n_iterations=1)
 
     def spy(cls, models, data):
         kinds.append((cls, {type(model) for model in models}))
@@ -332,161 +289,18 @@ def test_models_of_several_kinds_are_each_trained_by_their_own(monkeypatch):
 
     train = DenseModel.train_together.__func__
     monkeypatch.setattr(DenseModel, "train_together", classmethod(spy))
-    prune_together([wrong_below(0, n_iterations=1), make_job(n_iterations=1)])
-    assert kinds == [(WrongModel, {WrongModel}), (DenseModel, {DenseModel})]
+    other = replace(job, model=OtherModel(**vars(job.model)))
+    prune_together([other, job])
+    assert kinds == [(OtherModel, {OtherModel}), (DenseModel, {DenseModel})]
 
 
-def test_progress_is_told_of_every_iteration():
+def test_progress_is_told_of_every_iteration(walk):
     seen = []
     walk((8,), progress=lambda record: seen.append((record.iteration, record.model.widths)))
     assert seen == [(0, (8,)), (1, (6,)), (2, (4,)), (3, (2,))]
 
 
-class Interrupting(Criterion):
-    """C-APoZ until the given call, which Ctrl-C interrupts."""
-
-    def __init__(self, call):
-        self.call = call
-        self.calls = 0
-
-    def score(self, layer):
-        self.calls += 1
-        if self.calls == self.call:
-            raise KeyboardInterrupt
-        return CAPoZ().score(layer)
-
-
-def test_an_interrupt_keeps_the_iterations_that_are_done():
-    with pytest.warns(UserWarning, match="Pruning was interrupted; the iterations that were done"):
-        records = walk((8,), max_iter=2, criterion=Interrupting(3), n_iterations=6)
-    assert_same_records(records, walk((8,), max_iter=2, n_iterations=2))
-
-
-def test_an_interrupt_of_retraining_keeps_the_iterations_that_are_done(monkeypatch):
-    train, calls = DenseModel.train_together.__func__, []
-
-    def interrupted(cls, models, data):
-        calls.append(len(models))
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return train(cls, models, data)
-
-    monkeypatch.setattr(DenseModel, "train_together", classmethod(interrupted))
-    with pytest.warns(UserWarning, match="Pruning was interrupted"):
-        records = walk((8,), max_iter=2, n_iterations=6)
-    monkeypatch.undo()
-    assert_same_records(records, walk((8,), max_iter=2, n_iterations=1))
-
-
-def test_an_interrupt_within_an_iteration_leaves_no_trace_of_it():
-    """Layer by layer: the first is cut and retrained, the second is being scored."""
-    job = make_job((8, 5), max_iter=2, criterion=Interrupting(4), schedule=Iterative())
-    with pytest.warns(UserWarning, match="Pruning was interrupted"):
-        [records] = prune_together([job])
-    assert_same_records(records, walk((8, 5), max_iter=2, schedule=Iterative(), n_iterations=1))
-
-
-class InterruptedTwice(Interrupting):
-    """Two calls in a row are interrupted: the second may take the last scores only."""
-
-    def score(self, layer):
-        self.calls += 1
-        if self.calls in {self.call, self.call + 1}:
-            raise KeyboardInterrupt
-        return CAPoZ().score(layer)
-
-
-def test_a_second_interrupt_keeps_the_iterations_too():
-    with pytest.warns(UserWarning, match="Pruning was interrupted"):
-        records = walk((8,), max_iter=2, criterion=InterruptedTwice(3), n_iterations=6)
-    assert [r.model.widths for r in records] == [(8,), (6,), (4,)]
-    assert [r.importances[0].size for r in records] == [8, 6, 0]
-    assert np.isnan(records[-1].thresholds[0])
-
-
-def test_an_interrupt_of_the_very_last_scores_keeps_all_iterations():
-    with pytest.warns(UserWarning, match="Pruning was interrupted"):
-        records = walk((8,), max_iter=2, criterion=Interrupting(3), n_iterations=2)
-    assert_same_records(records, walk((8,), max_iter=2, n_iterations=2))
-
-
-def test_an_error_of_a_later_iteration_leaves_the_given_network_whole():
-    class Failing(Interrupting):
-        def score(self, layer):
-            self.calls += 1
-            return CAPoZ().score(layer) / (self.calls != self.call)
-
-    job = make_job((8,), max_iter=2, criterion=Failing(3))
-    before = job.model.logits(job.data.score.X)
-    with np.errstate(all="ignore"), pytest.raises(ValueError, match="scores that are not finite"):
-        prune_together([job])
-    np.testing.assert_array_equal(job.model.logits(job.data.score.X), before)
-    assert job.model.widths == (8,)
-
-
-def test_an_interrupt_goes_on_to_who_has_no_use_for_half_a_path():
-    with pytest.raises(KeyboardInterrupt):
-        prune_together([make_job(criterion=Interrupting(3))], keep_interrupted=False)
-
-
-def test_an_interrupt_before_anything_is_done_is_passed_on():
-    def interrupt(record):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        prune_together([make_job(), make_job(progress=interrupt), make_job()])
-
-
-@dataclass(frozen=True, eq=False)
-class WrongModel(DenseModel):
-    """A network that gets nothing right below some width."""
-
-    right_down_to: int = 0
-
-    def observe(self, samples, needs, random_state):
-        layers = super().observe(samples, needs, random_state)
-        if self.widths[0] >= self.right_down_to:
-            return layers
-        wrong = np.zeros(len(samples.y), dtype=bool)
-        return {name: replace(layer, correct=wrong) for name, layer in layers.items()}
-
-
-def wrong_below(width, n_iterations, hidden=(8,), **given):
-    job = make_job(hidden, n_iterations=n_iterations, **given)
-    return replace(job, model=WrongModel(**vars(job.model), right_down_to=width))
-
-
-def test_no_right_sample_ends_a_path():
-    message = r"Pruning stopped after iteration 2: the network now labels no scoring sample right"
-    with pytest.warns(PruningStalledWarning, match=message):
-        [records] = prune_together([wrong_below(5, n_iterations=5)])
-    assert_same_records(records, prune_together([wrong_below(5, n_iterations=2)])[0])
-    assert records[-1].model.widths == (4,)
-
-
-def test_no_right_sample_within_an_iteration_ends_the_path_before_it():
-    job = wrong_below(8, n_iterations=5, hidden=(8, 5), schedule=Iterative())
-    with pytest.warns(PruningStalledWarning, match="Pruning stopped after iteration 0"):
-        [records] = prune_together([job])
-    assert [record.model.widths for record in records] == [(8, 5)]
-    assert [scores.size for scores in records[0].importances] == [8, 5]
-
-
-def test_what_was_scored_before_the_end_is_not_scored_again():
-    class Counted(CAPoZ):
-        seen = []
-
-        def score(self, layer):
-            self.seen.append(layer.n_units)
-            return super().score(layer)
-
-    job = wrong_below(8, n_iterations=5, hidden=(8, 5), schedule=Iterative(), criterion=Counted())
-    with pytest.warns(PruningStalledWarning, match="Pruning stopped after iteration 0"):
-        prune_together([job])
-    assert Counted.seen.count(8) == 1
-
-
-def test_each_iteration_ends_by_its_own_steps():
+def test_each_iteration_ends_by_its_own_steps(walk):
     """A step that says how many units stay is no end where it removes none; others are."""
 
     class Mixed(Schedule):
@@ -498,12 +312,7 @@ def test_each_iteration_ends_by_its_own_steps():
     assert [record.n_pruned for record in records] == [(0,), (0,), (0,)]
 
 
-def test_no_right_sample_of_the_dense_network_is_an_error():
-    with pytest.raises(NoCorrectSampleError, match="labels none of the 30 scoring samples right"):
-        prune_together([wrong_below(9, n_iterations=3), make_job()])
-
-
-def test_scores_are_checked():
+def test_scores_are_checked(walk):
     class Column(Criterion):
         def score(self, layer):
             return np.ones((layer.n_units, 1))
@@ -512,7 +321,7 @@ def test_scores_are_checked():
         walk((8,), criterion=Column())
 
 
-def test_a_criterion_cannot_write_to_the_network():
+def test_a_criterion_cannot_write_to_the_network(make_job):
     class Greedy(Criterion):
         def score(self, layer):
             layer.incoming[:] = 0
@@ -524,16 +333,11 @@ def test_a_criterion_cannot_write_to_the_network():
     np.testing.assert_array_equal(job.model.network.weights[0], before)
 
 
-def test_no_right_sample_after_the_last_cut_is_recorded():
-    [records] = prune_together([wrong_below(5, n_iterations=2)])
-    assert records[-1].model.widths == (4,)
-    assert records[-1].importances[0].size == 0
-    assert np.isnan(records[-1].thresholds[0])
-
-
 @pytest.mark.filterwarnings("ignore:Persisting input arguments took")  # on a busy machine
 @pytest.mark.parametrize("criterion", [APoZ(), Random()])
-def test_a_memory_changes_nothing_and_spares_retraining(tmp_path, monkeypatch, criterion):
+def test_a_memory_changes_nothing_and_spares_retraining(
+    tmp_path, monkeypatch, criterion, walk, assert_same_records
+):
     memory = joblib.Memory(tmp_path, verbose=0)
     plain = walk((9,), max_iter=3, criterion=criterion)
     assert_same_records(walk((9,), max_iter=3, criterion=criterion, memory=memory), plain)

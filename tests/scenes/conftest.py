@@ -62,3 +62,21 @@ def expected(scene, scene_model):
     """Codes that the model gives to the scene's pixels: 1 is the first class."""
     labels = scene_model.predict(scene.cube.reshape(-1, 50))
     return (np.searchsorted(scene_model.classes_, labels) + 1).reshape(34, 26)
+
+
+@pytest.fixture(scope="session")
+def write_tif():
+    """Return a function that writes a GeoTIFF."""
+    rasterio = pytest.importorskip("rasterio")
+
+    def call(path, cube, edit=None, **settings):
+        with rasterio.open(
+            path, "w", driver="GTiff", height=cube.shape[0], width=cube.shape[1],
+            count=cube.shape[2], dtype=cube.dtype, **settings,
+        ) as dataset:  # fmt: skip
+            dataset.write(cube.transpose(2, 0, 1))
+            if edit is not None:
+                edit(dataset)
+        return path
+
+    return call

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sklearn_capoz.scenes._check import FirstLook, _coherence
+from sklearn_capoz.scenes._check import FirstLook, _coherence, _sample
+from sklearn_capoz.scenes._open import open_source
 
 
 def by_masked_arrays(pairs):
@@ -53,5 +54,20 @@ def test_dead_bands_are_told_from_fill_and_from_few_pixels():
     np.testing.assert_array_equal(FirstLook(pairs, bands).dead_bands(), [2, 6])
     assert not FirstLook(pairs[:1, :1], bands).dead_bands().size  # 15 pixels
     assert not FirstLook(np.full_like(pairs, np.nan), bands).dead_bands().size
+    thirty = FirstLook(pairs[:1, :, 5:20], bands)  # as many as it takes
+    np.testing.assert_array_equal(thirty.dead_bands(), [2, 6])
     flat = np.broadcast_to(np.arange(6.0), pairs.shape)
     assert not FirstLook(flat, bands).dead_bands().size
+
+
+def test_the_rows_that_are_looked_at():
+    cube = np.random.RandomState(0).rand(34, 3, 4)
+    bands = np.array([0, 2])
+    pairs = _sample(open_source(cube), bands)
+    rows = [[0, 1], [10, 11], [21, 22], [32, 33]]
+    np.testing.assert_array_equal(pairs, cube[rows][..., bands])
+    da = pytest.importorskip("dask.array")  # whose rows may be costly: the first ones
+    pairs = _sample(open_source(da.from_array(cube, chunks=(10, 3, 4))), bands)
+    np.testing.assert_array_equal(pairs, cube[:8].reshape(4, 2, 3, 4)[..., bands])
+    short = _sample(open_source(da.from_array(cube[:5], chunks=(5, 3, 4))), bands)
+    np.testing.assert_array_equal(short, cube[:4].reshape(2, 2, 3, 4)[..., bands])

@@ -17,6 +17,7 @@ from sklearn_capoz.formats._envi_header import read_header
 from sklearn_capoz.scenes._check import take_first_look
 from sklearn_capoz.scenes._envi import open_envi
 from sklearn_capoz.scenes._scratch import Scratch
+from sklearn_capoz.scenes._source import Georeference
 
 pytest.importorskip("spectral")
 
@@ -404,3 +405,11 @@ def test_every_good_header_is_read(tmp_path, shape, interleave, dtype, order, of
     np.testing.assert_array_equal(
         open_envi(path).read(0, shape[0], np.arange(shape[2]), Scratch()), cube
     )
+
+
+def test_without_rasterio_a_scene_has_no_coordinates(write_envi, edit_header, monkeypatch):
+    """It can be read all the same, and no GeoTIFF be written."""
+    path = edit_header(write_envi(), map_info=UTM)
+    assert open_envi(path).georeference.transform is not None
+    monkeypatch.setitem(sys.modules, "rasterio", None)
+    assert open_envi(path).georeference == Georeference()

@@ -164,6 +164,7 @@ def test_layers_of_an_earlier_map_go_with_it(tmp_path, scene, scene_model, suffi
 def test_files_of_another_origin_stay(tmp_path, scenes, scene, scene_model, suffix):
     shutil.copy(scenes / "self.tif", scenes / "map_features.tif")
     (scenes / "map_probability.tif").write_text("notes")
+    (scenes / "map_probability.img").write_text("notes")  # half of a layer is none
     before = contents(scenes)
     predict_scene(scene_model, scene.cube, output=tmp_path / f"map.{suffix}")
     assert before.items() <= contents(scenes).items()

@@ -5,11 +5,9 @@ import pandas as pd
 import pytest
 import xarray as xr
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.linear_model import LinearRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from sklearn_capoz import PrunedMLPClassifier
@@ -100,6 +98,9 @@ def test_names_colours_counts_and_probabilities(scene, scene_model):
     np.testing.assert_array_equal(found.codes, expected)
     assert found.class_names == ("no data", *scene_model.classes_, "rejected")
     assert len(set(found.class_colors)) == n_classes + 2
+    assert found.class_colors[0] == (0, 0, 0)
+    assert found.class_colors[-1] == (128, 128, 128)
+    assert predict_scene(scene_model, scene.cube).class_colors == found.class_colors[:-1]
     np.testing.assert_array_equal(found.counts, np.bincount(expected.ravel()))
     assert found.codes.dtype == np.uint8
 
@@ -313,65 +314,6 @@ def test_float64_stays_float64(scene, scene_model):
         cube = scene.cube.astype(dtype) if scale is None else (scene.cube * scale).astype(dtype)
         predict_scene(Spy().fit(X, y), cube, scale=scale)
         assert seen == [np.dtype("float64" if dtype == "float64" else "float32")]
-
-
-@pytest.mark.parametrize(
-    ("settings", "error", "message"),
-    [
-        ({"reject_below": 1.5}, ValueError, "above 0 and at most 1, got 1.5"),
-        ({"reject_below": 0}, ValueError, "above 0 and at most 1, got 0"),
-        ({"reject_below": np.nan}, ValueError, "above 0 and at most 1, got nan"),
-        ({"block_rows": 0}, ValueError, "block_rows == 0, must be >= 1"),
-        ({"scale": 0}, ValueError, "scale must be a number above 0"),
-        ({"resume": True}, ValueError, "resume=True needs an output"),
-        ({"output": "map.png"}, ValueError, "must end in .tif or .tiff"),
-        ({"output": "nowhere/map.tif"}, FileNotFoundError, "there is no folder nowhere"),
-        ({"max_band_gap": -1}, ValueError, "max_band_gap must be at least 0 nm, got -1"),
-        ({"max_band_gap": np.nan}, ValueError, "max_band_gap must be at least 0 nm, got nan"),
-        ({"features": "model"}, TypeError, "'model' for the first step of a Pipeline"),
-        ({"bad_bands": [50]}, ValueError, "bad_bands names band 50"),
-        ({"wavelengths": [2000.0] * 49}, ValueError, "one value for each of the 50 bands"),
-        ({"client": "tcp://here"}, TypeError, "must be a dask.distributed.Client, got str"),
-    ],
-)
-def test_bad_parameters(scene, scene_model, settings, error, message):
-    with pytest.raises(error, match=message):
-        predict_scene(scene_model, scene.cube, **settings)
-
-
-@pytest.mark.parametrize(
-    ("cube", "error", "message"),
-    [
-        (np.zeros((3, 4)), DataFormatError, r"must be a cube .* got shape \(3, 4\)"),
-        (np.zeros((3, 0, 50)), DataFormatError, "none of them 0"),
-        (np.zeros((3, 4, 50), dtype=complex), DataFormatError, "real numbers, got complex128"),
-        (np.zeros((3, 4, 50), dtype=int), ValueError, "give it as scale"),
-        (np.zeros((3, 4, 49)), ValueError, "takes 50 bands, the scene has 49"),
-        (np.full((3, 4, 50), np.nan), DataFormatError, "no pixel of the scene has data"),
-        ([[1, 2], [3, 4]], TypeError, "got builtins.list"),
-        ("absent.hdr", FileNotFoundError, "no file absent.hdr"),
-    ],
-)
-def test_bad_sources(scene_model, cube, error, message):
-    with pytest.raises(error, match=message):
-        predict_scene(scene_model, cube)
-
-
-def test_what_is_no_fitted_classifier(scene):
-    X, y = scene.cube.reshape(-1, 50), scene.labels.ravel()
-    with pytest.raises(ValueError, match="not fitted yet"):
-        predict_scene(GaussianNB(), scene.cube)
-    with pytest.raises(TypeError, match="LinearSVC has no predict_proba"):
-        predict_scene(LinearSVC(max_iter=5, tol=10).fit(X, y), scene.cube, reject_below=0.5)
-    with pytest.raises(TypeError, match="no classes_: it is no classifier"):
-        predict_scene(LinearRegression().fit(X, y), scene.cube)
-    with pytest.raises(TypeError, match="StandardScaler has no predict"):
-        predict_scene(StandardScaler().fit(X), scene.cube)
-
-
-def test_dimensions_of_a_dataarray_must_be_known(scene, scene_model):
-    with pytest.raises(DataFormatError, match="exactly one of them named"):
-        predict_scene(scene_model, xr.DataArray(scene.cube, dims=("y", "x", "z")))
 
 
 def test_progress_is_shown_when_asked(scene, scene_model, capsys):

@@ -1,9 +1,11 @@
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,8 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn_capoz.deploy import predict_scene
 from sklearn_capoz.scenes import _work as work
 from sklearn_capoz.scenes import _writers as formats
+from sklearn_capoz.scenes._pixels import map_layers
+from sklearn_capoz.scenes._run import Workers, _blocks_per_task
 
 pytest.importorskip("rasterio")
 pytest.importorskip("spectral")
@@ -224,6 +228,27 @@ def test_a_changed_file_is_not_continued(tmp_path, monkeypatch, write_envi, scen
     os.utime(path.with_suffix(".img"), (1, 1))
     with pytest.raises(ValueError, match="was begun with another scene"):
         predict_scene(scene_model, path, output=output, block_rows=4, resume=True)
+
+
+def test_a_folder_that_cannot_be_written_to_is_told(tmp_path, scene, scene_model, monkeypatch):
+    def full(self):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(work.WorkFolder, "_rewrite_journal", full)
+    message = r"No space left on device: cannot write to .*map\.tif\.partial"
+    with pytest.raises(OSError, match=message) as caught:
+        predict_scene(scene_model, scene.cube, output=tmp_path / "map.tif")
+    assert caught.value.errno == errno.ENOSPC
+
+
+def test_messages_of_a_cluster_are_few_small_and_enough_for_all():
+    layers = map_layers(["a", "b"], proba=True, features=None)  # 1 + 2 * 4 bytes per pixel
+    store = work.Store(layers, (10_000, 1000), 10)  # blocks of 90,000 bytes
+    workers = Workers(None, 4, n_blocks=500)
+    assert _blocks_per_task(store, workers, 100_000) == 8_000_000 // 90_000
+    assert _blocks_per_task(store, workers, 40) == 10
+    assert _blocks_per_task(store, workers, 3) == 1
+    assert _blocks_per_task(store, replace(workers, n_blocks=5), 100_000) == 5
 
 
 def test_a_scene_without_data_leaves_nothing(tmp_path, write_envi, scene, scene_model):

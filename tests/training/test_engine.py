@@ -1,35 +1,13 @@
 """The engine against MLPClassifier, against itself, and its refusals."""
 
-import platform
-import re
 import threading
 
 import numpy as np
 import pytest
 from sklearn.neural_network import MLPClassifier
 
-from sklearn_capoz.training._engine import TrainingSettings, TrainingTask, initial_network, train
+from sklearn_capoz.training._engine import TrainingSettings, TrainingTask, train
 from sklearn_capoz.training._optimizer import OptimizerState, flatten, unflatten
-from sklearn_capoz.training._trainee import Trainee
-
-
-def make_data(n_classes, n_samples=90, dtype=np.float64, seed=0):
-    random = np.random.RandomState(seed)
-    X = random.standard_normal((n_samples, 5)).astype(dtype)
-    y = random.randint(0, n_classes, n_samples)
-    X[:, :n_classes] += 2 * np.eye(n_classes, dtype=dtype)[y]
-    return X, y
-
-
-def make_network(
-    n_classes=3, widths=(6,), activation="relu", seed=0, dtype=np.float64, output=None
-):
-    output = output or ("logistic" if n_classes == 2 else "softmax")
-    return initial_network(5, widths, n_classes, activation, seed, dtype, output)
-
-
-def assert_same_network(a, b, atol=0.0):
-    np.testing.assert_allclose(flatten(a), flatten(b), rtol=0, atol=atol)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -46,7 +24,9 @@ def assert_same_network(a, b, atol=0.0):
         ("relu", (), {"solver": "sgd", "nesterovs_momentum": False, "momentum": 0.5}),
     ],
 )
-def test_reproduces_mlpclassifier(n_classes, weighted, activation, widths, settings):
+def test_reproduces_mlpclassifier(
+    n_classes, weighted, activation, widths, settings, make_data, make_network
+):
     X, y = make_data(n_classes)
     weight = np.random.RandomState(1).uniform(0.1, 3, len(y)) if weighted else None
     kwargs = {"max_iter": 12, "tol": 1e-3, "n_iter_no_change": 3} | settings
@@ -73,7 +53,7 @@ def test_reproduces_mlpclassifier(n_classes, weighted, activation, widths, setti
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-8)
 
 
-def test_early_stopping_is_that_of_mlpclassifier():
+def test_early_stopping_is_that_of_mlpclassifier(make_data, make_network):
     X, y = make_data(3, 200)
     kwargs = {"early_stopping": True, "n_iter_no_change": 3, "learning_rate_init": 0.05}
     reference = MLPClassifier((6,), random_state=3, max_iter=100, **kwargs).fit(X, y)
@@ -97,7 +77,7 @@ def test_early_stopping_is_that_of_mlpclassifier():
     )
 
 
-def test_validation_scores_are_weighted_cross_entropy_and_accuracy():
+def test_validation_scores_are_weighted_cross_entropy_and_accuracy(make_data, make_network):
     X, y = make_data(3)
     weight = np.arange(len(y), dtype=float)
     network = make_network(3)
@@ -114,7 +94,9 @@ def test_validation_scores_are_weighted_cross_entropy_and_accuracy():
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_integer_weights_equal_repeated_rows_and_zero_equals_absence(n_classes):
+def test_integer_weights_equal_repeated_rows_and_zero_equals_absence(
+    n_classes, make_data, make_network, assert_same_network
+):
     X, y = make_data(n_classes)
     weight = np.random.RandomState(2).randint(0, 4, len(y))
     settings = TrainingSettings(batch_size=1000, max_iter=20)
@@ -131,7 +113,9 @@ def test_integer_weights_equal_repeated_rows_and_zero_equals_absence(n_classes):
     assert_same_network(weighted.network, again.network, atol=1e-8)
 
 
-def test_rows_of_weight_zero_leave_no_trace_in_the_draws():
+def test_rows_of_weight_zero_leave_no_trace_in_the_draws(
+    make_data, make_network, assert_same_network
+):
     X, y = make_data(3)
     weight = np.ones(len(y))
     weight[::3] = 0
@@ -147,31 +131,9 @@ def test_rows_of_weight_zero_leave_no_trace_in_the_draws():
     assert_same_network(a.network, b.network)
 
 
-def different_tasks():
-    """Tasks that differ in widths, rows, weights, validation and when they stop."""
-    tasks = []
-    for seed, (width, n_samples) in enumerate([(6, 90), (3, 90), (6, 60), (1, 90), (4, 60)]):
-        X, y = make_data(3, n_samples, seed=seed)
-        weight = np.linspace(0.5, 2, n_samples) if seed % 2 else None
-        X_val, y_val = make_data(3, 30, seed=9)
-        tasks.append(
-            TrainingTask(
-                make_network(3, (width, 4), "logistic", seed),
-                X,
-                y,
-                weight,
-                X_val,
-                y_val,
-                teacher=np.random.RandomState(seed).standard_normal((n_samples, 3)),
-                random_state=seed,
-            )
-        )
-    return tasks
-
-
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_side_by_side_equals_one_by_one(solver, dropout):
+def test_side_by_side_equals_one_by_one(solver, dropout, assert_same_network, different_tasks):
     settings = TrainingSettings(
         solver=solver, dropout=dropout, batch_size=32, max_iter=30, tol=3e-2,
         n_iter_no_change=2, learning_rate_init=0.01, learning_rate="cosine", distillation=0.4,
@@ -185,7 +147,7 @@ def test_side_by_side_equals_one_by_one(solver, dropout):
     assert len({result.n_epochs for result in together}) > 1  # they did part
 
 
-def test_threads_give_the_results_of_one_thread(monkeypatch):
+def test_threads_give_the_results_of_one_thread(monkeypatch, assert_same_network, different_tasks):
     from sklearn_capoz.training import _engine
 
     settings = TrainingSettings(batch_size=32, max_iter=10)
@@ -198,7 +160,9 @@ def test_threads_give_the_results_of_one_thread(monkeypatch):
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_batches_taken_in_parts_are_batches(monkeypatch, dropout):
+def test_batches_taken_in_parts_are_batches(
+    monkeypatch, dropout, assert_same_network, different_tasks
+):
     settings = TrainingSettings(
         batch_size=200, max_iter=5, distillation=0.3, dropout=dropout, learning_rate_init=0.01
     )
@@ -231,7 +195,9 @@ def test_batches_of_small_networks_go_in_parts(widths, batch_rows, expected):
 
 
 @pytest.mark.parametrize("settings", [{"learning_rate": "cosine"}, {"tol": 0.03}])
-def test_epochs_in_one_call_are_epochs(monkeypatch, settings):
+def test_epochs_in_one_call_are_epochs(
+    monkeypatch, settings, make_data, make_network, assert_same_network
+):
     X, y = make_data(3)
 
     def run():
@@ -249,7 +215,7 @@ def test_epochs_in_one_call_are_epochs(monkeypatch, settings):
     assert alone.converged == ("tol" in settings)
 
 
-def test_two_callers_at_once():
+def test_two_callers_at_once(assert_same_network, different_tasks):
     results = {}
 
     def call(name):
@@ -264,7 +230,9 @@ def test_two_callers_at_once():
         assert_same_network(a.network, b.network)
 
 
-def test_two_trainings_equal_one_when_moments_and_draws_go_on():
+def test_two_trainings_equal_one_when_moments_and_draws_go_on(
+    make_data, make_network, assert_same_network
+):
     X, y = make_data(3)
     [whole] = train(
         [TrainingTask(make_network(), X, y, random_state=0)],
@@ -280,7 +248,7 @@ def test_two_trainings_equal_one_when_moments_and_draws_go_on():
     assert second.optimizer.n_steps == whole.optimizer.n_steps == 18
 
 
-def test_nothing_given_is_changed():
+def test_nothing_given_is_changed(make_data, make_network):
     X, y = make_data(3)
     network = make_network()
     before = flatten(network)
@@ -297,7 +265,7 @@ def test_nothing_given_is_changed():
     np.testing.assert_array_equal(np.random.get_state()[1], global_state)
 
 
-def test_float32_stays_float32():
+def test_float32_stays_float32(make_data, make_network):
     X, y = make_data(3, dtype=np.float32)
     [result] = train(
         [TrainingTask(make_network(dtype=np.float32), X, y, np.ones(len(y)), random_state=0)],
@@ -319,7 +287,7 @@ def test_cosine_falls_from_the_initial_rate_to_nearly_zero():
     )
 
 
-def test_dropout_is_drawn_for_its_share_and_leaves_the_expected_activation():
+def test_dropout_is_drawn_for_its_share_and_leaves_the_expected_activation(make_data, make_network):
     # an identity network without hidden biases is linear: dropout changes only the noise
     X, y = make_data(3, 4000)
     losses = []
@@ -333,7 +301,7 @@ def test_dropout_is_drawn_for_its_share_and_leaves_the_expected_activation():
     np.testing.assert_allclose(losses[1], losses[0], rtol=0.3)
 
 
-def test_a_perfect_teacher_of_itself_moves_nothing():
+def test_a_perfect_teacher_of_itself_moves_nothing(make_data, make_network, assert_same_network):
     X, y = make_data(3)
     network = make_network()
     [result] = train(
@@ -344,7 +312,7 @@ def test_a_perfect_teacher_of_itself_moves_nothing():
     assert_same_network(result.network, network, atol=1e-12)
 
 
-def test_cut_removes_the_same_units_from_every_moment():
+def test_cut_removes_the_same_units_from_every_moment(make_data, make_network):
     X, y = make_data(3)
     [result] = train(
         [TrainingTask(make_network(), X, y, random_state=0)], TrainingSettings(max_iter=2)
@@ -363,145 +331,8 @@ def test_cut_removes_the_same_units_from_every_moment():
     assert again.network.widths == (4,)
 
 
-def test_flatten_and_unflatten_are_inverse():
+def test_flatten_and_unflatten_are_inverse(make_network, assert_same_network):
     network = make_network(3, (4, 2))
     vector = flatten(network)
     assert vector.size == network.n_parameters
     assert_same_network(unflatten(vector, network), network)
-
-
-def test_on_epoch_counts_every_epoch_of_every_network():
-    counts = []
-    results = train(
-        different_tasks(), TrainingSettings(max_iter=7, batch_size=32), on_epoch=counts.append
-    )
-    assert sum(counts) == sum(result.n_epochs for result in results)
-
-
-def test_interrupt_reaches_the_caller():
-    def interrupt(n):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train(different_tasks(), TrainingSettings(max_iter=10**6, tol=-1), on_epoch=interrupt)
-
-
-@pytest.mark.parametrize(
-    ("changes", "settings", "message"),
-    [
-        ({}, {"early_stopping": True}, "give X_val and y_val"),
-        ({}, {"distillation": 0.5}, "needs the teacher's logits"),
-        (
-            {"teacher": np.zeros((90, 2))},
-            {"distillation": 0.5},
-            r"one column for each of the 3 outputs, got shape \(90, 2\)",
-        ),
-        ({"sample_weight": np.zeros(90)}, {}, "All sample weights are zero"),
-        ({"sample_weight": np.ones(89)}, {}, r"sample_weight must have .* got shape \(89,\)"),
-        ({"sample_weight": -np.ones(90)}, {}, "finite and not negative"),
-        ({"X": np.zeros((90, 4))}, {}, r"X must have 5 columns .* got shape \(90, 4\)"),
-        ({"X": np.zeros((90, 6))}, {}, "X must have 5 columns"),
-        ({"X": np.zeros(90)}, {}, "X must have 5 columns"),
-        ({"X": np.zeros((80, 5))}, {}, r"y must have one value for each of the 80 rows"),
-        ({"y": np.zeros((90, 1))}, {}, "y must have one value"),
-        ({"y": np.full(90, 3)}, {}, "index of a class, 0 to 2"),
-        ({"y": np.full(90, -1)}, {}, "it reaches from -1 to -1"),
-        ({"y": np.full(90, 0.5)}, {}, "index of a class"),
-        ({"X_val": np.zeros((9, 4)), "y_val": np.zeros(9)}, {}, "X must have 5 columns"),
-        ({"X_val": np.zeros((9, 5)), "y_val": np.zeros(8)}, {}, "y must have one value"),
-        ({"X_val": np.zeros((9, 5)), "y_val": np.full(9, 7)}, {}, "index of a class"),
-        ({"teacher": np.zeros((80, 3))}, {"distillation": 0.5}, "have 80 rows, X has 90"),
-        (
-            {"optimizer": OptimizerState.zeros(make_network(), "sgd")},
-            {},
-            "keeps 2 moments, the given optimizer state has 1",
-        ),
-        (
-            {"optimizer": OptimizerState.zeros(make_network(3, (2,)), "adam")},
-            {},
-            "moments of another shape",
-        ),
-    ],
-)
-def test_refusals(changes, settings, message):
-    X, y = make_data(3)
-    task = TrainingTask(make_network(), **({"X": X, "y": y} | changes))
-    with pytest.raises(ValueError, match=message):
-        train([task], TrainingSettings(**settings))
-
-
-def test_two_tasks_may_not_share_a_generator():
-    tasks = different_tasks()
-    tasks[0].random_state = tasks[1].random_state = np.random.RandomState(0)
-    with pytest.raises(ValueError, match="RandomState of its own"):
-        train(tasks, TrainingSettings())
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("rate", [1e6, 1e30])
-def test_divergence_is_an_error_with_a_remedy(rate, dtype):
-    """Also where the weights are finite, 1e157 for example, and only their products are not."""
-    X, y = make_data(3, dtype=dtype)
-    task = TrainingTask(make_network(dtype=dtype), X * dtype(1e18), y, random_state=0)
-    settings = TrainingSettings(solver="sgd", learning_rate_init=rate, max_iter=50)
-    message = rf"not finite.*lower learning_rate_init \(it was {re.escape(str(rate))}\)"
-    with pytest.raises(ValueError, match=message):
-        train([task], settings)
-
-
-def test_divergence_in_the_last_step_is_found():
-    """The loss of an epoch is that of the weights before it: it is still finite here."""
-    X, y = make_data(3)
-    task = TrainingTask(make_network(), X * 1e100, y, random_state=0)
-    settings = TrainingSettings(solver="sgd", learning_rate_init=1e200, max_iter=1)
-    with pytest.raises(ValueError, match=r"outputs that are not finite.*\(it was 1e\+200\)"):
-        train([task], settings)
-
-
-def test_early_stopping_gives_back_what_was_before_the_divergence():
-    X, y = make_data(3)
-    task = TrainingTask(make_network(), X, y, X_val=X, y_val=y, random_state=0)
-    trainee = Trainee(task, TrainingSettings(early_stopping=True))
-    assert trainee.record(1.0, (1.0, 0.9))
-    trainee.best = (trainee.parameters.copy(), trainee.moments.copy(), 1)
-    assert not trainee.record(np.nan, (np.nan, 0.3))
-    trainee.parameters[:] = np.nan
-    assert_same_network(trainee.result().network, task.network)
-
-
-def test_not_the_learning_rate_is_blamed_for_nan_in_x():
-    X, y = make_data(3)
-    X[3, 2] = np.nan
-    with pytest.raises(ValueError, match="as X holds NaN or infinity"):
-        train([TrainingTask(make_network(), X, y, random_state=0)], TrainingSettings(max_iter=3))
-
-
-@pytest.mark.parametrize("widths", [(6,), (2000,)], ids=["loops", "BLAS"])
-def test_denormal_inputs_are_zero(widths):
-    """Products with them take a hundred times as long, and no layer tells them from zero."""
-    X, y = make_data(3, dtype=np.float32)
-    networks = []
-    for data in (X * np.float32(1e-40), np.zeros_like(X)):
-        task = TrainingTask(make_network(widths=widths, dtype=np.float32), data, y, random_state=0)
-        [result] = train([task], TrainingSettings(max_iter=3))
-        networks.append(result.network)
-    assert_same_network(*networks)
-    assert np.float32(1e-40) * np.float32(0.5) != 0  # the thread is as it was
-
-
-def test_moments_do_not_stay_denormal():
-    """Those of a unit that is never active only decay, and rounding would hold them up at 1e-45."""
-    X, y = make_data(3, dtype=np.float32)
-    network = make_network(dtype=np.float32)
-    network.biases[0][0] = -1e6
-    tiny = np.float32(1e-40)
-    moments = tuple(unflatten(np.full(network.n_parameters, tiny), network) for _ in range(2))
-    task = TrainingTask(network, X, y, optimizer=OptimizerState(moments, 10), random_state=0)
-    [result] = train([task], TrainingSettings(max_iter=1, alpha=0.0))
-    if platform.machine().lower() in {"x86_64", "amd64", "aarch64", "arm64"}:
-        assert not result.optimizer.moments[0].weights[0][:, 0].any()
-
-
-def test_logistic_output_is_for_two_classes():
-    with pytest.raises(ValueError, match="2 classes, got n_classes=3"):
-        initial_network(5, (6,), 3, "relu", 0, np.float64, "logistic")

@@ -1,5 +1,7 @@
 """Samples: weights are checked, and the three sets are disjoint and stratified."""
 
+from dataclasses import FrozenInstanceError
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -31,6 +33,11 @@ def test_no_weights_are_ones():
     samples = numbered([0, 1, 1])
     np.testing.assert_array_equal(samples.weight, [1, 1, 1])
     assert samples.weight.dtype == np.float64
+
+
+def test_samples_do_not_change_after_they_are_made():
+    with pytest.raises(FrozenInstanceError):
+        numbered([0, 1]).y = None
 
 
 def test_samples_of_no_weight_are_left_out():
