@@ -38,8 +38,8 @@ def to_c(estimator, path, *, dtype=None) -> None:
 
     A quantized classifier becomes integer-only C99: x is ``const int16_t``, the features times
     `input_scale`, and the scores are int32_t. Where `quantize` was given no `input_scale`,
-    ``mineral_quantize`` brings features to x, if ``MINERAL_FLOAT`` is defined. Behind steps that
-    need floats, x is reflectance and only the network computes in integers.
+    ``mineral_quantize`` brings features to x, if ``MINERAL_FLOAT`` is defined. A BandSelector takes
+    integers too; behind other steps, x is reflectance and only the network computes in integers.
 
     Parameters
     ----------

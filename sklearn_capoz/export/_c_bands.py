@@ -58,7 +58,8 @@ def gather(source: Source, step) -> tuple[list[str], int]:
         ]
         return lines, n * source.dtype.itemsize
     if scale is None and np.array_equal(columns, columns[0] + np.arange(n)):
-        return [f"    const REAL *r = x + {columns[0]};"], 0
+        start = f"x + {columns[0]}" if columns[0] else "x"
+        return [f"    const REAL *r = {start};"], 0
     places = source.constant("columns", places_of(columns))
     lines = [
         f"    REAL r[{n}];",

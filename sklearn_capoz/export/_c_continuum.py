@@ -41,8 +41,7 @@ _CONTINUUM = """
 static void NAME_continuum(const REAL *r, const double *nm, int first, int stop, uint16_t *at,
     REAL *y)
 {{
-    int j, k, n = NAME_vertices(r, nm, first, stop, {maxima}, at);
-    {line}
+    int j, k, n = NAME_vertices(r, nm, first, stop, {maxima}, at);{line}
     for (j = first; j < stop; j++)
         y[j] = (REAL)NAME_nan();
     for (k = 0; k < n; k++) {{
@@ -51,8 +50,7 @@ static void NAME_continuum(const REAL *r, const double *nm, int first, int stop,
         for (j = a; j < b || j == a; j++) {{
             double level = r[a] + slope * (nm[j] - nm[a]), value = r[j];
             if (!NAME_finite(value))
-                continue;
-            {above}
+                continue;{above}
             {relate}
             y[j] = (REAL)value;
         }}
@@ -121,8 +119,12 @@ def _add_continuum(source: Source, hull: str, mode: str) -> str:
     is_line = hull == "linear"
     text = _CONTINUUM.format(
         maxima=int(hull == "segmented"),
-        line="if (n > 2) {\n        at[1] = at[n - 1];\n        n = 2;\n    }" if is_line else "",
-        above="" if is_line else "level = value > level ? value : level;  /* rounding */",
+        line="\n    if (n > 2) {\n        at[1] = at[n - 1];\n        n = 2;\n    }"
+        if is_line
+        else "",
+        above=""
+        if is_line
+        else "\n            level = value > level ? value : level; /* rounding */",
         relate=_RELATE[mode],
     )
     what = f"continuum_{hull}_{mode}"

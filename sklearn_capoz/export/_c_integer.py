@@ -73,39 +73,8 @@ def add_integer_network(source: Source, network: IntegerNetwork, function: str) 
     source.helper("clip", _CLIP.replace("LIMIT", str(network.input_limit)))
     if network.bits == 4:
         source.helper("nibble", _NIBBLE)
-    is_logistic = network.output == "logistic"
-    loops = []
-    n_in = network.n_features
-    for i, layer in enumerate(network.layers):
-        n_out, last = len(layer.biases), i == len(network.layers) - 1
-        rows = layer.weights.T  # a row per unit, in the order of the loops
-        packed = source.constant(f"weight_{i}", pack_nibbles(rows) if network.bits == 4 else rows)
-        biases, multipliers, shifts = (
-            source.constant(f"{what}_{i}", getattr(layer, f"{what}{ending}"))
-            for what, ending in (("bias", "es"), ("multiplier", "s"), ("shift", "s"))
-        )
-        k = f"i * {n_in} + j"
-        weight = f"{source.name}_nibble({packed}, {k})" if network.bits == 4 else f"{packed}[{k}]"
-        value = f"h{i - 1}[j]" if i else f"{source.name}_clip(x[j])"
-        rescaled = f"(z, {multipliers}[i], {shifts}[i])"
-        if last:
-            place = "1" if is_logistic else "i"
-            result = f"scores[{place}] = (int32_t){source.name}_rescale{rescaled}"
-        else:
-            code = f"{source.name}_code{rescaled}"
-            if layer.table is not None:
-                code = f"{source.constant(f'table_{i}', layer.table)}[{code}]"
-            result = f"h{i}[i] = {code}"
-        loops.append(
-            f"    for (i = 0; i < {n_out}; i++) {{\n"
-            f"        int32_t z = {biases}[i];\n"
-            f"        for (j = 0; j < {n_in}; j++)\n"
-            f"            z += {weight} * {value};\n"
-            f"        {result};\n"
-            "    }"
-        )
-        n_in = n_out
-    if is_logistic:
+    loops = [_layer(source, network, i) for i in range(len(network.layers))]
+    if network.output == "logistic":
         loops.append("    scores[0] = 0;")
     hidden = [f"    uint8_t h{i}[{width}];" for i, width in enumerate(network.widths)]
     source.add(
@@ -117,6 +86,38 @@ def add_integer_network(source: Source, network: IntegerNetwork, function: str) 
         + "\n}\n"
     )
     return sum(network.widths)
+
+
+def _layer(source: Source, network: IntegerNetwork, i: int) -> str:
+    """Add the constants of a layer, and return its loops."""
+    layer = network.layers[i]
+    n_in, n_out = layer.weights.shape
+    rows = layer.weights.T  # a row per unit, in the order of the loops
+    weights = source.constant(f"weight_{i}", pack_nibbles(rows) if network.bits == 4 else rows)
+    biases = source.constant(f"bias_{i}", layer.biases)
+    multipliers = source.constant(f"multiplier_{i}", layer.multipliers)
+    shifts = source.constant(f"shift_{i}", layer.shifts)
+    k = f"i * {n_in} + j"
+    weight = f"{source.name}_nibble({weights}, {k})" if network.bits == 4 else f"{weights}[{k}]"
+    value = f"h{i - 1}[j]" if i else f"{source.name}_clip(x[j])"
+    rescaled = f"(z, {multipliers}[i], {shifts}[i])"
+    if i == len(network.layers) - 1:
+        # The score of the second of two classes; the first one's is zero.
+        place = "1" if network.output == "logistic" else "i"
+        result = f"scores[{place}] = (int32_t){source.name}_rescale{rescaled}"
+    else:
+        code = f"{source.name}_code{rescaled}"
+        if layer.table is not None:
+            code = f"{source.constant(f'table_{i}', layer.table)}[{code}]"
+        result = f"h{i}[i] = {code}"
+    return (
+        f"    for (i = 0; i < {n_out}; i++) {{\n"
+        f"        int32_t z = {biases}[i];\n"
+        f"        for (j = 0; j < {n_in}; j++)\n"
+        f"            z += {weight} * {value};\n"
+        f"        {result};\n"
+        "    }"
+    )
 
 
 def _input_units(source: Source, network: IntegerNetwork) -> str:

@@ -64,14 +64,17 @@ def write_program(parts: ModelParts, name: str, dtype: np.dtype) -> tuple[str, l
     UnsupportedNetworkError
         If a step has no form in C.
     """
-    source, network = Source(name, dtype), parts.network
+    network = parts.network
+    # Steps that only hand on numbers do so with stored integers.
+    stored = bool(parts.steps) and _takes_integers(parts)
+    source = Source(name, np.dtype(np.int16) if stored else dtype)
     costs: list[Cost] = []
     calls = _add_steps(source, parts, costs)
     function = f"{name}_network" if parts.steps else f"{name}_scores"
     before = source.n_constant_bytes
     if isinstance(network, IntegerNetwork):
         ram = add_integer_network(source, network, function)
-        if parts.steps:
+        if not _takes_integers(parts):
             add_quantizing(source, network)
             ram += 2 * network.n_features  # the inputs as int16
         elif len(network.input_scale) > 1:
@@ -87,6 +90,15 @@ def write_program(parts: ModelParts, name: str, dtype: np.dtype) -> tuple[str, l
     _add_predict(source, parts)
     defines = {"N_FEATURES": parts.n_features, "N_CLASSES": network.n_classes}
     return source.text(_title(parts), defines, parts.classes), costs
+
+
+def _takes_integers(parts: ModelParts) -> bool:
+    """Whether x is integers: no step, or none that computes with what a sensor stores."""
+    network = parts.network
+    if not isinstance(network, IntegerNetwork):
+        return False
+    keep = all(known_kind_of(step).keeps_values for _, step in parts.steps)
+    return not parts.steps or (len(network.input_scale) == 1 and keep)
 
 
 def _add_optional_quantizing(source: Source, network: IntegerNetwork) -> None:
@@ -134,17 +146,15 @@ def _add_scores(source: Source, parts: ModelParts, calls: list[str], costs: list
     buffers = ", ".join(f"{name}[{room}]" for name, room in rooms.items())
     buffers = f"    {source.number} {buffers};"
     last = "ab"[(len(widths) - 1) % 2]
-    if isinstance(network, IntegerNetwork):
+    returns, comment = "void", "All are NaN where a feature is NaN or infinite."
+    run = f"    NAME_network({last}, scores);"
+    if isinstance(network, IntegerNetwork) and _takes_integers(parts):
+        comment = f"x is reflectance times {network.input_scale[0]:.9g}, rounded."
+    elif isinstance(network, IntegerNetwork):
+        returns, comment = "int", "Returns -1 where a feature is NaN or infinite."
         buffers += f"\n    int16_t q[{network.n_features}];"
-        calls = [
-            *calls,
-            f"    if (NAME_quantize({last}, q) < 0)\n        return -1;",
-            "    NAME_network(q, scores);\n    return 0;",
-        ]
-        comment, returns = "Returns -1 where a feature is NaN or infinite.", "int"
-    else:
-        calls = [*calls, f"    NAME_network({last}, scores);"]
-        comment, returns = "All are NaN where a feature is NaN or infinite.", "void"
+        run = f"    if (NAME_quantize({last}, q) < 0)\n        return -1;\n"
+        run += "    NAME_network(q, scores);\n    return 0;"
     source.add(
         _SCORES.format(
             comment=comment,
@@ -153,7 +163,7 @@ def _add_scores(source: Source, parts: ModelParts, calls: list[str], costs: list
             n_classes=f"{source.name.upper()}_N_CLASSES",
             scores="int32_t" if isinstance(network, IntegerNetwork) else source.number,
             buffers=buffers,
-            calls="\n".join(calls),
+            calls="\n".join([*calls, run]),
         )
     )
     return Cost("buffers", 0, size * sum(rooms.values()), 0)
@@ -166,14 +176,14 @@ def _add_predict(source: Source, parts: ModelParts) -> None:
     unless = f";\n   -1 where {what} NaN or infinite"
     check = f"    NAME_scores(x, scores);\n    if (!(scores[{n} - 1] == scores[{n} - 1]))\n"
     check += "        return -1;"
-    if is_integer and parts.steps:
+    if is_integer and not _takes_integers(parts):
         check = "    if (NAME_scores(x, scores) < 0)\n        return -1;"
     elif is_integer:
         check, unless = "    NAME_scores(x, scores);", ""
     source.add(
         _PREDICT.format(
             unless=unless,
-            x="int16_t" if is_integer and not parts.steps else source.number,
+            x="int16_t" if _takes_integers(parts) else source.number,
             scores="int32_t" if is_integer else source.number,
             n_features=f"{source.name.upper()}_N_FEATURES",
             n_classes=n,

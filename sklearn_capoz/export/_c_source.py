@@ -89,7 +89,7 @@ class Source:
     def add(self, text: str) -> None:
         """Add a function; NAME stands for the model's name and REAL for the type of features."""
         text = re.sub(r"\bNAME(?=_)", self.name, text)
-        self.parts.append(re.sub(r"\bREAL\b", self.number, text).rstrip() + "\n")
+        self.parts.append(re.sub(r"\bREAL\b", self.number, text).strip("\n") + "\n")
 
     def text(self, title: str, defines: dict[str, int], classes: np.ndarray) -> str:
         """Return the finished header."""

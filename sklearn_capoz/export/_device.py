@@ -196,9 +196,11 @@ def _samples(estimator, parts: ModelParts, X, kind: str) -> tuple[bytes, np.ndar
     if known.any():
         labels = estimator.predict(_like(X, values[known]))
         codes[known] = np.searchsorted(parts.classes, labels)
-    if isinstance(parts.network, IntegerNetwork) and not parts.steps:
-        # Integers cannot say that they are none.
-        values, codes = parts.network.quantize_input(values[known]), codes[known]
+    network = parts.network
+    if kind == "int16_t" and isinstance(network, IntegerNetwork):
+        # An integer cannot say that it is none.
+        values = np.where(np.isfinite(values), values, 0)[known]
+        values, codes = network.quantize_input(values), codes[known]
     return values.tobytes(), codes
 
 

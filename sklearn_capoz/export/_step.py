@@ -47,6 +47,8 @@ class StepKind:
 
     #: Whether `add_to_graph` knows it, with parameters that ONNX can express.
     has_onnx = False
+    #: Whether each of its outputs is one of its inputs, whatever their unit.
+    keeps_values = False
     #: Whether `add_to_c` knows it.
     has_c = False
 

@@ -76,11 +76,8 @@ class MinMaxScalerKind(LearntKind):
         return value
 
     def add_to_c(self, source, step):
-        scale, shift = (
-            source.constant(what, array.astype(source.dtype))
-            for what, array in (("scale", step.scale_), ("min", step.min_))
-        )
-        body = _each_feature(step, f"x[j] * {scale}[j] + {shift}[j]")
+        scale, shift = source.constant("scale", step.scale_), source.constant("min", step.min_)
+        body = _each_feature(step, f"(REAL)((REAL)(x[j] * {scale}[j]) + {shift}[j])")
         if not step.clip:
             return body
         low, high = (f"(REAL){float(limit)!r}" for limit in step.feature_range)

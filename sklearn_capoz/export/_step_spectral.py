@@ -140,7 +140,7 @@ class SensorResamplerKind(SpectralKind):
 class BandSelectorKind(SpectralKind):
     """A choice of bands. The others may hold NaN, and so it is not folded as zero weights."""
 
-    has_onnx = True
+    has_onnx = keeps_values = True
 
     def __init__(self):
         super().__init__(BandSelector)

@@ -1,5 +1,6 @@
 """device_report: bytes by hand, and what gcc says."""
 
+import re
 import shutil
 
 import numpy as np
@@ -13,8 +14,9 @@ from sklearn_capoz import PrunedMLPClassifier
 from sklearn_capoz.datasets import CUPRITE_WAVELENGTHS as NM
 from sklearn_capoz.datasets import make_mineral_spectra
 from sklearn_capoz.deploy import CompiledClassifier, device_report, quantize
+from sklearn_capoz.export._c import program_of
 from sklearn_capoz.networks import DenseNetwork
-from sklearn_capoz.spectral import ContinuumRemoval
+from sklearn_capoz.spectral import BandSelector, ContinuumRemoval
 
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
 
@@ -79,6 +81,32 @@ def test_labels_of_integers_are_compared_as_well(pipeline):
     features[3, 4] = np.nan
     quantized = quantize(pipeline[1:], features[4:])
     assert device_report(quantized, features).agreement == 1
+
+
+@needs_gcc
+def test_bands_are_selected_among_stored_integers():
+    """From what a cube stores to the label, without a float."""
+    X, y = make_mineral_spectra(350, random_state=0)
+    X[::7, 0] = np.nan  # of a band that is left out
+    network = PrunedMLPClassifier((9,), n_iterations=0, max_iter=20, random_state=0)
+    selector = BandSelector([(2100, 2250), (2300, 2400)], wavelengths=NM)
+    model = quantize(
+        make_pipeline(selector, StandardScaler(), network).fit(X, y), X, input_scale=1e4
+    )
+    report = device_report(model, X)
+    assert report.input == 2 * 50
+    assert report.parts.loc["buffers", "ram"] == 2 * selector.fit(X).wavelengths_.size
+    assert report.agreement == 1
+    text, _ = program_of(model, None, "model")
+    code = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
+    assert not re.search("float|double", code)
+    own_scales = quantize(model_in_floats(selector, X, y), X)
+    assert device_report(own_scales, X).input == 8 * 50
+
+
+def model_in_floats(selector, X, y):
+    network = PrunedMLPClassifier((3,), n_iterations=0, max_iter=5, random_state=0)
+    return make_pipeline(selector, StandardScaler(), network).fit(X, y)
 
 
 @needs_gcc

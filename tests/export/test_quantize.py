@@ -19,6 +19,7 @@ from sklearn_capoz.deploy import (
     QuantizedClassifier,
     compile_pipeline,
     load_model,
+    predict_scene,
     quantize,
     save_model,
     to_onnx,
@@ -163,6 +164,16 @@ def test_onnx_files_hold_weights_in_bytes(models, tmp_path):
     to_onnx(quantize(model, X), tmp_path / "int8.onnx", X_check=X)
     sizes = [(tmp_path / f"{name}.onnx").stat().st_size for name in ("int8", "float")]
     assert sizes[0] < 0.35 * sizes[1]
+
+
+@pytest.mark.parametrize("name", ["scaler", "absorption"])
+def test_a_scene_is_mapped_as_by_any_classifier(quantized, name):
+    found, X = quantized[name]
+    cube = X.reshape(10, 15, 24)
+    bands = np.linspace(2000, 2400, 24)
+    scene = predict_scene(found, cube, wavelengths=bands if name == "absorption" else None)
+    labels = np.asarray(scene.class_names)[scene.codes]
+    np.testing.assert_array_equal(labels.ravel(), found.predict(X))
 
 
 def test_nan_is_refused_as_ever(quantized):
