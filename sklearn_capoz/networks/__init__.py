@@ -1,4 +1,4 @@
-"""What a network is: dense ones as arrays, any other chain as a torch module.
+"""What a network is: dense ones as arrays, any other as a torch module.
 
 `ACTIVATIONS` is the table of activations of hidden units, by their names in MLPClassifier.
 
@@ -14,11 +14,19 @@ __all__ = [
     "ACTIVATIONS",
     "DenseNetwork",
     "MLPModule",
+    "SpatialCNN2D",
+    "SpectralCNN1D",
+    "SpectralSpatialCNN3D",
     "network_from_module",
     "trace_chain",
 ]
 
 __getattr__ = lazy_names(
     __name__,
-    {"MLPModule": "._module", "network_from_module": "._module", "trace_chain": "._chain"},
+    {
+        **dict.fromkeys(("SpatialCNN2D", "SpectralCNN1D", "SpectralSpatialCNN3D"), "._cnn"),
+        "MLPModule": "._module",
+        "network_from_module": "._module",
+        "trace_chain": "._chain",
+    },
 )
