@@ -28,12 +28,18 @@ class _ZeroCounting(StreamedCriterion):
 
     def _weigh_zeros(self, layer: Layer, weight: np.ndarray) -> tuple[float, np.ndarray]:
         """Weight of a set of samples, and of its zeros for each unit."""
+        activations = layer.activations
+        assert activations is not None, "needs"
+        n_positions = activations.shape[1]
+        by_unit = activations.transpose(0, 2, 1)
+        # As a convolution leaves them, the positions of a channel lie side by side.
+        lies_by_unit = n_positions > 1 and by_unit.flags.c_contiguous
+        add = _add_zeros_by_unit if lies_by_unit else _add_zeros
         # Read-only all, or the kernel would be compiled for each mixture of those and others.
-        activations = read_only(np.ascontiguousarray(layer.activations))
-        tolerance = activations.dtype.type(self.tolerance)
+        values = read_only(np.ascontiguousarray(by_unit if lies_by_unit else activations))
         zeros = np.zeros(activations.shape[2])
-        _add_zeros(activations, read_only(weight), tolerance, zeros)
-        return weight.sum(), zeros / activations.shape[1]
+        add(values, read_only(weight), values.dtype.type(self.tolerance), zeros)
+        return weight.sum(), zeros / n_positions
 
     def score_summary(self, summary, layer):
         scores = self._rate(summary)
@@ -60,6 +66,19 @@ def _add_zeros(activations, weight, tolerance, total):
         for p in range(n_positions):
             for i in range(n_units):
                 total[i] += own if abs(activations[k, p, i]) <= tolerance else 0.0
+
+
+@kernel
+def _add_zeros_by_unit(activations, weight, tolerance, total):
+    """Do the same for activations of shape (n_samples, n_units, n_positions)."""
+    n_samples, n_units, n_positions = activations.shape
+    for k in range(n_samples):
+        own = weight[k]
+        for i in range(n_units):
+            n_zeros = 0
+            for p in range(n_positions):
+                n_zeros += 1 if abs(activations[k, i, p]) <= tolerance else 0
+            total[i] += own * n_zeros
 
 
 class APoZ(_ZeroCounting):

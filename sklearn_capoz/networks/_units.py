@@ -77,7 +77,7 @@ class Units:
             if kept.keys() & set(names):
                 continue
             own = self._places(group)
-            if own is None:
+            if own is None or all(place.axis == "out" for place in own):  # nobody uses them
                 continue
             members = tuple(
                 Member(place.module, place.axis, place.positions.shape[1]) for place in own
@@ -105,7 +105,7 @@ class Units:
                 found[reading.module, reading.axis] = Place(reading.module, reading.axis, positions)
         return tuple(found.values())
 
-    def sites(self, groups: tuple[UnitGroup, ...]) -> dict[str, tuple[Site, ...]]:
+    def sites(self, groups: tuple[UnitGroup, ...]) -> dict[str, tuple]:
         """Find where the values of each group's units are seen."""
         operations, of_label = self.tracer.operations, self._group_and_unit(groups)
         in_group = [np.unique(of_label[self._labels_of(i), 0]) for i in range(len(operations))]
@@ -119,15 +119,20 @@ class Units:
             start = [i for i, op in enumerate(operations) if op.module in users and op.has_weights]
             carries = [number in numbers for numbers in in_group]
             positions = find_site_calls(start, operations, carries, is_activation)
-            for position in positions:
+            # Where none of these has the same of each unit, the outputs of the first maker have.
+            maker = next(i for i, op in enumerate(operations) if op.module == group.name)
+            for position in (*positions, maker):
                 if position not in made:
-                    labels, value, version = self.tracer.given[position]
-                    own = labels[: max(len(labels) // 2, 1)] % SAMPLE
-                    call = operations[position].call
-                    made[position] = site_of(call, own, of_label, value._version != version)
-            own_sites = [made[position] for position in positions]
-            found[group.name] = tuple(site for site in own_sites if site is not None)
+                    made[position] = self._site(position, of_label)
+            own_sites = [site for i in positions if (site := made[i]) is not None]
+            found[group.name] = tuple(own_sites) or (made[maker],)
         return found
+
+    def _site(self, position: int, of_label: np.ndarray) -> Site | None:
+        labels, value, version = self.tracer.given[position]
+        first = labels[: max(len(labels) // 2, 1)] % SAMPLE
+        call = self.tracer.operations[position].call
+        return site_of(call, first, of_label, value._version != version)
 
     def work(self, groups: tuple[UnitGroup, ...]) -> tuple[Work, ...]:
         """List what has weights, and how often each weight is used."""

@@ -72,10 +72,8 @@ def compensate(
         return
     inputs, weights = _collect(trace, run, wanted, samples, means_only)
     for place, rows, values, weight in zip(places, wanted, inputs, weights, strict=True):
-        n_each = values.shape[2]
-        kept = np.repeat(keep, n_each)
-        outgoing = _array(rows.outgoing())
-        bias = rows.layer.bias
+        outgoing, bias = _array(rows.outgoing()), rows.layer.bias
+        kept = np.repeat(keep, values.shape[2])
         new, new_bias = fold(
             values.reshape(len(values), -1),
             kept,
@@ -84,19 +82,23 @@ def compensate(
             weight,
             compensation,
         )
-        layer: Any = smaller.get_submodule(place.module)
         for made in trace.places[group]:  # behind a sum, what uses units may make some as well
             if (made.module, made.axis) == (place.module, "out"):
                 stays = kept_entries(made, keep, new.shape[1])
                 new, new_bias = new[:, stays], None if new_bias is None else new_bias[stays]
-        entries = after[place.module].positions
-        shape = entries.size, n_taps(layer), new.shape[1]
-        with torch.no_grad():
-            index = torch.as_tensor(entries.ravel(), device=layer.weight.device)
-            solved = torch.from_numpy(new.reshape(shape)).to(layer.weight.device)
-            set_entry_weights(layer, index, solved)
-            if new_bias is not None:
-                layer.bias.copy_(torch.from_numpy(new_bias))
+        _write(smaller.get_submodule(place.module), after[place.module], new, new_bias)
+
+
+def _write(layer: Any, place: Place, weight: np.ndarray, bias: np.ndarray | None) -> None:
+    """Give a layer its weights for the units that stay, and its bias."""
+    device, entries = layer.weight.device, place.positions.ravel()
+    weight = weight.reshape(len(entries), n_taps(layer), -1)
+    with torch.no_grad():
+        set_entry_weights(
+            layer, torch.as_tensor(entries, device=device), torch.from_numpy(weight).to(device)
+        )
+        if bias is not None:
+            layer.bias.copy_(torch.from_numpy(bias))
 
 
 def _wanted(layer: Any, place: Place, n_samples: int, means_only: bool, seed: int) -> Rows:

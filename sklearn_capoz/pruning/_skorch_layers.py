@@ -24,7 +24,7 @@ __all__ = ["batches_of", "join_layers", "pick_positions", "view_layers"]
 _BATCH_VALUES = 2**22
 #: Numbers that are kept of all layers' inputs together, and inputs of a layer that are looked at:
 #: of more a sample is drawn. Their second moments have this many rows and columns.
-_INPUT_VALUES, _INPUT_COLUMNS = 2**22, 1536
+_INPUT_VALUES, _INPUT_COLUMNS = 2**22, 1024
 #: Numbers of a group that a criterion that does not stream is shown.
 _WHOLE_VALUES = 2**24
 
@@ -160,7 +160,9 @@ def _run(trace: Trace, run, wanted, batch: Samples, needs: frozenset[str]) -> _S
             y = torch.as_tensor(batch.y, device=log_probabilities.device)
             # Samples do not meet in eval mode: the sum's gradient has each sample's own.
             loss = torch.nn.functional.nll_loss(log_probabilities, y, reduction="sum")
-            found = torch.autograd.grad(loss, list(recorder.values.values()))
+            values = list(recorder.values.values())
+            # A branch may be run whose outcome goes nowhere.
+            found = torch.autograd.grad(loss, values, allow_unused=True, materialize_grads=True)
             gradients = dict(zip(recorder.values, found, strict=True))
     correct = _array(log_probabilities).argmax(axis=1) == batch.y
     return _Seen(trace, batch, wanted, recorder, gradients, correct)

@@ -220,6 +220,26 @@ def test_values_that_are_overwritten_later_are_seen_as_those_see_them_that_use_t
     np.testing.assert_allclose(layer.activations, expected)
 
 
+def test_a_branch_that_goes_nowhere_is_left_alone():
+    class Auxiliary(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.c = nn.Linear(3, 4), nn.Linear(4, 5), nn.Linear(4, 2)
+            self.d = nn.Linear(5, 2)
+
+        def forward(self, x):
+            x = F.relu(self.a(x))
+            self.d(F.relu(self.b(x)))
+            return self.c(x)
+
+    model, samples = make_model(seeded(Auxiliary), (3,)), make_samples((3,), n_classes=2)
+    layers = model.observe(samples, NEEDS, np.random.RandomState(0))
+    assert [(name, layer.n_units) for name, layer in layers.items()] == [("a", 4), ("b", 5)]
+    assert (layers["b"].gradients == 0).all()
+    cut = model.apply(Remove("a", np.arange(4) > 1), "least-squares", samples)
+    assert cut.widths == (2, 5)
+
+
 def test_frozen_weights_have_scores_too_and_stay_frozen():
     module = seeded(NETWORKS["1d"][0])
     module[:5].requires_grad_(False)
