@@ -8,13 +8,19 @@ network does not need, another solver's for example, is not compiled at all.
 
 from __future__ import annotations
 
+import gc
+import inspect
 import pickle
 import platform
 from contextlib import suppress
+from functools import cache
 from hashlib import sha256
+from pathlib import Path
+from threading import Lock
 
+import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import from_dtype, njit, types
 from numba.core import cgutils
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.errors import TypingError
@@ -22,10 +28,11 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
 __all__ = [
-    "address_of",
+    "Loop",
     "flush_denormals",
     "inlined",
     "kernel",
+    "loop",
     "matrix_view",
     "restore_denormals",
     "slot",
@@ -40,12 +47,7 @@ def kernel(function=None, *, fastmath=False, inline=False):
     """
     if function is None:
         return lambda function: kernel(function, fastmath=fastmath, inline=inline)
-    # The error model of numpy leaves out the test for division by zero, which blocks vector code.
-    options = {"nogil": True, "error_model": "numpy", "fastmath": fastmath, "forceinline": inline}
-    compiled = njit(**options)(function)
-    with suppress(RuntimeError, OSError):  # neither the package nor the home folder can be written
-        compiled._cache = _Cache(function)
-    return compiled
+    return _compiled(function, fastmath=fastmath, forceinline=inline)
 
 
 def inlined(function):
@@ -53,12 +55,75 @@ def inlined(function):
     return njit(error_model="numpy", inline="always")(function)
 
 
+def loop(arguments_for, *, sums=False):
+    """Compile a function for a `slot` of these types, and for nothing else.
+
+    Python cannot call it: what takes its arguments out of Python objects would be half of the
+    work to compile a short one. Multiply and add may be one instruction, and with `sums` a sum
+    may be several, one for each lane of a register.
+    """
+    fastmath = {"contract", "reassoc"} if sums else {"contract"}
+    return lambda function: Loop(function, arguments_for, fastmath)
+
+
+class Loop:
+    """A function that fills a slot; `address` compiles it for a dtype and says where it is."""
+
+    def __init__(self, function, arguments_for, fastmath):
+        self.function, self.arguments_for, self.fastmath = function, arguments_for, fastmath
+        self._compiled = None
+        self._addresses = {}
+        self._lock = Lock()
+
+    def address(self, dtype) -> int:
+        dtype = np.dtype(dtype)
+        with self._lock:  # the machine code lives as long as the one dispatcher
+            if dtype not in self._addresses:
+                self._addresses[dtype] = self._compile(self.arguments_for(from_dtype(dtype)))
+            return self._addresses[dtype]
+
+    def _compile(self, arguments):
+        if self._compiled is None:
+            options = {"fastmath": self.fastmath, "no_cpython_wrapper": True}
+            self._compiled = _compiled(self.function, **options)
+        self._compiled.compile(arguments)
+        result = self._compiled.overloads[arguments]
+        return result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
+
+
+def _compiled(function, **options):
+    # The error model of numpy leaves out the test for division by zero, which blocks vector code.
+    compiled = njit(nogil=True, error_model="numpy", **options)(function)
+    compiled.compile = _undisturbed(compiled.compile)
+    with suppress(RuntimeError, OSError):  # neither the package nor the home folder can be written
+        compiled._cache = _Cache(function)
+    return compiled
+
+
+def _undisturbed(compile):
+    """Compile without the collector of cyclic garbage, which takes a fifth of the time.
+
+    It searches all objects again and again, while the compiler makes millions and drops few.
+    """
+
+    def undisturbed(*args, **kwargs):
+        was_enabled = gc.isenabled()
+        gc.disable()
+        try:
+            return compile(*args, **kwargs)
+        finally:
+            if was_enabled:
+                gc.enable()
+
+    return undisturbed
+
+
 class _Cache(FunctionCache):
     """Numba's cache, which a damaged file or a full disk leaves empty rather than broken."""
 
     def __init__(self, function):
         super().__init__(function)
-        stamp = self._impl.locator.get_source_stamp()
+        stamp = self._impl.locator.get_source_stamp(), _stamps_of_kernels(function)
         self._cache_file = _CheckedFiles(self._cache_path, self._impl.filename_base, stamp)
 
     def load_overload(self, sig, target_context):
@@ -70,6 +135,20 @@ class _Cache(FunctionCache):
     def save_overload(self, sig, data):
         with suppress(OSError):  # full, read-only, or gone: the next process compiles again
             super().save_overload(sig, data)
+
+
+def _stamps_of_kernels(function):
+    """Say how the files are that a function's machine code may hold parts of, besides its own.
+
+    Those are the kernels of its folder, and what is written here.
+    """
+    return _stamps(Path(inspect.getfile(function)).parent), _stamps(Path(__file__).parent)
+
+
+@cache
+def _stamps(folder):
+    files = [*sorted(folder.glob("*_kernels.py")), *folder.glob("_compile.py")]
+    return [(file.name, file.stat().st_mtime, file.stat().st_size) for file in files]
 
 
 class _CheckedFiles(IndexDataCacheFile):
@@ -106,13 +185,6 @@ class _CheckedFiles(IndexDataCacheFile):
         data = self._dump(content)
         with self._open_for_write(path) as file:
             file.write(sha256(data).digest() + data)
-
-
-def address_of(function, arguments: tuple) -> int:
-    """Compile a kernel for some types of arguments, and return where its machine code is."""
-    function.compile(arguments)
-    result = function.overloads[arguments]
-    return result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
 
 
 def slot(arguments_for):

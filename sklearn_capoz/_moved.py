@@ -39,7 +39,7 @@ MOVED_MODULES = {
     "networks._engine_stopping": "training._stopping",
     "networks._engine_compiled": "training._cpu",
     "networks._engine_trainee": "training._trainee",
-    "networks._engine_kernels": "training._kernels",
+    "networks._engine_kernels": "training._epochs",
     "networks._engine_device": "training._device",
     "networks._optimizer": "training._optimizer",
     "networks._skorch": "training._skorch_net",

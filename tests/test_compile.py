@@ -1,5 +1,6 @@
 """Compiled loops: their cache where files are damaged or cannot be written, and their slots."""
 
+import gc
 import importlib.util
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from numba.core.errors import TypingError
 
 import sklearn_capoz
 from sklearn_capoz import _compile
-from sklearn_capoz._compile import address_of, kernel, slot
+from sklearn_capoz._compile import kernel, loop, slot
 
 
 @pytest.fixture
@@ -22,6 +23,7 @@ def run(tmp_path, monkeypatch):
 
     def start(cache):
         monkeypatch.setattr(numba.config, "CACHE_DIR", str(cache))
+        _compile._stamps.cache_clear()  # a new process looks at the files anew
         spec = importlib.util.spec_from_file_location("loops", source)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
@@ -60,6 +62,18 @@ def test_damaged_files_are_replaced(run, tmp_path, how):
         damage(path, how)
     assert run(cache) == 0
     assert run(cache) == 1
+
+
+def test_a_change_of_the_kernels_beside_it_counts(run, tmp_path):
+    """Machine code holds what a function calls, and numba looks at its own file only."""
+    called, other = tmp_path / "called_kernels.py", tmp_path / "plain.py"
+    for path in (called, other):
+        path.write_text("x = 1\n")
+    assert [run(tmp_path / "cache") for _ in range(2)] == [0, 1]
+    other.write_text("x = 1234\n")
+    assert run(tmp_path / "cache") == 1
+    called.write_text("x = 1234\n")
+    assert [run(tmp_path / "cache") for _ in range(2)] == [0, 1]
 
 
 def test_folders_in_place_of_files_do_no_harm(run, tmp_path):
@@ -107,13 +121,13 @@ def _types(number):
 _call_multiply = slot(_types)
 
 
-@kernel
+@loop(_types)
 def _multiply(x, factor):
     for i in range(x.size):
         x[i] *= factor
 
 
-@kernel
+@loop(_types)
 def _divide(x, divisor):
     if divisor == 0:
         raise ValueError("nothing is divided by zero")
@@ -126,22 +140,43 @@ def _apply(address, x, number):
     _call_multiply(address, (x, number))
 
 
-def test_a_slot_takes_any_kernel_of_its_types():
+def test_a_slot_takes_any_loop_of_its_types():
     x = np.ones(3)
-    _apply(address_of(_multiply, _types(types.float64)), x, 6)
-    _apply(address_of(_divide, _types(types.float64)), x, 2)
+    _apply(_multiply.address("float64"), x, 6)
+    _apply(_divide.address("float64"), x, 2)
     np.testing.assert_array_equal(x, 3)
+
+
+def test_a_loop_is_compiled_once_for_each_dtype():
+    addresses = [_multiply.address(d) for d in ("float32", np.float64, np.dtype("f8"), "float32")]
+    assert addresses[0] == addresses[3] != addresses[1] == addresses[2]
 
 
 def test_an_error_comes_out_of_a_slot():
     with pytest.raises(ValueError, match="divided by zero"):
-        _apply(address_of(_divide, _types(types.float64)), np.ones(3), 0)
+        _apply(_divide.address("float64"), np.ones(3), 0)
 
 
 @pytest.mark.parametrize(("x", "number"), [(np.ones((2, 2)), 1), (np.ones(4)[::2], 1)])
 def test_a_slot_refuses_other_types_before_it_runs(x, number):
     with pytest.raises(TypingError, match="is called with"):
-        _apply(address_of(_multiply, _types(types.float64)), x, number)
+        _apply(_multiply.address("float64"), x, number)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_compiling_leaves_the_garbage_collector_as_it_was(enabled):
+    def refused(x):
+        return x.no_such_attribute
+
+    try:
+        gc.enable() if enabled else gc.disable()
+        kernel(lambda x: 2 * x)(3)
+        assert gc.isenabled() == enabled
+        with pytest.raises(TypingError):
+            kernel(refused)(3)
+        assert gc.isenabled() == enabled
+    finally:
+        gc.enable()
 
 
 def test_denormals_are_zero_only_between_flush_and_restore():

@@ -34,21 +34,20 @@ class _ZeroCounting(Criterion):
         # Read-only all, or the kernel would be compiled for each mixture of those and others.
         activations = read_only(np.ascontiguousarray(layer.activations))
         tolerance = activations.dtype.type(self.tolerance)
-        zeros = _weight_of_zeros(activations, read_only(weight), tolerance)
+        zeros = np.zeros(activations.shape[2])
+        _add_zeros(activations, read_only(weight), tolerance, zeros)
         return zeros / (activations.shape[1] * weight.sum())
 
 
 @kernel
-def _weight_of_zeros(activations, weight, tolerance):
+def _add_zeros(activations, weight, tolerance, total):
     """Sum the weights of the samples on which each unit is zero; read the activations once."""
     n_samples, n_positions, n_units = activations.shape
-    total = np.zeros(n_units)
     for k in range(n_samples):
         own = weight[k]  # outside: the compiler cannot know that `total` is other memory
         for p in range(n_positions):
             for i in range(n_units):
                 total[i] += own if abs(activations[k, p, i]) <= tolerance else 0.0
-    return total
 
 
 class APoZ(_ZeroCounting):

@@ -2,7 +2,7 @@
 
 Arrays, compiled loops, torch, ONNX and C each write an activation their own way. What all of
 them need stands here, so that a new activation is one more row, and two loops in
-`training._kernels`.
+`training._layer_kernels`.
 """
 
 from __future__ import annotations

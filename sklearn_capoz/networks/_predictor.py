@@ -11,7 +11,7 @@ from sklearn.utils import assert_all_finite
 
 from .._sklearn import effective_n_threads
 from ._activations import ACTIVATIONS
-from ._dense import DenseNetwork
+from ._dense import DenseNetwork, without_denormals
 
 __all__ = ["Predictor"]
 
@@ -55,7 +55,7 @@ class Predictor:
         self._check(X)
         if len(X) <= _FEW_ROWS:
             # As below: a logistic network that has seen one class may still name a second.
-            return classes.take(self.network.labels(self._plain_logits(X)), mode="clip")
+            return classes.take(self.network.labels(self._few_logits(X)), mode="clip")
 
         def write(chunk: np.ndarray, labels: np.ndarray) -> None:
             # "clip" writes straight into the output, where "raise" would buffer it.
@@ -71,7 +71,7 @@ class Predictor:
         n_classes = 2 if self.network.output == "logistic" else self.network.weights[-1].shape[1]
         probabilities = np.empty((len(X), n_classes), dtype=self.network.dtype)
         if len(X) <= _FEW_ROWS:
-            self._softmax(self._plain_logits(X), probabilities)
+            self._softmax(self._few_logits(X), probabilities)
         else:
             self._for_each_chunk(
                 X, lambda chunk, rows: self._softmax(self._logits(chunk), rows), probabilities
@@ -130,8 +130,10 @@ class Predictor:
         np.exp(scores, out=scores)
         np.divide(scores, scores.sum(axis=0), out=probabilities.T)
 
+    def _few_logits(self, X: np.ndarray) -> np.ndarray:
+        return self._plain_logits(without_denormals(X.astype(self.network.dtype, copy=False)))
+
     def _plain_logits(self, X: np.ndarray) -> np.ndarray:
-        X = X.astype(self.network.dtype, copy=False)
         if not np.isfinite(X).all():
             assert_all_finite(X, input_name="X")
         return self.network.forward(X)[-1]

@@ -8,14 +8,7 @@ from threading import Event
 import numpy as np
 
 from ..networks._dense import DenseNetwork
-from ._kernels import (
-    SMALL_LAYER,
-    Architecture,
-    Batches,
-    Rule,
-    evaluate,
-    train_epochs,
-)
+from ._epochs import SMALL_LAYER, Architecture, Batches, Rule, Run
 from ._task import TrainingSettings
 from ._trainee import Rows, Trainee
 
@@ -33,29 +26,26 @@ def train_one(trainee: Trainee, report: Callable[[int], object], cancelled: Even
     """Train until the trainee has finished or the whole call is cancelled."""
     architecture = _architecture(trainee.task.network)
     batches = _batches(trainee.rows, trainee.batch_rows, architecture)
+    run = Run(architecture, batches, _rule(trainee.settings))
     validation = None
     if trainee.validation is not None:
-        validation = _batches(trainee.validation, _VALIDATION_ROWS, architecture)
-    rule = _rule(trainee.settings)
+        validation = Run(architecture, _batches(trainee.validation, _VALIDATION_ROWS, architecture))
     steps_per_epoch = -(-len(batches.y) // batches.size)
     while not trainee.finished and not cancelled.is_set():
         n_epochs = _epochs_at_once(trainee)
         first = len(trainee.losses)
-        losses = train_epochs(
+        losses = run.train(
             trainee.parameters,
             trainee.moments,
             trainee.n_steps,
-            architecture,
-            batches,
             np.stack([trainee.draw_order() for _ in range(n_epochs)]),
             np.ascontiguousarray(trainee.draw_dropout().T),
-            rule,
             np.array([trainee.settings.learning_rate_at(first + i) for i in range(n_epochs)]),
         )
         trainee.n_steps += n_epochs * steps_per_epoch
         scores = None
         if validation is not None:
-            scores = evaluate(trainee.parameters, architecture, validation)
+            scores = validation.evaluate(trainee.parameters)
         for loss in losses:
             if trainee.record(float(loss), scores):
                 trainee.best = (trainee.parameters.copy(), trainee.moments.copy(), trainee.n_steps)

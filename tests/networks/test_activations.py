@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sklearn_capoz.networks._activations import ACTIVATIONS, has_exact_zeros
-from sklearn_capoz.training._kernels import _ACTIVATION_LOOPS
+from sklearn_capoz.training._layer_kernels import ACTIVATIONS as ACTIVATION_LOOPS
 
 Z = np.linspace(-3, 3, 13)[np.linspace(-3, 3, 13) != 0]
 
@@ -59,7 +59,7 @@ class TestEach:
 
 
 def test_the_compiled_loops_know_each():
-    assert set(_ACTIVATION_LOOPS) == set(ACTIVATIONS)
+    assert set(ACTIVATION_LOOPS) == set(ACTIVATIONS)
 
 
 def test_an_activation_outside_the_table_has_no_exact_zeros():

@@ -6,39 +6,53 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
-from sklearn_capoz.training._kernels import (
-    Architecture,
-    Batches,
-    Rule,
-    _combine,
-    _combine_by_blas,
-    _correlate,
-    _correlate_by_blas,
-    _exp,
-    _right,
-    _sum_rows,
-    _take,
-    evaluate,
-    train_epochs,
+from sklearn_capoz._compile import kernel, slot
+from sklearn_capoz.training._epoch_kernels import _right
+from sklearn_capoz.training._epochs import Architecture, Batches, Rule, Run
+from sklearn_capoz.training._layer_kernels import (
+    combine,
+    combine_by_blas,
+    correlate,
+    correlate_by_blas,
+    sum_rows,
 )
+from sklearn_capoz.training._loss_kernels import exp
+from sklearn_capoz.training._row_kernels import take_rows
 
+
+def called(loop):
+    """Make a loop a function that Python can call."""
+    call = slot(loop.arguments_for)
+
+    @kernel
+    def through_slot(address, arguments):
+        call(address, arguments)
+
+    return lambda *args: through_slot(loop.address(args[0].dtype), args)
+
+
+COMBINE, COMBINE_BY_BLAS = called(combine), called(combine_by_blas)
+CORRELATE, CORRELATE_BY_BLAS = called(correlate), called(correlate_by_blas)
+SUM_ROWS, TAKE_ROWS = called(sum_rows), called(take_rows)
 NOT_ABOVE_0 = st.floats(-700, 0)
 
 
-def check_products(n_in, n_out, n_rows, dtype, combine=_combine, correlate=_correlate):
+def check_products(n_in, n_out, n_rows, dtype, combine=COMBINE, correlate=CORRELATE):
     """Forward, backward and gradient of a layer against numpy's products in float64."""
     random = np.random.default_rng(n_in * n_out * n_rows)
     weights = random.standard_normal((n_in, n_out)).astype(dtype)
     inputs = random.standard_normal((n_in, n_rows)).astype(dtype)
     deltas = random.standard_normal((n_out, n_rows)).astype(dtype)
     forward, backward = np.full_like(deltas, np.nan), np.full_like(inputs, np.nan)
-    gradient = np.full_like(weights, np.nan)
-    flat = weights.ravel()
-    combine(flat, 1, n_out, inputs, forward)
-    combine(flat, n_out, 1, deltas, backward)
-    correlate(inputs, deltas, gradient)
+    start = 3  # of this layer's weights, behind those of another
+    parameters = np.concatenate([np.full(start, np.nan, dtype), weights.ravel()])
+    gradient = np.full_like(parameters, np.nan)
+    combine(parameters, start, 1, n_out, inputs, forward)
+    combine(parameters, start, n_out, 1, deltas, backward)
+    correlate(inputs, deltas, gradient, start)
+    assert np.isnan(gradient[:start]).all()
+    gradient = gradient[start:].reshape(n_in, n_out)
     W, X, D = (array.astype(np.float64) for array in (weights, inputs, deltas))
     rounding = 8 * np.finfo(dtype).eps
     for product, expected, size in (
@@ -62,46 +76,52 @@ def test_products_of_small_layers(n_in, n_out, n_rows, dtype):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_products_by_blas(dtype):
-    check_products(129, 64, 33, dtype, _combine_by_blas, _correlate_by_blas)
+    check_products(129, 64, 33, dtype, COMBINE_BY_BLAS, CORRELATE_BY_BLAS)
 
 
 @given(n_rows=st.integers(0, 30), n_columns=st.integers(1, 5))
 @settings(deadline=None)
 def test_rows_become_columns(n_rows, n_columns):
-    source = np.random.default_rng(0).standard_normal((40, n_columns))
-    rows = np.random.default_rng(1).permutation(40)[:n_rows]
-    columns = np.full((n_columns, n_rows), np.nan)
-    _take(source, rows, columns)
-    np.testing.assert_array_equal(columns, source[rows].T)
+    random, first = np.random.default_rng(0), 2
+    X, y, weight = random.standard_normal((40, n_columns)), np.arange(40), random.uniform(size=40)
+    soft, entropy = random.uniform(size=(40, 2)), random.uniform(size=40)
+    given = [array.view() for array in (X, y, weight, soft, entropy)]
+    for array in given:
+        array.flags.writeable = False
+    rows = random.permutation(40)[: first + n_rows]
+    own = rows[first:]
+    columns, own_soft = np.full((n_columns, n_rows), np.nan), np.full((2, n_rows), np.nan)
+    own_y, (own_weight, own_entropy) = np.empty(n_rows, int), np.empty((2, n_rows))
+    sums = np.zeros(3)
+    TAKE_ROWS(*given, rows, first, columns, own_y, own_weight, own_soft, own_entropy, sums)
+    np.testing.assert_array_equal(columns, X[own].T)
+    np.testing.assert_array_equal(own_soft, soft[own].T)
+    for found, all_rows in ((own_y, y), (own_weight, weight), (own_entropy, entropy)):
+        np.testing.assert_array_equal(found, all_rows[own])
+    np.testing.assert_allclose(sums, [0, weight[own].sum(), 0])
 
 
 @pytest.mark.parametrize("n_rows", [1, 7, 64, 201])
 def test_sums_over_rows(n_rows):
     deltas = np.random.default_rng(0).standard_normal((3, n_rows))
-    totals = np.empty(3)
-    _sum_rows(deltas, totals)
-    np.testing.assert_allclose(totals, deltas.sum(axis=1), rtol=1e-12, atol=1e-12)
+    totals = np.zeros(4)
+    SUM_ROWS(deltas, totals, 1)
+    np.testing.assert_allclose(totals, [0, *deltas.sum(axis=1)], rtol=1e-12, atol=1e-12)
 
 
 @settings(deadline=None)  # the first call compiles
-@given(arrays(np.float64, st.integers(0, 40), elements=NOT_ABOVE_0))
+@given(NOT_ABOVE_0)
 def test_exponentials_are_right_to_rounding(x):
-    expected = np.exp(x)
-    _exp(x, np.empty_like(x))
-    np.testing.assert_allclose(x, expected, rtol=4e-16)
+    assert exp(x) == pytest.approx(np.exp(x), rel=4e-16)
 
 
 @pytest.mark.parametrize(("value", "expected"), [(0.0, 1.0), (-1e300, 0.0), (-np.inf, 0.0)])
 def test_exponentials_at_the_ends(value, expected):
-    x = np.array([value])
-    _exp(x, np.empty(1))
-    assert x[0] == pytest.approx(expected, abs=1e-300)
+    assert exp(value) == pytest.approx(expected, abs=1e-300)
 
 
 def test_divergence_is_not_hidden():
-    x = np.array([-1.0, np.nan, -2.0])
-    _exp(x, np.empty(3))
-    assert np.isnan(x).tolist() == [False, True, False]
+    assert np.isnan(exp(np.nan))
 
 
 def call(**changes):
@@ -117,27 +137,24 @@ def call(**changes):
     )
     architecture = Architecture(np.array([3, 5, 2]), ("relu",), True)
     size = 3 * 5 + 5 * 2 + 5 + 2
+    rule = Rule("adam", 0.0, 0.9, True, 0.9, 0.999, 1e-8, 0.0, 0.0, 1.0)
     arguments = {
         "parameters": np.zeros(size),
         "moments": np.zeros((2, size)),
         "n_steps": 0,
-        "architecture": architecture,
         "orders": np.arange(8)[None],
         "keep": np.empty((5, 0), bool),
-        "rule": Rule("adam", 0.0, 0.9, True, 0.9, 0.999, 1e-8, 0.0, 0.0, 1.0),
         "rates": np.ones(1),
     }
     own = {name: changes.pop(name) for name in list(changes) if name in Batches._fields}
-    arguments["batches"] = batches._replace(**own)
-    return train_epochs(**(arguments | changes)), arguments
+    run = Run(architecture, batches._replace(**own), rule)
+    return run.train(**(arguments | changes)), run, arguments["parameters"]
 
 
 def test_arrays_that_fit():
-    losses, arguments = call()
+    losses, run, parameters = call()
     np.testing.assert_allclose(losses, np.log(2), rtol=1)
-    loss, accuracy = evaluate(
-        np.zeros_like(arguments["parameters"]), arguments["architecture"], arguments["batches"]
-    )
+    loss, accuracy = run.evaluate(np.zeros_like(parameters))
     assert (loss, accuracy) == (pytest.approx(np.log(2)), 1.0)
 
 
@@ -154,6 +171,7 @@ def test_arrays_that_fit():
         ({"orders": np.full((1, 8), 8)}, IndexError, "orders must lie between 0 and 7"),
         ({"orders": np.full((1, 8), -1)}, IndexError, "orders must lie between 0 and 7"),
         ({"orders": np.zeros((2, 8), int)}, ValueError, "orders must have the shape"),
+        ({"rates": np.ones((1, 1))}, ValueError, "rates must have the shape"),
         ({"parameters": np.zeros(31)}, ValueError, "parameters must have the shape"),
         ({"moments": np.zeros((1, 32))}, ValueError, "moments must have the shape"),
         ({"keep": np.ones((4, 8), bool)}, ValueError, "keep must have the shape"),
