@@ -1,4 +1,4 @@
-"""Public names whose module imports torch: imported when they are first asked for."""
+"""Public names whose module imports much, torch for example: imported when first asked for."""
 
 from __future__ import annotations
 

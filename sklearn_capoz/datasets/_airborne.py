@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from scipy.io import loadmat
 
 from ._files import DataFile, describe, find_file, tabular
 
@@ -179,8 +178,8 @@ def fetch_jasper_ridge(
     FileNotFoundError, DataFormatError
         As in `fetch_indian_pines`.
     """
-    scene = loadmat(find_file(JASPER, data_home, download_if_missing))
-    truth = loadmat(find_file(JASPER_TRUTH, data_home, download_if_missing))
+    scene = _loadmat(find_file(JASPER, data_home, download_if_missing))
+    truth = _loadmat(find_file(JASPER_TRUTH, data_home, download_if_missing))
     shape = (int(scene["nRow"].item()), int(scene["nCol"].item()))
     cube, abundances = (_image(scene[key], shape) for scene, key in ((scene, "Y"), (truth, "A")))
     bands = scene["SlectBands"].ravel().astype(int)
@@ -198,6 +197,12 @@ def fetch_jasper_ridge(
         abundances=abundances,
         DESCR=describe("jasper_ridge"),
     )
+
+
+def _loadmat(path: Path) -> dict:
+    from scipy.io import loadmat  # late: it brings all of scipy's readers along
+
+    return loadmat(path)
 
 
 def _image(columns: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
@@ -225,5 +230,5 @@ def _disjoint(path: Path | None, truth: np.ndarray) -> tuple[np.ndarray | None, 
     """Read where the disjoint split trains and tests, as two masks of the scene."""
     if path is None:
         return None, None
-    listed = np.array(DISJOINT_TO_TRUTH)[loadmat(path)["indianpines_disjoint_dset"]]
+    listed = np.array(DISJOINT_TO_TRUTH)[_loadmat(path)["indianpines_disjoint_dset"]]
     return (listed > 0) & (listed == truth), (listed == 0) & (truth > 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .._validation import is_as_validated
 from ..networks._predictor import Predictor
 
 __all__ = ["NetworkPredictionMixin"]
@@ -60,6 +61,8 @@ class NetworkPredictionMixin:
 
     def _check_X(self, X):
         check_is_fitted(self)
+        if is_as_validated(self, X):
+            return X
         # The predictor finds NaN and infinity on its way, and raises scikit-learn's error.
         return validate_data(
             self, X, dtype=(np.float64, np.float32), ensure_all_finite=False, reset=False

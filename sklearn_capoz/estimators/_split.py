@@ -98,9 +98,14 @@ def split(
 
 
 def shell_of(estimator):
-    """Make an estimator with the same parameters that has learnt nothing."""
+    """Make an estimator with the same parameters that has learnt nothing.
+
+    What is learnt ends in an underscore, what is private begins with one; `get_params` would
+    inspect the signature of the constructor again, which takes as long as some epochs.
+    """
     shell = object.__new__(type(estimator))
-    vars(shell).update(estimator.get_params(deep=False))
+    parameters = {n: v for n, v in vars(estimator).items() if n[0] != "_" != n[-1]}
+    vars(shell).update(parameters)
     return shell
 
 

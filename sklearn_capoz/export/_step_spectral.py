@@ -15,12 +15,12 @@ from ..exceptions import DataFormatError, UnsupportedNetworkError
 from ..spectral import (
     AbsorptionFeature,
     AbsorptionFeatures,
-    BandSelector,
     Sensor,
     SensorResampler,
     SpectralAbsorptionIndex,
     SpectrumStandardizer,
 )
+from ..spectral._bands import BandSelector
 from ._limits import check_measurements
 from ._step import StepKind
 

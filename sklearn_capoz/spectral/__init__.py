@@ -16,7 +16,7 @@ All but the matcher are scikit-learn transformers for X of shape (n_samples, n_b
 are given once in nm or um, results are columns with names, and float32 stays float32.
 """
 
-from ._bands import BandSelector
+from .._lazy import lazy_names
 from ._continuum import ContinuumRemoval
 from ._features import AbsorptionFeature, AbsorptionFeatures
 from ._index import SpectralAbsorptionIndex
@@ -37,3 +37,6 @@ __all__ = [
     "SpectralMatcher",
     "SpectrumStandardizer",
 ]
+
+# It is a selector of features, and those bring all linear models along.
+__getattr__ = lazy_names(__name__, {"BandSelector": "._bands"})

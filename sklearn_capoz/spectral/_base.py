@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._sklearn import Interval, StrOptions
+from .._validation import is_as_validated
 from ._wavelengths import band_axis
 
 # A block of rows stays in the second-level cache, and takes longer than to hand it over.
@@ -133,6 +134,8 @@ class SpectralTransformer(TransformerMixin, BaseEstimator):
         return np.asarray(self._names(), dtype=object)
 
     def _check(self, X, *, reset):
+        if not reset and is_as_validated(self, X):
+            return X
         X = validate_data(
             self, fill_masked(X), reset=reset, dtype="numeric", ensure_all_finite=False
         )
