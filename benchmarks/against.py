@@ -4,7 +4,8 @@ Run with `python -m benchmarks against FOLDER`, a checkout of the other version 
 `git worktree add FOLDER REVISION`). Each version runs in a process of its own, which makes its
 data and compiles first; then the two take turns, so that what else the machine does hits both
 alike. Only public names are used, and every setting is named: defaults differ between versions.
-A ratio is the other version's seconds over this one's, above 1 where this one is faster.
+A ratio is the other version's seconds over this one's, above 1 where this one is faster. The last
+column compares the processor's time, which a machine that others use at the time hardly changes.
 """
 
 from __future__ import annotations
@@ -34,22 +35,30 @@ def main() -> None:
     parser.add_argument("--jobs", nargs="+", choices=sorted(JOBS), default=list(JOBS))
     parser.add_argument("--repeats", type=int, default=15)
     given = parser.parse_args()
-    print(f"{'job':<34} {'other ms':>9} {'this ms':>9} {'ratio':>6} {'of minima':>9}")
+    print(f"{'job':<34} {'other ms':>9} {'this ms':>9} {'ratio':>6} {'of minima':>9} {'of CPU':>6}")
     for job in given.jobs:
         other, this = compare(job, given.folder, given.repeats)
-        ratio, of_minima = median(other) / median(this), min(other) / min(this)
+        (seconds, cpu), (own_seconds, own_cpu) = zip(*other, strict=True), zip(*this, strict=True)
+        ratios = (
+            median(seconds) / median(own_seconds),
+            min(seconds) / min(own_seconds),
+            median(cpu) / median(own_cpu),
+        )
         print(
-            f"{job:<34} {1e3 * median(other):9.2f} {1e3 * median(this):9.2f} {ratio:6.2f} "
-            f"{of_minima:9.2f}",
+            f"{job:<34} {1e3 * median(seconds):9.2f} {1e3 * median(own_seconds):9.2f} "
+            f"{ratios[0]:6.2f} {ratios[1]:9.2f} {ratios[2]:6.2f}",
             flush=True,
         )
 
 
-def compare(job: str, folder: Path, repeats: int) -> tuple[list[float], list[float]]:
-    """Seconds of a job in the other version and in this one, in turns."""
+Times = list[tuple[float, float]]
+
+
+def compare(job: str, folder: Path, repeats: int) -> tuple[Times, Times]:
+    """Seconds of a job, and of the processor, in the other version and in this one, in turns."""
     workers = [Worker(job, tree) for tree in (folder, ROOT)]
     try:
-        times: tuple[list[float], list[float]] = ([], [])
+        times: tuple[Times, Times] = ([], [])
         for turn in range(repeats):
             # Each goes first every other time: the second of two finds the machine warm.
             for which in (0, 1) if turn % 2 else (1, 0):
@@ -70,14 +79,15 @@ class Worker:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=tree,
         )  # fmt: skip
 
-    def seconds(self) -> float:
+    def seconds(self) -> tuple[float, float]:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         print(file=self.process.stdin, flush=True)
         answer = self.process.stdout.readline()
         if not answer:
             raise RuntimeError("a version could not run the job; its error is above")
-        return float(answer)
+        passed, of_processor = map(float, answer.split())
+        return passed, of_processor
 
     def stop(self) -> None:
         self.process.communicate()
@@ -89,9 +99,9 @@ def serve(job: str) -> None:
         call = JOBS[job](Path(folder))
         call()
         for _ in sys.stdin:
-            start = time.perf_counter()
+            start, before = time.perf_counter(), time.process_time()
             call()
-            print(time.perf_counter() - start, flush=True)
+            print(time.perf_counter() - start, time.process_time() - before, flush=True)
 
 
 def spectra(n_samples: int, n_bands: int, dtype) -> tuple[np.ndarray, np.ndarray]:

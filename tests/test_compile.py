@@ -23,6 +23,7 @@ def run(tmp_path, monkeypatch):
 
     def start(cache):
         monkeypatch.setattr(numba.config, "CACHE_DIR", str(cache))
+        _compile._stamps.cache_clear()  # a new process looks at the files anew
         spec = importlib.util.spec_from_file_location("loops", source)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
@@ -61,6 +62,18 @@ def test_damaged_files_are_replaced(run, tmp_path, how):
         damage(path, how)
     assert run(cache) == 0
     assert run(cache) == 1
+
+
+def test_a_change_of_the_kernels_beside_it_counts(run, tmp_path):
+    """Machine code holds what a function calls, and numba looks at its own file only."""
+    called, other = tmp_path / "called_kernels.py", tmp_path / "plain.py"
+    for path in (called, other):
+        path.write_text("x = 1\n")
+    assert [run(tmp_path / "cache") for _ in range(2)] == [0, 1]
+    other.write_text("x = 1234\n")
+    assert run(tmp_path / "cache") == 1
+    called.write_text("x = 1234\n")
+    assert [run(tmp_path / "cache") for _ in range(2)] == [0, 1]
 
 
 def test_folders_in_place_of_files_do_no_harm(run, tmp_path):
