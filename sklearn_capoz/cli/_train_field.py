@@ -137,8 +137,9 @@ def _say_what_to_expect(model: FieldTrainedClassifier) -> None:
             f" field. It needs no training (sklearn_capoz.spectral.SpectralMatcher)."
         )
     print(
-        "\nMaterials that the table lacks are no part of these figures: the model gives them one "
-        "of its names. Measure the map by places that you know: python -m sklearn_capoz assess"
+        "\nMaterials that the table lacks are no part of these figures: the map rejects "
+        "most of them, and gives the others one of its names. Measure it by places that you "
+        "know: python -m sklearn_capoz assess"
     )
 
 

@@ -1,10 +1,12 @@
 """Spectra of what a library does not hold, so that a model can learn what it does not know.
 
-Three kinds: records of the embedded tables that resemble none of the library's, made spectra with
-absorptions anywhere, and ground without any absorption, down to nothing but noise.
+Three kinds: records of the embedded tables and made ones with absorptions anywhere, both as far as
+they resemble none of the library's, and ground without any absorption, down to nothing but noise.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -15,7 +17,7 @@ from ._field_air import noise_curve
 from ._usgs_backgrounds import load_usgs_backgrounds
 from ._usgs_minerals import load_usgs_minerals
 
-__all__ = ["make_other_spectra", "other_records"]
+__all__ = ["OtherRecords", "make_other_spectra", "other_records"]
 
 #: Record of the library and record of a table that correlate as well as this may be one mineral,
 #: or two that nobody tells apart from the air.
@@ -31,21 +33,29 @@ PARTS = (0.4, 0.3, 0.3)
 N_MADE, MOST_ABSORPTIONS = 500, 5
 
 
-def other_records(X: np.ndarray, nm: np.ndarray, fwhm: np.ndarray) -> np.ndarray:
-    """Return the embedded spectra that resemble no record of a library, in its bands.
+class OtherRecords(NamedTuple):
+    """Records that resemble none of a library, each of shape (n_records, n_bands)."""
+
+    measured: np.ndarray
+    made: np.ndarray
+
+
+def other_records(X: np.ndarray, nm: np.ndarray, fwhm: np.ndarray, rng) -> OtherRecords:
+    """Return embedded and made records that resemble no record of a library, in its bands.
 
     Parameters
     ----------
     X : ndarray of shape (n_records, n_bands), reflectance
         The library, in ascending bands.
     nm, fwhm : ndarray of shape (n_bands,), nm
+    rng : RandomState
 
     Returns
     -------
-    ndarray of shape (n_others, n_bands)
-        Where a table does not reach, it goes on as some record of the library does, so that the
-        bands that it has are what tells the two apart. What has less than half of the bands is
-        left out.
+    OtherRecords
+        Where an embedded table does not reach, it goes on as some record of the library does, so
+        that the bands that it has are what tells the two apart. What has less than half of the
+        bands is left out.
     """
     found = [_in_bands(load(), nm, fwhm) for load in (load_usgs_minerals, load_usgs_backgrounds)]
     others = np.vstack(found)
@@ -53,10 +63,15 @@ def other_records(X: np.ndarray, nm: np.ndarray, fwhm: np.ndarray) -> np.ndarray
     for number, record in enumerate(others):
         _go_on(record, X[number % len(X)])
     others = others[(others > 0).all(axis=1)]
-    if not len(others):
-        return others
-    fits = SpectralMatcher(wavelengths=nm).fit(X, np.arange(len(X))).similarity(others)
-    return others[fits.max(axis=1) < SAME_MINERAL]
+    matcher = SpectralMatcher(wavelengths=nm).fit(X, np.arange(len(X)))
+    kinds = others, _absorptions(nm, rng)
+    return OtherRecords(*(one[_unlike(matcher, one)] for one in kinds))
+
+
+def _unlike(matcher: SpectralMatcher, records: np.ndarray) -> np.ndarray:
+    if not len(records):
+        return np.zeros(0, bool)
+    return matcher.similarity(records).max(axis=1) < SAME_MINERAL
 
 
 def _in_bands(table, nm, fwhm) -> np.ndarray:
@@ -82,7 +97,7 @@ def _go_on(record: np.ndarray, other: np.ndarray) -> None:
 
 
 def make_other_spectra(
-    others: np.ndarray,
+    others: OtherRecords,
     nm: np.ndarray,
     fwhm: np.ndarray,
     shift,
@@ -94,8 +109,8 @@ def make_other_spectra(
 
     Parameters
     ----------
-    others : ndarray of shape (n_others, n_bands), reflectance
-        Records of other materials, as `other_records` finds them; there may be none.
+    others : OtherRecords
+        As `other_records` finds them; there may be none.
     nm, fwhm : ndarray of shape (n_bands,), nm, ascending
     shift, random_state, noise
         As in `make_field_spectra`.
@@ -106,10 +121,9 @@ def make_other_spectra(
     ndarray of shape (n_samples, n_bands)
     """
     rng = check_random_state(random_state)
-    n_measured, n_made, _ = (int(part * n_samples) for part in PARTS)
-    kinds = [(others, n_measured if len(others) else 0), (_absorptions(nm, rng), n_made)]
     spectra = []
-    for records, n in kinds:
+    for records, part in zip(others, PARTS, strict=False):
+        n = int(part * n_samples) if len(records) else 0
         if n:
             settings = {"wavelengths": nm, "fwhm": fwhm, "shift": shift, "noise": noise}
             of = np.zeros(len(records), int)

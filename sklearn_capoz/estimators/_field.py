@@ -32,9 +32,9 @@ __all__ = ["FieldTrainedClassifier"]
 #: Part of the held-out spectra, seen in a field far from the laboratory, that may lose their name.
 LOST = 0.05
 
-#: Where the least likeness lies at any rate: what is more likely of the library than not keeps its
-#: name, and what four others come along for loses it.
-LIKENESS_BOUNDS = 0.2, 0.5
+#: Where the least likeness lies at any rate: what is of the library in three of ten such spectra
+#: keeps its name, and what is in less than two loses it.
+LIKENESS_BOUNDS = 0.2, 0.3
 
 
 def _inner_has(method):

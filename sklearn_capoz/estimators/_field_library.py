@@ -70,7 +70,7 @@ class FieldLibrary:
         order, fwhm = self._ascending()
         nm = self.nm[order]
         fwhm = np.gradient(nm) if fwhm is None else np.broadcast_to(fwhm, nm.shape)
-        others = other_records(self.reflectance[:, order].astype(float), nm, fwhm)
+        others = other_records(self.reflectance[:, order].astype(float), nm, fwhm, rng)
         noise = None if self.noise is None else self.noise[order]
         n = n_samples // len(shifts)
         made = [make_other_spectra(others, nm, fwhm, shift, n, rng, noise) for shift in shifts]

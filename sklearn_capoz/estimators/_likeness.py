@@ -45,18 +45,21 @@ class Likeness:
 
     def __call__(self, X: np.ndarray) -> np.ndarray:
         """Probabilities of spectra of shape (n_samples, n_bands); 0 without any absorption."""
-        shapes, is_flat = _shapes(self._hull, X)
+        return self.of_quotients(self._hull.transform(X))
+
+    def of_quotients(self, quotients: np.ndarray) -> np.ndarray:
+        """Probabilities of spectra whose hull quotients are known."""
+        shapes, is_flat = _shapes(quotients)
         likeness = self._predictor.probabilities(shapes)[:, 1]
         likeness[is_flat] = 0
         return likeness
 
 
-def _shapes(hull: ContinuumRemoval, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _shapes(quotients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return standardised hull quotients, and which spectra have no absorption.
 
     Where there is no continuum, below zero, they are 0.
     """
-    quotients = hull.transform(X)
     shapes = SpectrumStandardizer().fit_transform(quotients)
     shapes[~np.isfinite(shapes)] = 0
     # What has bands without a continuum is noise, not flat: NaN compares as False.
@@ -69,7 +72,7 @@ def learn_likeness(library: FieldLibrary, n_samples: int, rng) -> Likeness:
     n = max(least, min(n_samples, MOST_SPECTRA))
     known = np.vstack([np.asarray(library.make(s, n // len(SHIFTS), rng)[0]) for s in SHIFTS])
     others = library.make_others(tuple(SHIFTS), len(known), rng)
-    shapes, _ = _shapes(ContinuumRemoval(library.nm).fit(known), np.vstack([known, others]))
+    shapes, _ = _shapes(ContinuumRemoval(library.nm).fit_transform(np.vstack([known, others])))
     scaler = StandardScaler().fit(shapes)
     network = PrunedMLPClassifier(
         (N_UNITS,),

@@ -79,7 +79,7 @@ class FieldTrust:
             f"temperature={self.temperature:.3g}, least_likeness={self.least_likeness:.3g})"
         )
 
-    def measure(self, X, probabilities) -> np.ndarray:
+    def measure(self, X, probabilities, *, likeness=None) -> np.ndarray:
         """Return the four numbers of each spectrum.
 
         Parameters
@@ -88,6 +88,8 @@ class FieldTrust:
             Spectra.
         probabilities : array-like of shape (n_samples, n_classes)
             What the model's `predict_proba` says of them.
+        likeness : ndarray of shape (n_samples,), default=None
+            Their likeness, where it is known already.
 
         Returns
         -------
@@ -102,21 +104,27 @@ class FieldTrust:
         calibrated[rows, named] = -np.inf
         second = calibrated.max(axis=1) if calibrated.shape[1] > 1 else np.zeros(len(X))
         agreement = self._matcher.predict_proba(X)[rows, named]
-        layers = (best, best - second, agreement, self.likeness(X))
+        likeness = self.likeness(X) if likeness is None else likeness
+        layers = (best, best - second, agreement, likeness)
         return np.column_stack(layers).astype(np.float32)
 
-    def likeness(self, X) -> np.ndarray:
+    def likeness(self, X, *, quotients=None) -> np.ndarray:
         """Return how like the library each spectrum is, from 0 to 1.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_bands), reflectance
             Spectra.
+        quotients : ndarray of shape (n_samples, n_bands), default=None
+            Their quotients to the convex hull of all bands, where these are known already: they are
+            most of the work.
 
         Returns
         -------
         ndarray of shape (n_samples,)
         """
+        if quotients is not None:
+            return self._likeness.of_quotients(quotients)
         return self._likeness(_as_spectra(X))
 
     def accepts(self, X) -> np.ndarray:

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..estimators import FieldTrust
 from ..export._parts import take_apart
+from ..spectral import ContinuumRemoval
 
 __all__ = ["SceneModel"]
 
@@ -37,6 +38,19 @@ class SceneModel:
     n_bands: int
     wavelengths: np.ndarray | None
     trust: FieldTrust | None = None
+
+    @property
+    def begins_with_quotients(self) -> bool:
+        """Whether the first step gives the hull quotients that trust looks at as well."""
+        first = self.steps[0] if self.steps else None
+        if self.trust is None or type(first) is not ContinuumRemoval:
+            return False
+        plain = ContinuumRemoval().get_params() | {
+            name: first.get_params()[name] for name in ("wavelengths", "unit", "n_jobs")
+        }
+        return first.get_params() == plain and np.array_equal(
+            first.wavelengths_, self.trust.wavelengths
+        )
 
     @classmethod
     def of(

@@ -70,18 +70,20 @@ class PatchClassifier(PixelClassifier):
         self, block: np.ndarray, scratch: Scratch, above: int = 0, below: int = 0
     ) -> list[np.ndarray]:
         """One array (n_rows, n_columns, n_bands) per layer, without the neighbours' rows."""
-        X, inputs, valid = self._inputs(block, scratch)
+        X, inputs, quotients, valid = self._inputs(block, scratch)
         inner = slice(above, len(valid) - below)
         margins = ((self.halo - above, self.halo - below), (self.halo, self.halo))
         whole = ndimage.minimum_filter(
             np.pad(valid, margins, mode="reflect"), self.patch_size, mode="constant"
         )[self.halo : -self.halo, self.halo : -self.halo]
         if not whole.any():
-            return self._answers(X[:0], inputs[:0], whole)
+            return self._answers(X[:0], inputs[:0], None, whole)
         outputs = self._outputs(np.asarray(inputs), valid, margins)
         place = np.zeros(valid.shape, dtype=np.intp)
         place[valid] = np.arange(len(X))
-        return self._answers(X[place[inner][whole]], outputs[whole], whole)
+        own = place[inner][whole]
+        quotients = None if quotients is None else quotients[own]
+        return self._answers(X[own], outputs[whole], quotients, whole)
 
     def _outputs(self, inputs: np.ndarray, valid: np.ndarray, margins) -> np.ndarray:
         """Return the outputs for all pixels but the neighbours', (n_rows, n_columns, n_classes)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -109,18 +110,22 @@ class PixelClassifier:
 
         The first `above` and the last `below` rows of a block are its neighbours', and get none.
         """
-        X, inputs, valid = self._inputs(block, scratch)
-        return self._answers(X, inputs, valid)
+        return self._answers(*self._inputs(block, scratch))
 
-    def _inputs(self, block: np.ndarray, scratch: Scratch) -> tuple[np.ndarray, Any, np.ndarray]:
-        """Spectra, what the classifier takes of them, and the mask of the pixels that have both."""
+    def _inputs(
+        self, block: np.ndarray, scratch: Scratch
+    ) -> tuple[np.ndarray, Any, np.ndarray | None, np.ndarray]:
+        """Spectra, what the classifier takes of them, and the mask of the pixels that have both.
+
+        Before the mask come the hull quotients, where trust looks at them as the classifier does.
+        """
         # Reflectance from integers fits into float32; float64 is kept where a scene brings it.
         dtype = np.dtype(np.float64 if block.dtype.newbyteorder("=") == np.float64 else np.float32)
         nodata = self.nodata
         if self.gain is not None and self.offset is not None:
             block, nodata = calibrated(block, nodata, self.gain, self.offset), None
         X, valid = self.match.spectra(block, self.scale, nodata, dtype, scratch)
-        inputs = self._transformed(X)
+        inputs, quotients = self._transformed(X)
         if inputs is not X and not get_tags(self.model.classifier).input_tags.allow_nan:
             # Shade or saturation may leave a spectrum without a continuum, and a feature NaN.
             values = np.asarray(inputs)
@@ -129,44 +134,58 @@ class PixelClassifier:
             if not np.isfinite(total):
                 known = np.isfinite(values).all(axis=1)
                 X, inputs = X[known], inputs[known]
+                quotients = None if quotients is None else quotients[known]
                 valid[valid] = known
-        return X, inputs, valid
+        return X, inputs, quotients, valid
 
-    def _answers(self, X: np.ndarray, inputs: Any, valid: np.ndarray) -> list[np.ndarray]:
+    def _answers(
+        self, X: np.ndarray, inputs: Any, quotients: np.ndarray | None, valid: np.ndarray
+    ) -> list[np.ndarray]:
         """Fill each layer with what is found for the pixels of the mask."""
         results: dict[str, np.ndarray | None] = {}
         if len(X):
             results["classes"], results["probability"] = self._classify(inputs)
             if self.features is not None:
                 results["features"] = np.asarray(self.features.transform(X))
-            if self.model.trust is not None:
-                self._measure_trust(X, results)
+            if self._looks_at_trust:
+                self._measure_trust(X, quotients, results)
         return [_fill(layer, results.get(layer.name), valid) for layer in self.layers]
 
-    def _measure_trust(self, X: np.ndarray, results: dict) -> None:
+    @property
+    def _looks_at_trust(self) -> bool:
+        return self.rejects_unlike or self._gives("trust")
+
+    def _measure_trust(self, X: np.ndarray, quotients, results: dict) -> None:
         """Find how far to trust the names, and reject those that are not accepted."""
         trust = self.model.trust
-        assert trust is not None  # the caller has looked
+        assert trust is not None  # or it would not be looked at
+        likeness = trust.likeness(X, quotients=quotients)
         if self._gives("trust"):
-            results["trust"] = trust.measure(X, results["probability"])
+            results["trust"] = trust.measure(X, results["probability"], likeness=likeness)
         if self.rejects_unlike:
-            measured = results.get("trust")
-            likeness = trust.likeness(X) if measured is None else measured[:, -1]
             unlike = ~(likeness >= trust.least_likeness)
             results["classes"][unlike] = len(self.model.classifier.classes_) + 1
 
     def _gives(self, layer: str) -> bool:
         return any(one.name == layer for one in self.layers)
 
-    def _transformed(self, X: np.ndarray) -> Any:
-        """Compute what the classifier gets."""
-        inputs = X
+    def _transformed(self, X: np.ndarray) -> tuple[Any, np.ndarray | None]:
+        """Compute what the classifier gets; and the hull quotients, where trust can share them."""
+        inputs, quotients = X, None
         for step in self.model.steps if len(X) else ():
-            if type(step) is StandardScaler and _is_free(inputs, X):
+            if type(step) is StandardScaler and _is_free(inputs, X) and inputs is not quotients:
                 inputs = step.transform(inputs, copy=False)
             else:
                 inputs = step.transform(inputs)
-        return inputs
+            if step is self._shared_step:
+                quotients = inputs
+        return inputs, quotients
+
+    @cached_property
+    def _shared_step(self) -> Any:
+        """Take the first step, if trust looks at what that gives."""
+        shared = self._looks_at_trust and self.model.begins_with_quotients
+        return self.model.steps[0] if shared else None
 
     def _classify(self, inputs) -> tuple[np.ndarray, np.ndarray | None]:
         last = self.model.classifier
