@@ -157,7 +157,7 @@ def measure(model, cube, n_threads: int) -> pd.DataFrame:
 def train(kind: str, scene, n_iterations: int) -> PrunedCNNClassifier:
     """Train on some pixels; the labels that come out need not be good."""
     X, _, y, _ = sample_pixels(
-        scene.cube, scene.ground_truth, patch_size=PATCH_SIZE, random_state=0
+        scene.cube, scene.ground_truth, train_size=20, patch_size=PATCH_SIZE, random_state=0
     )
     return PrunedCNNClassifier(
         kind, patch_size=PATCH_SIZE, criterion="l1", compensation=None, threshold=Fraction(0.5),
