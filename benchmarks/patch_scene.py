@@ -1,7 +1,7 @@
 """A whole scene through networks of patches: in one sweep, patch by patch, in onnxruntime.
 
 Run with `python -m benchmarks patch_scene --data-home FOLDER [--kinds 2d 3d] [--threads 2]
-[--memory]`: the nets of
+[--repeats 7] [--memory]`: the nets of
 Indian Pines, 145 x 145 pixels, patches of 9 x 9 and 40 principal components, dense and with half
 of every layer gone. The ways are timed in turn, since the speed of a shared machine changes from
 one minute to the next; the smallest of the repetitions counts, of wall time and of processor time.
@@ -37,7 +37,7 @@ from sklearn_capoz.networks._fully_convolutional import FullyConvolutional
 from sklearn_capoz.scenes._patches import TILE_PIXELS, run_over
 from sklearn_capoz.thresholds import Fraction
 
-PATCH_SIZE, N_REPEATS = 9, 7
+PATCH_SIZE = 9
 #: Of the rows of patches, every how many are run.
 EACH = 5
 #: Scene of the memory test: rows, and columns and bands.
@@ -122,13 +122,13 @@ def ways(model: PrunedCNNClassifier, cube: np.ndarray, n_threads: int) -> dict:
     }
 
 
-def measure(model, cube, n_threads: int) -> pd.DataFrame:
+def measure(model, cube, n_threads: int, n_repeats: int) -> pd.DataFrame:
     """Time each way, smallest of the repetitions, and compare its labels."""
     found, seconds = {}, {}
     choices = ways(model, cube, n_threads)
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for repeat in range(N_REPEATS):
+        for repeat in range(n_repeats):
             for name, way in choices.items():
                 is_part = name.startswith("patches")
                 if is_part and repeat > 2:
@@ -208,6 +208,7 @@ def main() -> None:
     parser.add_argument("--data-home", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--kinds", nargs="+", default=["2d", "3d"], choices=["2d", "3d"])
+    parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--memory", action="store_true", help="map large scenes instead")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
@@ -221,7 +222,10 @@ def main() -> None:
         for n_iterations, name in ((0, "dense"), (1, "cut by half")):
             model = train(kind, scene, n_iterations)
             print(f"\nCNN{kind.upper()}, {name}")
-            print(measure(model, scene.cube, given.threads).to_string(index=False), flush=True)
+            print(
+                measure(model, scene.cube, given.threads, given.repeats).to_string(index=False),
+                flush=True,
+            )
 
 
 if __name__ == "__main__":
