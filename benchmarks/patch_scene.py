@@ -1,15 +1,16 @@
 """A whole scene through networks of patches: in one sweep, patch by patch, in onnxruntime.
 
 Run with `python -m benchmarks patch_scene --data-home FOLDER [--kinds 2d 3d] [--threads 2]
-[--repeats 7] [--memory]`: the nets of
-Indian Pines, 145 x 145 pixels, patches of 9 x 9 and 40 principal components, dense and with half
-of every layer gone. The ways are timed in turn, since the speed of a shared machine changes from
-one minute to the next; the smallest of the repetitions counts, of wall time and of processor time.
-Patch by patch, each fifth row is run and its time taken five times.
-The graph for onnxruntime is the fully convolutional network as one writes it by hand. On a
+[--repeats 7]`: the nets of Indian Pines, 145 x 145 pixels, patches of 9 x 9 and 40 principal
+components, dense and with half of every layer gone. The ways are timed in turn, since the speed of
+a shared machine changes from one minute to the next; the smallest of the repetitions counts, of
+wall time and of processor time. Patch by patch, each fifth row is run and its time taken five
+times. The graph for onnxruntime is the fully convolutional network as one writes it by hand. On a
 machine that others use too, set OMP_WAIT_POLICY=PASSIVE: threads that spin while they wait take
-the time of those that work. With `--memory`, scenes of 1000 and 4000 x 1000 pixels are mapped from
-files in processes of their own.
+the time of those that work.
+
+With `--memory 1000 4000`, files of so many rows of 1000 pixels are mapped in processes of their
+own, and the most that they take is told.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ from sklearn_capoz.thresholds import Fraction
 PATCH_SIZE = 9
 #: Of the rows of patches, every how many are run.
 EACH = 5
-#: Scene of the memory test: rows, and columns and bands.
-ROWS, COLUMNS, BANDS = (1000, 4000), 1000, 50
+#: Scene of the memory test.
+COLUMNS, BANDS = 1000, 50
 MAP = """
 import resource, sys, joblib, numpy as np, torch
 from sklearn_capoz.deploy import predict_scene
@@ -165,15 +166,17 @@ def train(kind: str, scene, n_iterations: int) -> PrunedCNNClassifier:
     ).fit(X, y)  # fmt: skip
 
 
-def memory(n_threads: int) -> pd.DataFrame:
+def memory(kinds: list[str], sizes: list[int], n_threads: int) -> pd.DataFrame:
     """Peak memory of mapping files of two sizes, each in a process of its own."""
     random, rows = np.random.RandomState(0), []
-    for kind in ("2d", "3d"):
+    for kind in kinds:
         cube = random.randint(1, 10_000, size=(60, COLUMNS, BANDS)).astype(np.uint16)
         positions = random.randint(60, size=(64, 2))
-        model = PrunedCNNClassifier(kind, patch_size=PATCH_SIZE, n_iterations=0, max_iter=1)
+        model = PrunedCNNClassifier(
+            kind, patch_size=PATCH_SIZE, n_iterations=0, max_iter=1, criterion="l1"
+        )
         model.fit(ScenePixels(cube, positions), np.arange(64) % 16)
-        for n_rows in ROWS:
+        for n_rows in sizes:
             with tempfile.TemporaryDirectory() as folder:
                 scene, stored = Path(folder) / "scene.raw", Path(folder) / "model"
                 joblib.dump(model, stored)
@@ -205,16 +208,18 @@ def memory(n_threads: int) -> pd.DataFrame:
 def main() -> None:
     """Measure, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-home", type=Path, required=True)
+    parser.add_argument("--data-home", type=Path)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--kinds", nargs="+", default=["2d", "3d"], choices=["2d", "3d"])
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--memory", action="store_true", help="map large scenes instead")
+    parser.add_argument(
+        "--memory", type=int, nargs="+", metavar="ROWS", help="map scenes of so many rows"
+    )
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     pd.set_option("display.width", 160, "display.precision", 4)
     if given.memory:
-        print(memory(given.threads).to_string(index=False))
+        print(memory(given.kinds, given.memory, given.threads).to_string(index=False))
         return
     scene = fetch_indian_pines(data_home=given.data_home)
     print(f"{given.threads} threads, {scene.cube.shape}, tiles of {TILE_PIXELS} pixels")
