@@ -115,10 +115,8 @@ class Layer:
         -------
         mean : ndarray of shape (n_units,)
         """
-        n_samples, n_positions, n_units = values.shape
-        sums = self.sample_weight @ values.reshape(n_samples, n_positions * n_units)
-        sums = sums.reshape(n_positions, n_units).sum(axis=0)
-        return sums / (n_positions * self.sample_weight.sum())
+        sums = self.sample_weight @ self.per_sample(values)[:, 0]
+        return sums / (values.shape[1] * self.sample_weight.sum())
 
     def per_sample(self, values: np.ndarray) -> np.ndarray:
         """Sum over the positions, where a formula takes a channel as a whole.
@@ -147,8 +145,10 @@ class Layer:
         assert self.activations is not None, "needs"
         n_samples, n_positions, n_units = self.activations.shape
         weight = (self.sample_weight / n_positions) ** 0.5
-        rows = (self.activations - self.mean(self.activations)) * weight[:, None, None]
-        return rows.reshape(n_samples * n_positions, n_units)
+        rows = self.activations.reshape(n_samples * n_positions, n_units)
+        rows = rows - self.mean(self.activations)
+        rows *= np.repeat(weight, n_positions)[:, None].astype(rows.dtype)
+        return rows
 
 
 def read_only(array: np.ndarray) -> np.ndarray:

@@ -162,12 +162,12 @@ class _Removal:
 
     def shares(self) -> np.ndarray:
         """Say what each unit's going would add to the loss, as a share of the variance."""
-        own = self.outgoing[self.blocks]
         # The inverse of a block counts the ridge on the unit's own change, which is no loss.
         if self.blocks.shape[1] == 1:
-            diagonal = np.diag(self.inverse)
-            cost = (own[:, 0] ** 2).sum(axis=1) * np.maximum(1 / diagonal - self.ridge, 0)
+            size = (self.outgoing**2).sum(axis=1)
+            cost = size * np.maximum(1 / np.diag(self.inverse) - self.ridge, 0)
         else:
+            own = self.outgoing[self.blocks]
             squares = self.inverse[self.blocks[:, :, None], self.blocks[:, None, :]]
             taken = np.linalg.solve(squares, own) - self.ridge * own
             cost = np.maximum((own * taken).sum(axis=(1, 2)), 0)
@@ -177,7 +177,8 @@ class _Removal:
         """Let the others take over what a unit gave."""
         block = self.blocks[unit]
         columns = self.inverse[:, block]
-        take_over = np.linalg.solve(columns[block].T, columns.T).T
+        one = len(block) == 1
+        take_over = columns / columns[unit] if one else np.linalg.solve(columns[block], columns.T).T
         self.outgoing -= take_over @ self.outgoing[block]
         self.inverse -= take_over @ columns.T
         # Gone for good: keep rounding from bringing it back as a division by zero.

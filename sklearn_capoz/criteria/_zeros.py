@@ -28,11 +28,17 @@ class _ZeroCounting(StreamedCriterion):
 
     def _weigh_zeros(self, layer: Layer, weight: np.ndarray) -> tuple[float, np.ndarray]:
         """Weight of a set of samples, and of its zeros for each unit."""
+        activations = layer.activations
+        assert activations is not None, "needs"
+        n_positions = activations.shape[1]
+        by_unit = activations.transpose(0, 2, 1)
+        # As a convolution leaves them, the positions of a channel lie side by side.
+        lies_by_unit = n_positions > 1 and by_unit.flags.c_contiguous
+        count = _weight_of_zeros_by_unit if lies_by_unit else _weight_of_zeros
         # Read-only all, or the kernel would be compiled for each mixture of those and others.
-        activations = read_only(np.ascontiguousarray(layer.activations))
-        tolerance = activations.dtype.type(self.tolerance)
-        zeros = _weight_of_zeros(activations, read_only(weight), tolerance)
-        return weight.sum(), zeros / activations.shape[1]
+        values = read_only(np.ascontiguousarray(by_unit if lies_by_unit else activations))
+        zeros = count(values, read_only(weight), values.dtype.type(self.tolerance))
+        return weight.sum(), zeros / n_positions
 
     def score_summary(self, summary, layer):
         scores = self._rate(summary)
@@ -60,6 +66,21 @@ def _weight_of_zeros(activations, weight, tolerance):
         for p in range(n_positions):
             for i in range(n_units):
                 total[i] += own if abs(activations[k, p, i]) <= tolerance else 0.0
+    return total
+
+
+@kernel
+def _weight_of_zeros_by_unit(activations, weight, tolerance):
+    """Do the same for activations of shape (n_samples, n_units, n_positions)."""
+    n_samples, n_units, n_positions = activations.shape
+    total = np.zeros(n_units)
+    for k in range(n_samples):
+        own = weight[k]
+        for i in range(n_units):
+            n_zeros = 0
+            for p in range(n_positions):
+                n_zeros += 1 if abs(activations[k, i, p]) <= tolerance else 0
+            total[i] += own * n_zeros
     return total
 
 

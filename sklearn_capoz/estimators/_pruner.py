@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.utils.validation import check_memory
 
@@ -213,7 +214,7 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         known, n_features = plan.inner.description.classes, plan.inner.description.n_features
         given = X, y, X_val, y_val, sample_weight, groups
         found = split(self, *given, classes=known, allow_nd=adapter.allow_nd)
-        if plan.inner.is_frozen and not has_several(X):
+        if plan.inner.is_frozen and not has_several(X) and np.ndim(X) < 3:
             check_columns(estimator, X, n_features)
         return replace(found, data=adapter.weigh(estimator, found.data, found.classes))
 

@@ -240,7 +240,13 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         """Check X, y, weights and groups; return them and what is learnt of X."""
         shell = shell_of(self)
         if steps is None:
-            X_checked, y = validate_data(shell, X, y, dtype=(np.float64, np.float32))
+            X_checked, y = validate_data(
+                shell,
+                X,
+                y,
+                dtype=(np.float64, np.float32),
+                allow_nd=plan.inner is not None and plan.inner.adapter.allow_nd,
+            )
             if plan.inner is not None and plan.inner.is_frozen:  # the folds' arrays have no names
                 check_columns(plan.inner.estimator, X, plan.inner.description.n_features)
         else:  # the first step says what X may be

@@ -134,7 +134,8 @@ def _samples(
         check_consistent_length(next(leaves(checked)), y)
     else:
         checked, y = check_X_y(X, y, dtype=(np.float64, np.float32), allow_nd=adapter.allow_nd)
-        check_columns(estimator, X, n_features, f"X{suffix}")
+        if checked.ndim == 2:
+            check_columns(estimator, X, n_features, f"X{suffix}")
     return make_samples(checked, encode_labels(y, classes, f"y{suffix}"))
 
 

@@ -70,19 +70,25 @@ def fold(
     mean = sample_weight @ inputs / sample_weight.sum()
     new = weight[keep]
     if compensation == "least-squares":
-        rows = inputs if bias is None else inputs - mean
-        rows = (rows * np.sqrt(sample_weight)[:, None]).astype(np.float64)
-        new = new + _take_over(rows[:, keep], rows[:, ~keep] @ weight[~keep], rows, ridge)
+        root = np.sqrt(sample_weight)[:, None]
+
+        def rows(columns):
+            centred = inputs[:, columns] if bias is None else inputs[:, columns] - mean[columns]
+            return (centred * root).astype(np.float64)
+
+        new = new + _take_over(rows(keep), rows(~keep), weight[~keep], ridge)
     new = new.astype(weight.dtype)
     if bias is None:
         return new, None
     return new, (bias + mean @ weight - mean[keep] @ new).astype(weight.dtype)
 
 
-def _take_over(kept: np.ndarray, lost: np.ndarray, rows: np.ndarray, ridge: float) -> np.ndarray:
+def _take_over(kept: np.ndarray, gone: np.ndarray, weight: np.ndarray, ridge: float) -> np.ndarray:
     """Solve the ridge regression, by rows where these are fewer than the units that stay."""
+    n_units = kept.shape[1] + gone.shape[1]
     # A share of the mean square of the inputs, as in `Reconstruction`; 1 where all are zero.
-    strength = ridge * float((rows**2).sum()) / rows.shape[1] or 1.0
+    strength = ridge * float((kept**2).sum() + (gone**2).sum()) / n_units or 1.0
+    lost = gone @ weight
     by_rows = len(kept) < kept.shape[1]
     square = kept @ kept.T if by_rows else kept.T @ kept
     square[np.diag_indices_from(square)] += strength

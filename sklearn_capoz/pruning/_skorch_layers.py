@@ -24,7 +24,7 @@ __all__ = ["batches_of", "join_layers", "pick_positions", "view_layers"]
 _BATCH_VALUES = 2**22
 #: Numbers that are kept of all layers' inputs together, and inputs of a layer that are looked at:
 #: of more a sample is drawn. Their second moments have this many rows and columns.
-_INPUT_VALUES, _INPUT_COLUMNS = 2**22, 1536
+_INPUT_VALUES, _INPUT_COLUMNS = 2**22, 1024
 #: Numbers of a group that a criterion that does not stream is shown.
 _WHOLE_VALUES = 2**24
 

@@ -41,7 +41,8 @@ from ._skorch_layers import batches_of, join_layers, pick_positions, view_layers
 
 __all__ = ["SkorchModel", "SkorchPredictor", "has_convolutions", "trace_net"]
 
-#: What was traced, for as long as the module lives; pruning works on copies that no user changes.
+#: What was traced of modules that training and surgery made, for as long as they live: nobody
+#: changes those, where a user may do what he likes to his own.
 _TRACES: WeakKeyDictionary[torch.nn.Module, Trace] = WeakKeyDictionary()
 
 
@@ -74,7 +75,6 @@ class SkorchModel:
     def __post_init__(self):
         if self.trace is None:
             vars(self)["trace"] = trace_net(self.net)  # the class is frozen
-        _TRACES[self.net.module_] = self.trace
 
     @property
     def groups(self) -> tuple[UnitGroup, ...]:
@@ -154,8 +154,7 @@ class SkorchModel:
             if self.random_state is not None:
                 seed = copy_generator(self.random_state).randint(2**31 - 1)
             compensate(*old, module, trace, group, keep, compensation, samples, seed)
-        net = rebuild_optimizer(self.net, module, kept)
-        return replace(self, net=net, trace=trace)
+        return replace(self, net=rebuild_optimizer(self.net, module, kept), trace=trace)._known()
 
     @classmethod
     def train_together(
@@ -183,7 +182,12 @@ class SkorchModel:
             teacher=self.teacher,
             random_state=random_state,
         )
-        return replace(self, net=net, random_state=random_state), n_epochs
+        return replace(self, net=net, random_state=random_state)._known(), n_epochs
+
+    def _known(self) -> SkorchModel:
+        """Note what its module does, which is a new one."""
+        _TRACES[self.net.module_] = self.trace
+        return self
 
     def _run(self, X: Any, recorder: Recorder | None = None) -> torch.Tensor:
         """Log-probabilities in evaluation mode; a recorder keeps what it was made for."""

@@ -13,7 +13,7 @@ from sklearn.preprocessing import FunctionTransformer
 from skorch import NeuralNetClassifier
 from torch import nn
 
-from sklearn_capoz import CAPoZPruner, pruning_path, sensitivity_curve
+from sklearn_capoz import CAPoZPruner, CAPoZPrunerCV, pruning_path, sensitivity_curve
 from sklearn_capoz.criteria import CRITERIA
 from sklearn_capoz.exceptions import UnsupportedNetworkError
 from sklearn_capoz.networks import _tracing
@@ -245,6 +245,37 @@ def test_a_pipeline_a_path_and_validation_data():
     weight = np.where(Y == 0, 0.0, 1.0)
     weighed = make_pruner(make_net(build), n_iterations=0).fit(X, Y, sample_weight=weight + 0.01)
     assert (weighed.predict(X) == 0).mean() < 0.34
+
+
+def test_a_search_over_channels():
+    build, X = NETWORKS["spectral"]
+    search = CAPoZPrunerCV(
+        make_pruner(make_net(build), retrain_max_iter=1),
+        criteria=["l1", "taylor"],
+        thresholds=["fraction"],
+        max_iterations=2,
+        cv=2,
+    ).fit(X, Y)
+    assert len(search.cv_results_["params"]) == 6
+    assert search.score(X, Y) > 0.6
+
+
+def test_a_trained_net_that_flattens_its_samples():
+    X = NETWORKS["spectral"][1]
+    net = make_net(
+        lambda: nn.Sequential(nn.Flatten(), nn.Linear(16, 9), nn.ReLU(), nn.Linear(9, 3))
+    )
+    with torch.random.fork_rng():
+        net.fit(X.astype(np.float32), Y)
+    model = make_pruner(FrozenEstimator(net)).fit(X, Y)
+    np.testing.assert_allclose(
+        model.estimator_.predict_proba(X.astype(np.float32)), model.predict_proba(X), atol=1e-6
+    )
+    curve = sensitivity_curve(net, X, Y, random_state=0)
+    assert len(curve) == 9
+    # What a user does to his own net is seen the next time.
+    net.module_[1], net.module_[3] = nn.Linear(16, 5), nn.Linear(5, 3)
+    assert len(make_pruner(FrozenEstimator(net), n_iterations=0).fit(X, Y).support_[0]) == 5
 
 
 def test_tables_for_a_module_that_makes_channels_of_them():
