@@ -65,9 +65,9 @@ def make_net(network: str, n_classes: int, epochs: int, share: float = 1.0) -> N
         return n - int((1 - share) * n + 1e-9)
 
     if network == "1d":
-        module = SpectralCNN1D(200, n_classes, n_channels=some(20), n_hidden=some(100))
+        module = SpectralCNN1D(200, n_classes, channels=some(20), hidden=some(100))
     else:
-        module = SpatialCNN2D(40, n_classes, 9, (some(50), some(100)), n_hidden=some(100))
+        module = SpatialCNN2D(40, n_classes, 9, (some(50), some(100)), hidden=some(100))
     return NeuralNetClassifier(
         module,
         criterion=nn.CrossEntropyLoss,

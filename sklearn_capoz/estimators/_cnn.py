@@ -20,7 +20,7 @@ from sklearn.utils.validation import (
 )
 
 from .._fitting import all_or_nothing
-from .._sklearn import Interval, StrOptions, check_sample_weight
+from .._sklearn import HasMethods, Interval, StrOptions, check_sample_weight
 from .._validation import PRUNING_CONSTRAINTS
 from .._warn import warn
 from ..datasets import ScenePixels
@@ -163,7 +163,7 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         **PRUNING_CONSTRAINTS,
         "kind": [StrOptions({"1d", "2d", "3d"}), callable],
         "patch_size": [Interval(Integral, 3, None, closed="left")],
-        "bands": "no_validation",
+        "bands": [HasMethods(["fit", "transform"]), None],
         "network_params": [dict, None],
         "dtype": [StrOptions({"float32", "float64"})],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
@@ -250,7 +250,7 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         X = check_X(self, X, size, self.dtype, reset=True)
         y = column_or_1d(y, warn=True)
         assert_all_finite(y, input_name="y")
-        check_consistent_length(X, y)
+        check_consistent_length(X, y, groups)
         check_classification_targets(y)
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy.stats import wilcoxon
 
 from benchmarks import _data, _paper_tables, paper
@@ -327,3 +328,17 @@ def test_matching_is_timed_beside_its_product(data_home, monkeypatch):
     seconds = match_speed.measure(data_home, 512, 1)
     assert len(seconds) == 4
     assert all(0 < value < 60 for value in seconds.values())
+
+
+@pytest.mark.parametrize("kind", ["2d", "3d"])
+def test_the_graph_written_by_hand_is_the_network_over_an_image(kind):
+    from benchmarks import patch_scene
+    from sklearn_capoz.networks._cnn import KINDS
+    from sklearn_capoz.networks._fully_convolutional import FullyConvolutional
+
+    module = KINDS[kind](14, 3, channels=(3, 4), hidden=5).eval()
+    image = torch.randn(1, 14, 12, 11, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = FullyConvolutional(module, 14, 9)(image)
+        found = patch_scene.by_hand(module)(image)[:, :, :4, :3]
+    torch.testing.assert_close(found, expected)

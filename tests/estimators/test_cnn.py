@@ -224,6 +224,7 @@ def test_what_does_not_fit_is_refused_before_training(split, monkeypatch):
         (make("2d", device="gpu"), X_train, "device='gpu' is none of torch's"),
         (make("2d", network_params={"channels": (4, 4, 4)}), X_train, "leave nothing of a patch"),
         (make(TooMany, network_params=None), X_train, "gives 3 outputs, y holds 2 classes"),
+        (make("2d", bands="pca"), X_train, "The 'bands' parameter of PrunedCNNClassifier must be"),
         (make("2d"), X_train[:7], "inconsistent numbers of samples"),
         (make("2d", network_params={"units": 3}), X_train, "units"),
     ]:
