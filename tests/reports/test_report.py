@@ -330,6 +330,8 @@ def test_pixels_that_the_map_does_not_name_have_no_spectrum(case, tmp_path, read
     page = read_page(write_report(tmp_path / "page.html", mapped, case.scene))
     assert np.isnan(page.spectra()[:, 20:]).all()
     assert page.data["classes"][0]["n_spectra"] == 0
+    trust = page.bytes_of(page.data["trust"]["values"]).reshape(4, 30, 40)
+    assert (trust[:, :, 20:] == 255).all()
     assert page.data["classes"][0]["mean"] == [None] * 50
     assert "lack a number" not in page.text
 
