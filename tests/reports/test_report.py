@@ -15,6 +15,7 @@ from sklearn_capoz import PrunedMLPClassifier
 from sklearn_capoz.datasets import load_usgs_minerals
 from sklearn_capoz.exceptions import DataFormatError
 from sklearn_capoz.reports import _report, _scene_spectra, write_report
+from sklearn_capoz.reports._library import library_of
 from sklearn_capoz.reports._thinning import Thinning
 from sklearn_capoz.reports._trust import describe_trust, open_trust
 from sklearn_capoz.scenes import ClassMap, assess, predict_scene, read_class_map
@@ -108,20 +109,17 @@ def test_records_of_the_embedded_library_go_by_the_name(page, case):
     assert page.data["classes"][4]["library"] == []
 
 
-def test_the_library_that_a_model_keeps_comes_first(case, tmp_path, read_page):
+def test_the_library_that_a_model_keeps_comes_first(case):
     nm = np.array([2500.0, 1900.0, 2200.0])  # in any order
     records = np.array([[0.1, 0.7, 0.4], [0.2, 0.8, 0.5], [0.3, 0.9, 0.6]])
-    case.model.trust_ = SimpleNamespace(records=records, counts=(1, 2, 0), wavelengths=nm)
-    try:
-        write_report(tmp_path / "page.html", case.map, case.scene, model=case.model)
-    finally:
-        del case.model.trust_
-    page = read_page(tmp_path / "page.html")
-    kept = [c["library"] for c in page.data["classes"]]
-    assert [len(k) for k in kept] == [0, 1, 2, 0, 0]
-    line = np.interp(case.wavelengths, [1900, 2500], [0.9, 0.3])
-    np.testing.assert_allclose(kept[2][1]["values"], line, atol=1e-4)
-    assert "of the library that the model was trained on" in page.text
+    trust = SimpleNamespace(records=records, counts=(1, 2, 0), wavelengths=nm)
+    model = SimpleNamespace(trust_=trust, classes_=np.array(case.names[1:4]))
+    found = library_of(model, case.names, case.wavelengths)
+    assert [len(found.records.get(name, ())) for name in case.names] == [0, 1, 2, 0, 0]
+    name, values = found.records["Calcite"][1]
+    assert name == "library record 2 of 2"
+    np.testing.assert_allclose(values, np.interp(case.wavelengths, [1900, 2500], [0.9, 0.3]))
+    assert found.origin == "of the library that the model was trained on"
 
 
 def test_trust_values_and_their_histograms(page, case):
