@@ -123,6 +123,11 @@ def test_no_retraining_only_cuts(estimator):
     np.testing.assert_array_equal(cut, first.compress(kept, axis=axis))
 
 
+def test_retraining_may_take_one_epoch(estimator):
+    table = pruner(estimator, retrain_max_iter=1).fit(X, Y).history_
+    assert table["n_epochs"].tolist()[1:] == [1, 1, 1]
+
+
 @pytest.mark.parametrize(
     "changes",
     [

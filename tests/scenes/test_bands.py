@@ -6,6 +6,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler
 
+from sklearn_capoz.exceptions import DataFormatError
 from sklearn_capoz.scenes._bands import (
     as_stored,
     match_bands,
@@ -61,6 +62,22 @@ def test_bad_bands_are_bridged_within_the_gap():
     np.testing.assert_allclose(X, [[0.4]], rtol=1e-12)
     with pytest.raises(ValueError, match=r"1 of the model's 1 bands \(2030 nm\) have no good band"):
         matched([0.1, 0.2, 9.0, 0.5], CENTRES, [2030.0], good=good, max_gap=9.0)
+
+
+def test_the_gap_itself_is_no_gap():
+    good = np.array([True, True, False, True])
+    X, _ = matched([0.1, 0.2, 9.0, 0.5], CENTRES, [2030.0], good=good, max_gap=10.0)
+    np.testing.assert_allclose(X, [[0.4]], rtol=1e-12)
+    X, _ = matched([0.1, 0.2, 0.4, 0.3], CENTRES, [1980.0], max_gap=20.0)
+    np.testing.assert_allclose(X, [[0.1]])
+
+
+def test_a_few_of_many_bands_without_a_wavelength_are_named():
+    unknown = np.full(50, np.nan)
+    with pytest.raises(
+        DataFormatError, match=r"50 good bands have none \(numbers 0, 1, 2, 3, 4, \."
+    ):
+        match_bands(unknown, np.ones(50, bool), 1, np.array([2000.0]), 20.0)
 
 
 def test_past_the_last_band_is_the_last_band():

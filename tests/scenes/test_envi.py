@@ -409,7 +409,9 @@ def test_every_good_header_is_read(tmp_path, shape, interleave, dtype, order, of
 
 def test_without_rasterio_a_scene_has_no_coordinates(write_envi, edit_header, monkeypatch):
     """It can be read all the same, and no GeoTIFF be written."""
-    path = edit_header(write_envi(), map_info=UTM)
+    path = write_envi()
+    assert open_envi(path).georeference == Georeference()
+    path = edit_header(path, map_info=UTM)
     assert open_envi(path).georeference.transform is not None
     monkeypatch.setitem(sys.modules, "rasterio", None)
     assert open_envi(path).georeference == Georeference()

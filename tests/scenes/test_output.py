@@ -177,3 +177,14 @@ def test_a_name_with_dots_is_kept(tmp_path, scene, scene_model, suffix):
     assert output in files
     assert tmp_path / f"north.v1_probability.{suffix}" in files
     assert names(tmp_path) == sorted(p.name for p in files)
+
+
+@pytest.mark.parametrize("suffix", ["tif", "hdr"])
+def test_a_map_knows_its_layers_whatever_letters_it_is_called_by(
+    tmp_path, scene, scene_model, suffix
+):
+    output = tmp_path / f"north{{1}}\t.{suffix}"
+    predict_scene(scene_model, scene.cube, output=output, proba=True)
+    predict_scene(scene_model, scene.cube, output=output, proba=True)
+    written = predict_scene(scene_model, scene.cube, output=output).files
+    assert names(tmp_path) == sorted(p.name for p in written)

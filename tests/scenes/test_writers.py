@@ -52,6 +52,11 @@ def test_geotiff_holds_codes_names_and_colours(run):
     for code, color in enumerate(memory.class_colors):
         assert colors[code][:3] == color
     assert written.files == (output, output.with_name("map.tif.aux.xml"))
+    fields = ET.parse(written.files[1]).getroot().iter("FieldDefn")
+    assert [tuple(entry.text for entry in field) for field in fields] == [
+        ("Value", "0", "5"), ("Class", "2", "2"), ("Red", "0", "6"), ("Green", "0", "7"),
+        ("Blue", "0", "8"),
+    ]  # fmt: skip
     root = ET.parse(written.files[1]).getroot()
     assert tuple(c.text for c in root.iter("Category")) == memory.class_names
     rows = [[cell.text for cell in row] for row in root.iter("Row")]
