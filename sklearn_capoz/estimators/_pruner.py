@@ -26,12 +26,12 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
     Parameters
     ----------
     estimator : MLPClassifier, skorch.NeuralNetClassifier, PrunedMLPClassifier or another
-        What to train and prune. A skorch net's module is a chain of Linear,
-        activation, Dropout and BatchNorm1d layers; its `criterion` is
-        CrossEntropyLoss where that ends in a Linear, and may be skorch's default,
-        NLLLoss, only where a Softmax follows. One that is trained already comes
-        in a :class:`sklearn.frozen.FrozenEstimator`, and stays as it was. Another
-        kind needs an adapter: see `sklearn_capoz.estimators.register_adapter`.
+        What to train and prune. A skorch net's module is any whose units can be
+        followed: Linear layers, convolutions, branches that meet, layers that run
+        twice. Its `criterion` is CrossEntropyLoss where it ends in scores, and may be
+        skorch's default, NLLLoss, only where it ends in a Softmax. One that is
+        trained already comes in a :class:`sklearn.frozen.FrozenEstimator`, and stays
+        as it was. Another kind needs an adapter: see `sklearn_capoz.estimators.register_adapter`.
     criterion : str or Criterion, default="c-apoz"
         What scores the units, as in :class:`PrunedMLPClassifier`.
     threshold : str or ThresholdRule, default="mean+std"
@@ -85,7 +85,7 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
     ------
     UnsupportedNetworkError
         If the estimator or its module is of no kind that can be pruned, or the
-        module's end does not suit NLLLoss; before any training.
+        module's end does not suit NLLLoss; before any training, and with the name of the layer.
 
     See Also
     --------
@@ -167,7 +167,10 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Features; a skorch module is brought to their dtype, float32 or float64.
+            Features; a skorch module without convolutions is brought to their dtype, float32 or
+            float64. Of a skorch net samples have any number of axes, (n_samples, channels, height,
+            width) for example; and X may be several arrays: a dict for a module with several
+            arguments, a tuple for one whose argument is a list.
         y : array-like of shape (n_samples,)
             Labels.
         X_val, y_val : array-like, default=None
