@@ -12,7 +12,17 @@ from .._sklearn import HasMethods
 from .._validation import PRUNING_CONSTRAINTS
 from ..networks import DenseNetwork
 from ._check_inputs import has_several
-from ._fitting import Dense, InnerPlan, choose, learn, learnt_of_the_path, make_plan, prune, train
+from ._fitting import (
+    Dense,
+    InnerPlan,
+    check_dense_plan,
+    choose,
+    learn,
+    learnt_of_the_path,
+    make_plan,
+    prune,
+    train,
+)
 from ._kept import KeptNetworkMixin, read_only
 from ._register import check_columns, find_adapter, find_inner
 from ._split import Split, split
@@ -219,6 +229,9 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         found = split(self, *given, classes=known, allow_nd=adapter.allow_nd)
         if plan.inner.is_frozen and not has_several(X) and np.ndim(X) < 3:
             check_columns(estimator, X, n_features)
+        widths = plan.inner.description.widths
+        if plan.is_arrays and widths is not None:
+            check_dense_plan(plan.pruning, widths, found)
         return replace(found, data=adapter.weigh(estimator, found.data, found.classes))
 
     def _train(self, plan: InnerPlan, samples: Split, network_only: bool = False) -> Dense:
