@@ -20,7 +20,17 @@ from ._first_training import (
     net_of,
     network_of,
 )
-from ._fitting import Dense, Plan, choose, learn, learnt_of_the_path, make_plan, prune, train
+from ._fitting import (
+    Dense,
+    Plan,
+    check_dense_plan,
+    choose,
+    learn,
+    learnt_of_the_path,
+    make_plan,
+    prune,
+    train,
+)
 from ._kept import KeptNetworkMixin
 from ._split import Split, split
 
@@ -329,6 +339,7 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
         self, plan: Plan, X, y, X_val=None, y_val=None, sample_weight=None, groups=None
     ) -> Split:
         found = split(self, X, y, X_val, y_val, sample_weight, groups)
+        check_dense_plan(plan.pruning, check_widths(self.hidden_layer_sizes), found)
         return replace(found, data=weigh_classes(found.data, found.classes, self.class_weight))
 
     def _train(self, plan: Plan, samples: Split, network_only: bool = False) -> Dense:

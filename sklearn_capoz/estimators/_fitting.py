@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from time import perf_counter
 
 from joblib import Memory
@@ -23,7 +24,7 @@ from ..pruning import (
     prune_together,
 )
 from ..schedules import check_schedule
-from ..thresholds import check_threshold
+from ..thresholds import Costs, check_threshold
 from ..training import TrainingSettings
 from ..training._samples import Samples
 from ._register import Inner
@@ -33,6 +34,7 @@ __all__ = [
     "Dense",
     "InnerPlan",
     "Plan",
+    "check_dense_plan",
     "choose",
     "job_of",
     "learn",
@@ -111,6 +113,18 @@ def make_plan(estimator, widths: tuple[int, ...] | None) -> PruningPlan:
         # A schedule for another number of layers raises here, not after the training.
         plan.iterations(widths)
     return plan
+
+
+def check_dense_plan(plan: PruningPlan, widths: tuple[int, ...], split: Split) -> None:
+    """Raise where a plan does not suit a dense network of these widths, before its training."""
+    n_outputs = len(split.classes) if len(split.classes) > 2 else 1  # a logistic one for two
+
+    def multiply_adds(widths: Sequence[int]) -> int:
+        sizes = (split.data.train.X.shape[1], *widths, n_outputs)
+        return sum(n_in * n_out for n_in, n_out in pairwise(sizes))
+
+    costs = Costs(widths, multiply_adds, multiply_adds(widths), 0.0)
+    plan.threshold.check_plan(plan.iterations(widths), costs, plan.min_units)
 
 
 def train(estimator, split: Split, trainer) -> Dense:

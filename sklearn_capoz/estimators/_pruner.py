@@ -12,7 +12,17 @@ from .._sklearn import HasMethods
 from .._validation import PRUNING_CONSTRAINTS
 from ..networks import DenseNetwork
 from ._check_inputs import has_several
-from ._fitting import Dense, InnerPlan, choose, learn, learnt_of_the_path, make_plan, prune, train
+from ._fitting import (
+    Dense,
+    InnerPlan,
+    check_dense_plan,
+    choose,
+    learn,
+    learnt_of_the_path,
+    make_plan,
+    prune,
+    train,
+)
 from ._kept import KeptNetworkMixin, read_only
 from ._register import check_columns, find_adapter, find_inner
 from ._split import Split, split
@@ -26,12 +36,12 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
     Parameters
     ----------
     estimator : MLPClassifier, skorch.NeuralNetClassifier, PrunedMLPClassifier or another
-        What to train and prune. A skorch net's module is a chain of Linear,
-        activation, Dropout and BatchNorm1d layers; its `criterion` is
-        CrossEntropyLoss where that ends in a Linear, and may be skorch's default,
-        NLLLoss, only where a Softmax follows. One that is trained already comes
-        in a :class:`sklearn.frozen.FrozenEstimator`, and stays as it was. Another
-        kind needs an adapter: see `sklearn_capoz.estimators.register_adapter`.
+        What to train and prune. A skorch net's module is any whose units can be
+        followed: Linear layers, convolutions, branches that meet, layers that run
+        twice. Its `criterion` is CrossEntropyLoss where it ends in scores, and may be
+        skorch's default, NLLLoss, only where it ends in a Softmax. One that is
+        trained already comes in a :class:`sklearn.frozen.FrozenEstimator`, and stays
+        as it was. Another kind needs an adapter: see `sklearn_capoz.estimators.register_adapter`.
     criterion : str or Criterion, default="c-apoz"
         What scores the units, as in :class:`PrunedMLPClassifier`.
     threshold : str or ThresholdRule, default="mean+std"
@@ -85,7 +95,7 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
     ------
     UnsupportedNetworkError
         If the estimator or its module is of no kind that can be pruned, or the
-        module's end does not suit NLLLoss; before any training.
+        module's end does not suit NLLLoss; before any training, and with the name of the layer.
 
     See Also
     --------
@@ -167,7 +177,10 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Features; a skorch module is brought to their dtype, float32 or float64.
+            Features; a skorch module without convolutions is brought to their dtype, float32 or
+            float64. Of a skorch net samples have any number of axes, (n_samples, channels, height,
+            width) for example; and X may be several arrays: a dict for a module with several
+            arguments, a tuple for one whose argument is a list.
         y : array-like of shape (n_samples,)
             Labels.
         X_val, y_val : array-like, default=None
@@ -216,6 +229,9 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         found = split(self, *given, classes=known, allow_nd=adapter.allow_nd)
         if plan.inner.is_frozen and not has_several(X) and np.ndim(X) < 3:
             check_columns(estimator, X, n_features)
+        widths = plan.inner.description.widths
+        if plan.is_arrays and widths is not None:
+            check_dense_plan(plan.pruning, widths, found)
         return replace(found, data=adapter.weigh(estimator, found.data, found.classes))
 
     def _train(self, plan: InnerPlan, samples: Split, network_only: bool = False) -> Dense:

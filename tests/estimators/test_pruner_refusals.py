@@ -10,10 +10,11 @@ from skorch import NeuralNetClassifier
 from small_estimators import X, Y, make_mlp, make_net, make_own, pruner, seeded
 from torch import nn
 
-from sklearn_capoz import CAPoZPruner
+from sklearn_capoz import CAPoZPruner, PrunedMLPClassifier
 from sklearn_capoz.estimators import _own_adapter
 from sklearn_capoz.exceptions import UnsupportedNetworkError
 from sklearn_capoz.schedules import Widths
+from sklearn_capoz.thresholds import Budget
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -119,6 +120,15 @@ def test_a_device_that_is_not_there(no_training, monkeypatch, make, device, mess
 def test_a_schedule_for_other_layers_raises_before_any_training(no_training, make):
     with pytest.raises(ValueError, match="Widths"):
         CAPoZPruner(make(), schedule=Widths([[4, 4]])).fit(X, Y)
+
+
+@pytest.mark.parametrize("make", [make_mlp, make_own])
+def test_a_budget_that_cannot_be_reached_raises_before_any_training(no_training, make):
+    # 8 features, 12 units, 3 classes: one unit leaves 11 of 132 multiply-adds.
+    with pytest.raises(ValueError, match=r"0.0833 of the 132 multiply-adds are left"):
+        CAPoZPruner(make(), threshold=Budget(0.05)).fit(X, Y)
+    with pytest.raises(ValueError, match=r"0.0833 of the 132 multiply-adds are left"):
+        PrunedMLPClassifier((12,), threshold=Budget(0.05)).fit(X, Y)
 
 
 @pytest.mark.parametrize(
