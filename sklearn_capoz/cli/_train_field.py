@@ -119,8 +119,8 @@ def _say_what_to_expect(model: FieldTrainedClassifier) -> None:
     # is the strongest shift. They have each class as often, which no scene has: so the balanced.
     balanced = expected["balanced"]["strong"]
     print(
-        f"expect a balanced accuracy of {balanced:.2f}; the overall one depends on which classes are "
-        "common."
+        f"expect a balanced accuracy of {balanced:.2f}; the overall one depends on which classes "
+        "are common."
     )
     print("\npart of each class that is named right:")
     print(recall.rename(columns=_spoken).round(2).to_string())
