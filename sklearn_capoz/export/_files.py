@@ -25,7 +25,7 @@ def save_model(estimator, path) -> None:
     ----------
     estimator : fitted classifier or Pipeline
         A PrunedMLPClassifier, CAPoZPruner, MLPClassifier, skorch NeuralNetClassifier that is a
-        chain of dense layers, or CompiledClassifier; or a Pipeline of one after StandardScaler,
+        chain of dense layers, PrunedCNNClassifier or CompiledClassifier; or a Pipeline of one after StandardScaler,
         MinMaxScaler, PCA and the transformers of `sklearn_capoz.spectral`.
     path : str or path-like
         By custom it ends in ``.capoz``.
@@ -89,7 +89,7 @@ def load_model(path):
 
     Returns
     -------
-    model : CompiledClassifier or Pipeline
+    model : CompiledClassifier, Pipeline or PrunedCNNClassifier
         Fitted, with `predict`, `predict_proba`, `score`, `classes_` and `n_features_in_`, and
         where the file holds them `feature_names_in_`, `wavelengths_` (nm) and `history_`. It is a
         Pipeline if there are preprocessing steps.
