@@ -25,8 +25,8 @@ def save_model(estimator, path) -> None:
     ----------
     estimator : fitted classifier or Pipeline
         A PrunedMLPClassifier, CAPoZPruner, MLPClassifier, skorch NeuralNetClassifier that is a
-        chain of dense layers, PrunedCNNClassifier or CompiledClassifier; or a Pipeline of one after StandardScaler,
-        MinMaxScaler, PCA and the transformers of `sklearn_capoz.spectral`.
+        chain of dense layers, PrunedCNNClassifier or CompiledClassifier; or a Pipeline of one
+        after StandardScaler, MinMaxScaler, PCA and the transformers of `sklearn_capoz.spectral`.
     path : str or path-like
         By custom it ends in ``.capoz``.
 
