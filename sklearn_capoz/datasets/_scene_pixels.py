@@ -18,7 +18,7 @@ class ScenePixels:
     Parameters
     ----------
     cube : array-like of shape (n_rows, n_columns, n_bands)
-        The scene; it is held as it is, a memmap too.
+        The scene; it is held as it is, a memmap too. What a masked array hides becomes NaN.
     positions : array-like of shape (n_pixels, 2), int
         Row and column of each pixel, counted from 0.
 
@@ -53,7 +53,9 @@ class ScenePixels:
             raise ValueError(
                 f"cube must have rows, columns and bands, got an array of shape {np.shape(cube)}."
             )
-        self.cube = cube
+        if isinstance(cube, np.ma.MaskedArray):  # whose hidden numbers an index would bring back
+            cube = np.ma.filled(cube.astype(np.result_type(cube.dtype, np.float32)), np.nan)
+        self.cube = cube if hasattr(cube, "dtype") else np.asarray(cube)
         self.positions = _checked(positions, np.shape(cube)[:2])
 
     @property

@@ -25,9 +25,10 @@ def save_model(estimator, path) -> None:
     ----------
     estimator : fitted classifier or Pipeline
         A PrunedMLPClassifier, CAPoZPruner, MLPClassifier, skorch NeuralNetClassifier that is a
-        chain of dense layers, CompiledClassifier or QuantizedClassifier; or a Pipeline of one
-        after StandardScaler, MinMaxScaler, PCA and the transformers of `sklearn_capoz.spectral`;
-        or a FieldTrainedClassifier around one of these, whose `trust_` is kept as well.
+        chain of dense layers, PrunedCNNClassifier, CompiledClassifier or QuantizedClassifier; or a
+        Pipeline of one after StandardScaler, MinMaxScaler, PCA and the transformers of
+        `sklearn_capoz.spectral`; or a FieldTrainedClassifier around one of these, whose `trust_`
+        is kept as well.
     path : str or path-like
         By custom it ends in ``.capoz``.
 
@@ -90,7 +91,7 @@ def load_model(path):
 
     Returns
     -------
-    model : CompiledClassifier, QuantizedClassifier or Pipeline
+    model : CompiledClassifier, QuantizedClassifier, PrunedCNNClassifier or Pipeline
         Fitted, with `predict`, `predict_proba`, `score`, `classes_` and `n_features_in_`, and
         where the file holds them `feature_names_in_`, `wavelengths_` (nm) and `history_`. It is a
         Pipeline if there are preprocessing steps.

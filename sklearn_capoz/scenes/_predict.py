@@ -210,6 +210,9 @@ def predict_scene(
 
     Notes
     -----
+    A `PrunedCNNClassifier` that looks at patches runs over each block as a whole, which is read
+    with the rows that its patches reach into; a patch with a pixel without data has none.
+
     At most 2 n_jobs blocks are held at a time. BLAS runs on one thread per block, and as before
     when the call ends. Pixels without data have code 0 and NaN in the other layers.
 

@@ -148,6 +148,13 @@ def test_patches_are_mirrored_at_the_edge():
     np.testing.assert_array_equal(ScenePixels(cube, positions).patches(5), expected)
 
 
+def test_what_a_masked_array_hides_is_missing():
+    cube = np.ma.masked_equal(np.arange(24, dtype=np.int16).reshape(3, 4, 2), 7)
+    found = np.asarray(ScenePixels(cube, [[0, 3], [1, 0]]))
+    np.testing.assert_array_equal(found, [[6, np.nan], [8, 9]])
+    assert np.asarray(ScenePixels([[[1, 2]]], [[0, 0]])).tolist() == [[1, 2]]
+
+
 @pytest.mark.parametrize(
     ("cube", "positions", "message"),
     [
