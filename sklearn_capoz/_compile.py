@@ -16,7 +16,6 @@ from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 from llvmlite import ir
@@ -71,21 +70,20 @@ class Loop:
 
     def __init__(self, function, arguments_for, fastmath):
         self.function, self.arguments_for, self.fastmath = function, arguments_for, fastmath
-        self._compiled = None
         self._addresses = {}
-        self._lock = Lock()
 
     def address(self, dtype) -> int:
         dtype = np.dtype(dtype)
-        with self._lock:  # the machine code lives as long as the one dispatcher
-            if dtype not in self._addresses:
-                self._addresses[dtype] = self._compile(self.arguments_for(from_dtype(dtype)))
-            return self._addresses[dtype]
+        # Without a lock, which an interrupt would leave closed: to compile twice does no harm.
+        if dtype not in self._addresses:
+            self._addresses[dtype] = self._compile(self.arguments_for(from_dtype(dtype)))
+        return self._addresses[dtype]
 
     def _compile(self, arguments):
-        if self._compiled is None:
-            options = {"fastmath": self.fastmath, "no_cpython_wrapper": True}
-            self._compiled = _compiled(self.function, **options)
+        if "_compiled" not in vars(self):
+            made = _compiled(self.function, fastmath=self.fastmath, no_cpython_wrapper=True)
+            # One for all threads: the machine code lives as long as this does.
+            vars(self).setdefault("_compiled", made)
         self._compiled.compile(arguments)
         result = self._compiled.overloads[arguments]
         return result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
