@@ -16,6 +16,7 @@ from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -67,6 +68,8 @@ def loop(arguments_for, *, sums=False):
 
 class Loop:
     """A function that fills a slot; `address` compiles it for a dtype and says where it is."""
+
+    _compiled: Any
 
     def __init__(self, function, arguments_for, fastmath):
         self.function, self.arguments_for, self.fastmath = function, arguments_for, fastmath

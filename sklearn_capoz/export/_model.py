@@ -34,7 +34,7 @@ from ._description import (
 )
 from ._fixed import FixedClassifier
 from ._network_parts import build_network, describe_network, take
-from ._parts import parts_of
+from ._parts import parts_of, take_apart
 from ._quantized import QuantizedClassifier
 from ._steps import BAD_INPUT, build_step, describe_step, known_kind_of
 from ._trust import build_trust, describe_trust
@@ -46,7 +46,7 @@ def describe_model(estimator) -> tuple[dict, dict[str, np.ndarray]]:
     """Return the description and the arrays of a fitted model."""
     if is_convolutional(estimator):
         parts = convolutional_parts(estimator)
-        network, tensors = describe_convolutions(parts.network)
+        network, tensors = describe_convolutions(take_apart(estimator)[2])
     else:
         parts = parts_of(estimator)
         network, tensors = describe_network(parts.network)

@@ -95,7 +95,7 @@ def pruning_of(model) -> dict[str, Any] | None:
     history = parts.history
     if history is None or not {"iteration", "n_units", "accuracy_after"} <= set(history):
         return None
-    units = sum(len(bias) for bias in parts.network.biases[:-1])
+    units = sum(parts.network.widths)
     kept = np.flatnonzero(history["n_units"].to_numpy() == units)
     columns = [name for name in HISTORY if name in history]
     return {
