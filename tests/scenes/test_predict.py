@@ -98,8 +98,8 @@ def test_names_colours_counts_and_probabilities(scene, scene_model):
     np.testing.assert_array_equal(found.codes, expected)
     assert found.class_names == ("no data", *scene_model.classes_, "rejected")
     assert len(set(found.class_colors)) == n_classes + 2
-    assert found.class_colors[0] == (0, 0, 0)
-    assert found.class_colors[-1] == (128, 128, 128)
+    assert found.class_colors[0] == (255, 255, 255)
+    assert found.class_colors[-1] == (68, 68, 68)
     assert predict_scene(scene_model, scene.cube).class_colors == found.class_colors[:-1]
     np.testing.assert_array_equal(found.counts, np.bincount(expected.ravel()))
     assert found.codes.dtype == np.uint8
