@@ -10,6 +10,7 @@ away is measured and told. Small maps are kept as they are.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import e, pi
 from typing import Any
 
 import numpy as np
@@ -224,6 +225,6 @@ def _n_bytes(spreads: list[np.ndarray], counts: np.ndarray, step: float) -> floa
     bits = 0.0
     for spread, count in zip(spreads, counts, strict=True):
         ratio = spread[spread >= LEAST_SPREAD * step] / step
-        bits += count * float(0.5 * np.log2(1 + 2 * np.pi * np.e * ratio**2).sum())
+        bits += count * float(0.5 * np.log2(1 + 2 * pi * e * ratio**2).sum())
         bits += 16 * len(ratio) * len(spread)
     return DEFLATED * bits / 8
