@@ -1,5 +1,7 @@
 """The one door for what scikit-learn keeps private: a release that moves it breaks one file."""
 
+from functools import cache
+
 from sklearn.utils._indexing import _safe_indexing as safe_indexing
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads as effective_n_threads
 from sklearn.utils._param_validation import (
@@ -14,6 +16,7 @@ from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 from sklearn.utils.validation import _get_feature_names as get_feature_names
 
 __all__ = [
+    "CachedSignatureMixin",
     "HasMethods",
     "Interval",
     "InvalidParameterError",
@@ -25,3 +28,12 @@ __all__ = [
     "safe_indexing",
     "validate_parameter_constraints",
 ]
+
+
+class CachedSignatureMixin:
+    """Estimators whose constructor's signature is read once: that takes as long as some epochs."""
+
+    @classmethod
+    @cache
+    def _get_param_names(cls):
+        return super()._get_param_names()  # type: ignore[misc]

@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
+from .._sklearn import CachedSignatureMixin
 from ..networks import DenseNetwork
 from ._prediction import NetworkPredictionMixin
 
 __all__ = ["KeptNetworkMixin", "missing", "read_only"]
 
 
-class KeptNetworkMixin(NetworkPredictionMixin):
+class KeptNetworkMixin(CachedSignatureMixin, NetworkPredictionMixin):
     """One set of weights, `_kept`; its compiled form, `_predictor`, is made with it."""
 
     #: Attributes that import torch: asked for by name they are there, listings leave them out.

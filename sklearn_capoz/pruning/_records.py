@@ -113,4 +113,5 @@ def history_table(records: Sequence[IterationRecord]) -> pd.DataFrame:
             "seconds": record.seconds,
         }
         rows.append(row)
-    return pd.DataFrame(rows)
+    # By columns: from rows pandas finds the types out again, and takes longer than some trainings.
+    return pd.DataFrame({name: np.array([row[name] for row in rows]) for name in rows[0]})
