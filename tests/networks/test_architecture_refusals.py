@@ -1,0 +1,85 @@
+"""What the tracer refuses by name, and what it leaves alone meanwhile."""
+
+import threading
+
+import pytest
+import torch
+import torch.nn.functional as F
+from architectures import (
+    Forward,
+    make,
+)
+from torch import nn
+
+from sklearn_capoz.exceptions import UnsupportedNetworkError
+from sklearn_capoz.networks._tracing import trace
+
+
+def attention(m, x):
+    x = m.first(x)
+    q, k = x[:, :, None], x[:, None, :]
+    return m.last(((q @ k).softmax(-1) @ q).squeeze(-1))
+
+
+REFUSALS = {
+    "attention": (lambda: Forward(attention, first=nn.Linear(6, 4), last=nn.Linear(4, 3)), (6,),
+                  r"Forward runs matmul\(\) on its units, and it is not known"),
+    "module of attention": (lambda: nn.Sequential(
+        nn.Linear(6, 4), nn.TransformerEncoderLayer(4, 2, batch_first=True), nn.Linear(4, 3)),
+        (5, 6), "MultiheadAttention '1.self_attn' runs"),
+    "size written in": (lambda: Forward(
+        lambda m, x: m.last(F.relu(m.first(x)).view(-1, 24)), first=nn.Conv1d(1, 3, 3),
+        last=nn.Linear(24, 3)), (1, 10),
+        r"where units of 'first' are cut, the forward then fails .* A forward must ask its data"),
+    "data-dependent": (lambda: Forward(
+        lambda m, x: m.last(m.first(x) if x.mean() > 0 else x), first=nn.Linear(4, 4),
+        last=nn.Linear(4, 3)), (4,), r"bool\(\) looks at the values of the data"),
+    "samples mix": (lambda: Forward(
+        lambda m, x: m.last(m.first(x) - m.first(x).mean(0)), first=nn.Linear(4, 5),
+        last=nn.Linear(5, 3)), (4,), "samples of a batch meet"),
+    "samples mix before": (lambda: Forward(
+        lambda m, x: m.last(F.relu(m.first(x - x.mean(0)))), first=nn.Linear(4, 5),
+        last=nn.Linear(5, 3)), (4,), "gives a sample another output when it comes with others"),
+    "recurrent": (lambda: Forward(
+        lambda m, x: m.last(m.rnn(F.relu(m.first(x)))[0][:, -1]), first=nn.Linear(4, 5),
+        rnn=nn.GRU(5, 4, batch_first=True), last=nn.Linear(4, 3)), (6, 4), r"GRU 'rnn' runs gru"),
+    "norm over the units": (lambda: nn.Sequential(
+        nn.Conv1d(1, 4, 3), nn.GroupNorm(2, 4), nn.Flatten(), nn.Linear(32, 3)), (1, 10),
+        r"GroupNorm '1' runs group_norm\(\)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_what_cannot_be_followed_is_refused_by_name(name):
+    build, shape, message = REFUSALS[name]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        module, samples = build().eval(), torch.randn(2, *shape)
+    with pytest.raises(UnsupportedNetworkError, match=message):
+        trace(module, samples)
+
+
+def test_tracing_touches_nothing_that_other_threads_run():
+    call, errors, done = nn.Module.__call__, [], threading.Event()
+    other = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)).eval()
+    inputs, n_calls = torch.ones(2, 3), 0
+    expected = other(inputs)
+
+    def run():
+        nonlocal n_calls
+        while not done.is_set():
+            n_calls += 1
+            if nn.Module.__call__ is not call or not torch.equal(other(inputs), expected):
+                errors.append(n_calls)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        module, samples, _ = make("cnn2d")
+        for _ in range(20):
+            trace(module, samples[:2])
+    finally:
+        done.set()
+        thread.join()
+    assert n_calls > 0
+    assert errors == []
