@@ -18,22 +18,25 @@ __all__ = [
 _MAX_FILE_BYTES = 200_000
 
 
-def refuse_files_of(output: Path, inputs: Mapping[str, Path | None], own: str) -> None:
+def refuse_files_of(
+    output: Path, inputs: Mapping[str, Path | None], own: str, option: str = "--output"
+) -> None:
     """Raise where an output would replace a file that the run reads.
 
     A raster is several files, and readers find them by their names: data and header, class names,
     masks, overviews. So every file that begins as an input does is one of it, but for those with
-    the suffix `own`, which the command itself writes.
+    the suffix `own`, which the command itself writes. A link is what it leads to, and that is what
+    would be replaced.
     """
     for what, path in inputs.items():
         if path is None or not output.exists():
             continue
         beside = path.parent.glob(f"{glob.escape(path.name.partition('.')[0])}.*")
-        family = [file for file in beside if output.suffix.lower() != own]
+        family = [file for file in beside if output.resolve().suffix.lower() != own]
         for file in (path, *family):
             if file.exists() and output.samefile(file):
                 raise FileExistsError(
-                    f"--output {output} is the {what}, or one of its files, and is read by this "
+                    f"{option} {output} is the {what}, or one of its files, and is read by this "
                     "run; name another file."
                 )
 
@@ -146,6 +149,7 @@ def told_in_options(message: str, options: Mapping[str, str]) -> str:
             pattern = rf"\b{name}\b"
         else:
             before = "|".join(rf"(?<=\b{word} ){name}\b" for word in ("as", "give", "without"))
-            pattern = rf"{before}|(?<=\(){name}(?=\))|\b{name}(?==)|^{name}(?= must)"
-        message = re.sub(pattern, option, message)
+            pattern = rf"{before}|(?<=\(){name}(?=\))|\b{name}(?==)"
+            pattern += rf"|^{name}(?= must\b| .+ (?:would|is a|is no)\b)"  # "output map.tif would"
+        message = re.sub(rf"(?:{pattern})(?:=True\b)?", option, message)
     return message

@@ -54,7 +54,7 @@ def check_picture(arguments: argparse.Namespace) -> None:
     check_target(picture)
     pyplot()  # or say what to install
     inputs = {"scene": arguments.scene, "model": arguments.model}
-    refuse_files_of(picture, inputs, own=".png")
+    refuse_files_of(picture, inputs, own=".png", option="--picture")
 
 
 def draw_picture(path: Path, picture: Path) -> None:

@@ -35,6 +35,7 @@ OPTIONS = {
     "label": "--label",
     "crs": "--crs",
     "scale": "--scale",
+    "nodata": "of its header",
     "block_size": "--block-size",
     "X_val": "the spectra to validate on",
     "y_val": "the labels to validate on",

@@ -140,8 +140,11 @@ def assessment_of(found: Assessment) -> dict[str, Any]:
         }
         for name in found.classes.index
     ]
+    # A class with a single labelled place has no spread, and so the whole has none.
+    known_margin = not np.isnan(found.overall_margin)
+    margin = f" ± {100 * found.overall_margin:.1f}" if known_margin else ""
     return {
-        "overall": f"{100 * found.overall:.1f} ± {100 * found.overall_margin:.1f}",
+        "overall": f"{100 * found.overall:.1f}{margin}",
         "kappa": f"{found.kappa:.3f}",
         "confidence": f"{100 * found.confidence:g}",
         "unit": found.area_unit,

@@ -63,7 +63,9 @@ def places_of_points(table: pd.DataFrame, grid: Grid, label: str, crs, name: str
             "label."
         )
     labels = texts_of(table[label])
-    if not len(labels) or (labels == "").any():
+    if not len(labels):
+        raise DataFormatError(f"{name} has no row below its header, so no point.")
+    if (labels == "").any():
         raise DataFormatError(
             f"{name}: {(labels == '').sum()} of {len(labels)} points have no {label}."
         )

@@ -140,6 +140,8 @@ def places_of_polygons(frame, grid: Grid, label: str, crs, name: str) -> Places:
 
 
 def _check_column(frame, label: str, name: str) -> None:
+    if not len(frame):
+        raise DataFormatError(f"{name} has no polygon and no point.")
     if label not in frame.columns:
         others = [str(c) for c in frame.columns if c != frame.geometry.name]
         raise DataFormatError(

@@ -68,6 +68,8 @@ def test_a_file_of_more_than_numbers(run, tmp_path, capsys):
         ("give wavelengths and bad_bands", "give --wavelengths and --bad-bands"),
         ("the scene has no wavelengths", "the scene has no wavelengths"),
         ("on a scale of 1", "on a scale of 1"),
+        ("which trust=True asks for", "which --trust asks for"),
+        ("output scene.hdr would replace", "--output scene.hdr would replace"),
         ("start anew without resume", "start anew without --resume"),
         ("within 20 nm (max_band_gap)", "within 20 nm (--max-band-gap)"),
     ],

@@ -149,7 +149,7 @@ def test_names_that_only_one_side_knows(mapped, tmp_path, capsys, run):
         ("row,column,label\n-1,0,alunite\n", "row that is no whole number from 0 to 2"),
         ("row,column,label\n0.5,0,alunite\n", "the first is '0.5', of point 1"),
         ("row,column,label\n0,0,\n", "1 of 1 points have no label"),
-        ("row,column,label\n", "0 of 0 points have no label"),
+        ("row,column,label\n", "has no row below its header"),
         ("row,col,label\n0,0,alunite\n", "no column 'row' and 'column'; it has row, col, label"),
         ("row,column,label\n1,3,calcite\n", "no labelled place"),
     ],

@@ -28,5 +28,7 @@ def test_others_are_not(files, output):
 
 def test_a_link_to_an_input_is_the_input(files):
     (files / "link.capoz").symlink_to(files / "flight.rfl")
-    with pytest.raises(FileExistsError, match="is read by this run"):
-        refuse_files_of(files / "link.capoz", {"scene": files / "flight.rfl"}, own=".capoz")
+    for scene in ("flight.rfl", "flight.rfl.hdr"):  # the header's link leads to its data
+        inputs = {"scene": files / scene}
+        with pytest.raises(FileExistsError, match=r"^--picture .* is read by this run"):
+            refuse_files_of(files / "link.capoz", inputs, own=".capoz", option="--picture")

@@ -16,6 +16,7 @@ from sklearn_capoz.datasets import load_usgs_minerals
 from sklearn_capoz.exceptions import DataFormatError
 from sklearn_capoz.reports import _report, _scene_spectra, write_report
 from sklearn_capoz.reports._library import library_of
+from sklearn_capoz.reports._sections import assessment_of
 from sklearn_capoz.reports._thinning import Thinning
 from sklearn_capoz.reports._trust import describe_trust, open_trust
 from sklearn_capoz.scenes import ClassMap, assess, predict_scene, read_class_map
@@ -162,6 +163,8 @@ def test_a_map_without_trust_model_and_truth(case, tmp_path, read_page):
 def test_the_assessment_is_that_of_assess(page, case):
     found = assess(case.map, case.truth)
     assert f"{100 * found.overall:.1f} ± {100 * found.overall_margin:.1f} %" in page.text
+    told = assessment_of(replace(found, overall_margin=np.nan))["overall"]
+    assert told == f"{100 * found.overall:.1f}"  # and no "± nan"
     for name in case.names[1:4]:
         assert f"<th>{name}</th>" in page.text
     confusion = page.text.partition('<table id="confusion"')[2].partition("</table>")[0]
