@@ -331,6 +331,16 @@ def test_a_grouped_convolution_is_kept_whole_and_says_so():
     assert "the convolution '2' works on groups of them" in traced.kept_whole["0"]
 
 
+def test_what_is_joined_to_the_input_stays_and_the_rest_can_go():
+    module = Forward(
+        lambda m, x: m.last(F.relu(m.second(x + F.relu(m.first(x))))),
+        first=nn.Linear(5, 5), second=nn.Linear(5, 8), last=nn.Linear(8, 3),
+    )  # fmt: skip
+    traced = trace(module, torch.rand(2, 5))
+    assert [group.name for group in traced.groups] == ["second"]
+    assert "add() joins them" in traced.kept_whole["first"]
+
+
 def attention(m, x):
     x = m.first(x)
     q, k = x[:, :, None], x[:, None, :]
