@@ -172,6 +172,8 @@ def test_groups_stay_together(split):
     X_train, _, y_train, _ = split
     fields = X_train.positions[:, 0] // 5
     assert make().fit(X_train, y_train, groups=fields).history_ is not None
+    with pytest.raises(ValueError, match="groups must hold one name or number per sample"):
+        make().fit(X_train, y_train, groups=X_train.positions)
     with pytest.raises(ValueError, match="groups holds 1 missing values"):
         make().fit(X_train, y_train, groups=np.where(np.arange(120) == 0, np.nan, fields))
 
