@@ -29,6 +29,7 @@ def _run(argv: list[str] | None) -> int:
     from .cli._map import add_map_parser
     from .cli._report import add_report_parser
     from .cli._train import add_train_parser
+    from .exceptions import PruningInterruptedWarning
 
     add_demo_parser(subparsers)
     add_train_parser(subparsers)
@@ -39,6 +40,8 @@ def _run(argv: list[str] | None) -> int:
     options = getattr(arguments, "options", {})
 
     def show_warning(message, *_):
+        if isinstance(message, PruningInterruptedWarning):
+            raise KeyboardInterrupt  # a model that is pruned in part is not what was asked for
         print(f"Warning: {told_in_options(str(message), options)}", file=sys.stderr)
 
     try:

@@ -196,6 +196,11 @@ def mineral_colors(names: Iterable, colors: Mapping | None = None) -> np.ndarray
            [ 68,  68,  68]], dtype=uint8)
     """
     keys = [_key(name) for name in names]
+    if not isinstance(colors, Mapping | None):
+        raise TypeError(
+            f"colors must give each name a colour, {{'Alunite': '#d55e00'}} for example, got "
+            f"{colors!r}."
+        )
     own = {_key(name): _parsed(name, color) for name, color in (colors or {}).items()}
     own = {**dict.fromkeys(NO_DATA_NAMES, NO_DATA_COLOR),
            **dict.fromkeys(REJECTED_NAMES, REJECTED_COLOR), **own}  # fmt: skip

@@ -3,6 +3,7 @@
 __all__ = [
     "DataFormatError",
     "NoCorrectSampleError",
+    "PruningInterruptedWarning",
     "PruningStalledWarning",
     "SceneLayoutWarning",
     "SmallDataWarning",
@@ -21,6 +22,13 @@ class UnsupportedNetworkError(TypeError):
 
 class DataFormatError(ValueError):
     """A file is not what its name, its header or the caller says it is."""
+
+
+class PruningInterruptedWarning(UserWarning):
+    """Ctrl-C ended the pruning or the last training; what was done until then is kept.
+
+    With ``warnings.simplefilter("error", PruningInterruptedWarning)`` nothing is.
+    """
 
 
 class PruningStalledWarning(UserWarning):

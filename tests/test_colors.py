@@ -94,6 +94,11 @@ def test_colours_of_the_user_come_first_and_no_other_class_takes_them():
     assert mineral_colors(["Alunite"], {"Alunite": calcite}).tolist() == [calcite.tolist()]
 
 
+def test_colours_without_names_are_refused():
+    with pytest.raises(TypeError, match=r"colors must give each name a colour"):
+        mineral_colors(["Calcite"], ["#d55e00"])
+
+
 @pytest.mark.parametrize("color", ["red", "#12345", "#12345g", (1, 2), (1, 2, 256), (0.1, 0, 1), 7])
 def test_what_is_no_colour(color):
     with pytest.raises(ValueError, match=r"colors must give 'Alunite' a colour such as '#d55e00'"):

@@ -62,7 +62,8 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         What is done to each spectrum before, fitted on the training pixels. None standardises the
         bands, and for patches takes their first 40 principal components, whitened.
     network_params : dict or None, default=None
-        More parameters of the network's constructor, such as ``{"channels": (20, 40)}``.
+        More parameters of the network's constructor, such as ``{"channels": (20, 40)}``, or
+        ``{"channels": 20}`` for "1d".
     criterion : str or Criterion, default="reconstruction"
         What scores the channels, as in :class:`PrunedMLPClassifier`. Counting zeros says little of
         channels.

@@ -37,6 +37,8 @@ def check_X(estimator, X, patch_size: int, dtype: str, *, reset: bool):
     if isinstance(X, ScenePixels):
         if patch_size > 1:
             check_patch_size(patch_size, X.cube.shape[:2])
+            if not len(X):
+                raise ValueError(f"X holds no pixel, and at least one is needed, got {X!r}.")
             # Its spectra stand for its bands; the patches are looked at where they are cut.
             validate_data(estimator, X.cube[0, :1], reset=reset, ensure_all_finite=False)
             return X
@@ -75,7 +77,8 @@ def channels(bands, X: np.ndarray) -> np.ndarray:
     spectra = np.moveaxis(X, 1, -1)
     found = bands.transform(spectra.reshape(-1, X.shape[1]))
     found = np.asarray(found, dtype=X.dtype).reshape(*spectra.shape[:-1], -1)
-    return np.ascontiguousarray(np.moveaxis(found, -1, 1))
+    # pandas' arrays are read-only, of which torch warns.
+    return np.require(np.moveaxis(found, -1, 1), requirements=["C", "W"])
 
 
 def channels_of_scene(bands, cube, dtype: str) -> np.ndarray:

@@ -13,6 +13,7 @@ from joblib import Memory
 from .._validation import check_hidden_layers
 from .._warn import warn
 from ..criteria import check_criterion
+from ..exceptions import PruningInterruptedWarning
 from ..networks._inputs import joined
 from ..pruning import (
     IterationRecord,
@@ -190,7 +191,10 @@ def choose(
     try:
         [(last, _)] = type(last).train_together([last], [replace(data, train=everything)])
     except KeyboardInterrupt:
-        warn("The last training, on all samples, was interrupted; the network before it is kept.")
+        warn(
+            "The last training, on all samples, was interrupted; the network before it is kept.",
+            PruningInterruptedWarning,
+        )
         return iteration, model
     return iteration, last
 

@@ -35,7 +35,7 @@ from ._search_folds import complete, make_fold
 from ._search_results import choose_candidate, tabulate
 from ._search_scoring import Scoring, make_scoring
 from ._search_walk import walk_all
-from ._split import shell_of
+from ._split import check_groups, shell_of
 
 __all__ = ["CAPoZPrunerCV", "PruningPath", "pruning_path"]
 
@@ -261,7 +261,7 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         check_consistent_length(X_checked, y, groups)
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, np.empty((len(y), 1)))
-        groups = None if groups is None else column_or_1d(groups)
+        groups = None if groups is None else check_groups(groups)
         names = ("n_features_in_", "feature_names_in_")
         columns = {name: vars(shell)[name] for name in names if name in vars(shell)}
         return (X_checked, y, sample_weight, groups), columns

@@ -17,7 +17,7 @@ from ..networks._inputs import describe_shape, leaves, sample_shape
 from ..training._samples import PruningData, Samples, make_samples, split_samples
 from ._check_inputs import check_inputs, has_several
 
-__all__ = ["Split", "shell_of", "spawn_random_states", "split", "with_random_state"]
+__all__ = ["Split", "check_groups", "shell_of", "spawn_random_states", "split", "with_random_state"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +43,16 @@ class Split:
     training_random: np.random.RandomState
     scoring_random: np.random.RandomState
     sets_aside: bool
+
+
+def check_groups(groups) -> np.ndarray:
+    """Check that groups are names or numbers, one per sample."""
+    if np.ndim(groups) == 2 and np.shape(groups)[1] > 1:
+        raise ValueError(
+            "groups must hold one name or number per sample, got an array of shape "
+            f"{np.shape(groups)}; model_selection.spatial_blocks makes them of rows and columns."
+        )
+    return column_or_1d(groups)
 
 
 def split(
@@ -83,7 +93,7 @@ def split(
         codes = encode_labels(samples.y, classes, "y")
     samples = replace(samples, y=codes)
     if groups is not None:
-        groups = column_or_1d(groups)
+        groups = check_groups(groups)
         check_consistent_length(y, groups)
         if pd.isna(groups).any():
             raise ValueError(

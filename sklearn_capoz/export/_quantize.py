@@ -100,6 +100,9 @@ def quantize(
     of activations belong to units as well, but for tanh and the logistic function, whose units
     share a table of 256 numbers.
 
+    The wavelengths of a FieldTrainedClassifier and what it learnt of trust stay behind: a map of
+    the quantized model takes bands by position, and rejects only what `reject_below` says.
+
     Examples
     --------
     >>> from sklearn.datasets import load_iris

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.utils import check_scalar
+from sklearn.utils import assert_all_finite, check_scalar
 from sklearn.utils.validation import check_consistent_length
 
 from .._warn import warn
@@ -53,6 +53,8 @@ def spatial_blocks(rows, columns, block_size: int = 20, *, regions=None) -> np.n
     check_scalar(block_size, "block_size", Integral, min_val=1)
     rows, columns = np.asarray(rows), np.asarray(columns)
     check_consistent_length(rows, columns)
+    assert_all_finite(rows, input_name="rows")
+    assert_all_finite(columns, input_name="columns")
     squares = np.stack([rows // block_size, columns // block_size], axis=1)
     blocks = np.unique(squares, axis=0, return_inverse=True)[1].ravel()
     if regions is None or not len(blocks):

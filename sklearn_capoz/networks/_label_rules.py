@@ -184,7 +184,8 @@ def _elementwise(tracer: LabelTracer, call: Call) -> torch.Tensor:
             continue
         extent = (1,) * (len(shape) - tensor.ndim) + tuple(tensor.shape)
         if any(extent[axis] > 1 for axis in varies):
-            tracer.pin(result, f"{call.name}() joins them with numbers that no unit makes")
+            why = f"{call.name}() joins them with numbers that no unit makes"
+            tracer.pin(result, why, harmless=True)
     return result
 
 

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .._sklearn import InvalidParameterError
+
 __all__ = ["PaddedImage", "PatchNetwork", "build_network"]
 
 
@@ -89,6 +91,17 @@ def build_network(
     image: PaddedImage | None = None,
     **sizes,
 ) -> nn.Module:
-    """Make a network of these sizes, behind the patches of an image where one is given."""
-    module = network(**sizes).to(dtype)
+    """Make a network of these sizes, behind the patches of an image where one is given.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the network cannot be made of them.
+    """
+    try:
+        module = network(**sizes).to(dtype)
+    except (TypeError, RuntimeError) as error:  # torch names none of the parameters
+        name = getattr(network, "__name__", repr(network))
+        given = ", ".join(f"{key}={value!r}" for key, value in sizes.items())
+        raise InvalidParameterError(f"{name}({given}) cannot be made: {error}.") from error
     return module if image is None else PatchNetwork(image, module)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from .._warn import warn
+from ..exceptions import PruningInterruptedWarning
 from ..training._samples import PruningData
 from ._model import PrunableModel
 from ._path import Path
@@ -57,7 +58,10 @@ def prune_together(
     except KeyboardInterrupt:
         if not keep_interrupted or len(paths) < len(jobs):
             raise
-        warn("Pruning was interrupted; the iterations that were done are kept.")
+        warn(
+            "Pruning was interrupted; the iterations that were done are kept.",
+            PruningInterruptedWarning,
+        )
         with suppress(KeyboardInterrupt):  # all that a second one can take is these scores
             for path in paths:
                 path.score_last()

@@ -154,6 +154,11 @@ class Source:
             said |= {"scale": float(scale), "gain": None, "offset": None}
             if not (np.isfinite(said["scale"]) and said["scale"] > 0):
                 raise ValueError(f"scale must be a number above 0, got {said['scale']!r}.")
+            if said["scale"] < 1 and self.dtype.kind in "iu":  # a factor, as other programs say it
+                raise ValueError(
+                    "scale must be the stored integer that stands for reflectance 1, such as "
+                    f"10000, got {scale!r}: a factor is its reciprocal, {1 / said['scale']:g}."
+                )
         elif self.scale is None and self.gain is None and self.dtype.kind in "iu":
             raise ValueError(
                 f"the scene holds integers ({self.dtype}) and does not say which stands for "

@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from sklearn_capoz.__main__ import main
+from sklearn_capoz.datasets import CUPRITE_WAVELENGTHS, make_mineral_spectra
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,3 +59,20 @@ def test_what_is_kept_is_told_where_something_is(monkeypatch, capsys, tmp_path):
     words = ["map", "scene.hdr", "--model", "m.capoz", "--output", str(tmp_path / "map.tif")]
     assert main(words) == 130
     assert capsys.readouterr().err == "Interrupted.\n"
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_model_that_is_pruned_in_part_is_not_written(monkeypatch, capsys, tmp_path):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sklearn_capoz.pruning._path.Path.end_step", interrupt)
+    X, y = make_mineral_spectra(140, random_state=0)
+    table = pd.DataFrame(X, columns=[f"{nm:g}" for nm in CUPRITE_WAVELENGTHS]).assign(mineral=y)
+    table.to_csv(tmp_path / "table.csv", index=False)
+    output = tmp_path / "m.capoz"
+    output.write_text("the model before")
+    words = ["train", str(tmp_path / "table.csv"), "--label", "mineral", "--as-measured"]
+    assert main([*words, "--output", str(output), "--quiet"]) == 130
+    assert capsys.readouterr().err.endswith("Interrupted.\n")
+    assert output.read_text() == "the model before"

@@ -172,6 +172,8 @@ def test_groups_stay_together(split):
     X_train, _, y_train, _ = split
     fields = X_train.positions[:, 0] // 5
     assert make().fit(X_train, y_train, groups=fields).history_ is not None
+    with pytest.raises(ValueError, match="groups must hold one name or number per sample"):
+        make().fit(X_train, y_train, groups=X_train.positions)
     with pytest.raises(ValueError, match="groups holds 1 missing values"):
         make().fit(X_train, y_train, groups=np.where(np.arange(120) == 0, np.nan, fields))
 
@@ -226,7 +228,9 @@ def test_what_does_not_fit_is_refused_before_training(split, monkeypatch):
         (make(TooMany, network_params=None), X_train, "gives 3 outputs, y holds 2 classes"),
         (make("2d", bands="pca"), X_train, "The 'bands' parameter of PrunedCNNClassifier must be"),
         (make("2d"), X_train[:7], "inconsistent numbers of samples"),
-        (make("2d", network_params={"units": 3}), X_train, "units"),
+        (make("2d", network_params={"units": 3}), X_train, "SpatialCNN2D.*units"),
+        (make("2d", network_params={"channels": 5}), X_train, r"SpatialCNN2D\(.*channels=5"),
+        (make("2d"), X_train[:0], "X holds no pixel"),
     ]:
         if "cuda" in message.lower() and torch.cuda.is_available():
             continue
@@ -235,6 +239,21 @@ def test_what_does_not_fit_is_refused_before_training(split, monkeypatch):
         with pytest.raises(NotFittedError):
             model.predict(X_train)
         assert not [name for name in vars(model) if name.endswith("_")]
+
+
+def test_no_pixel_is_no_sample_to_predict(split):
+    X_train, _, y_train, _ = split
+    model = make(n_iterations=0).fit(X_train, y_train)
+    with pytest.raises(ValueError, match="X holds no pixel"):
+        model.predict(X_train[:0])
+
+
+@pytest.mark.filterwarnings("error:The given NumPy array is not writable")
+def test_bands_that_come_out_as_a_table(split):
+    X_train, X_test, y_train, _ = split
+    scaler = StandardScaler().set_output(transform="pandas")
+    model = make("1d", bands=scaler, network_params=None, n_iterations=0, max_iter=1)
+    model.fit(np.asarray(X_train), y_train).predict(np.asarray(X_test))
 
 
 def test_other_bands_than_it_was_trained_on_are_refused(scene, split):

@@ -87,6 +87,13 @@ def test_it_goes_into_a_search():
     assert search.best_score_ > 0.95
 
 
+def test_places_must_be_known():
+    with pytest.raises(ValueError, match="Input rows contains NaN"):
+        spatial_blocks([0, np.nan], [0, 1])
+    with pytest.raises(ValueError, match="Input columns contains infinity"):
+        spatial_blocks([0, 1], [0, np.inf])
+
+
 def test_what_cannot_be_split():
     places, y = pixels(20, 20), np.arange(400) % 2
     folds = SpatialKFold(5, block_size=20)

@@ -5,11 +5,9 @@ import copy
 import numpy as np
 import pytest
 import torch
-from architectures import (
-    ARCHITECTURES,
-    make,
-)
+from architectures import ARCHITECTURES, Forward, make
 from torch import nn
+from torch.nn import functional as F
 
 from sklearn_capoz.networks._inputs import run_module, take
 from sklearn_capoz.networks._surgery import cut_module, mask_module
@@ -109,6 +107,16 @@ def test_a_grouped_convolution_is_kept_whole_and_says_so():
     assert [group.name for group in traced.groups] == ["4"]
     assert set(traced.kept_whole) == {"0", "2", "7"}
     assert "the convolution '2' works on groups of them" in traced.kept_whole["0"]
+
+
+def test_what_is_joined_to_the_input_stays_and_the_rest_can_go():
+    module = Forward(
+        lambda m, x: m.last(F.relu(m.second(x + F.relu(m.first(x))))),
+        first=nn.Linear(5, 5), second=nn.Linear(5, 8), last=nn.Linear(8, 3),
+    )  # fmt: skip
+    traced = trace(module, torch.rand(2, 5))
+    assert [group.name for group in traced.groups] == ["second"]
+    assert "add() joins them" in traced.kept_whole["first"]
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -56,6 +56,13 @@ def test_bad_sources(scene_model, cube, error, message):
         predict_scene(scene_model, cube)
 
 
+def test_a_factor_is_no_scale(scene, scene_model):
+    stored = np.round(scene.cube * 10_000).astype(np.int16)
+    with pytest.raises(ValueError, match=r"got 0\.0001: a factor is its reciprocal, 10000\."):
+        predict_scene(scene_model, stored, scale=1e-4)
+    predict_scene(scene_model, stored, scale=10_000)
+
+
 def test_what_is_no_fitted_classifier(scene):
     X, y = scene.cube.reshape(-1, 50), scene.labels.ravel()
     with pytest.raises(ValueError, match="not fitted yet"):
