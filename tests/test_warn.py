@@ -17,6 +17,7 @@ from sklearn_capoz import CAPoZPruner, PrunedMLPClassifier, _warn
 from sklearn_capoz._warn import warn
 from sklearn_capoz.criteria import APoZ
 from sklearn_capoz.exceptions import (
+    PruningInterruptedWarning,
     PruningStalledWarning,
     SmallDataWarning,
     SmoothActivationWarning,
@@ -150,7 +151,7 @@ X, Y = make_classification(120, 5, n_informative=4, n_redundant=0, random_state=
     ("parameters", "n_samples", "category"),
     [
         ({"threshold": FixedValue(9.0)}, 120, PruningStalledWarning),
-        ({"criterion": Interrupted()}, 120, UserWarning),
+        ({"criterion": Interrupted()}, 120, PruningInterruptedWarning),
         ({"activation": "tanh"}, 120, SmoothActivationWarning),
         ({}, 30, SmallDataWarning),
     ],
