@@ -111,7 +111,8 @@ from sklearn_capoz import PrunedMLPClassifier
 if __name__ == "__main__":
     X, y = [[0.0], [1.0]] * 30, [0, 1] * 30
     model = PrunedMLPClassifier(
-        (2,), threshold=FixedValue(9.0), n_iterations=1, max_iter=1, retrain_max_iter=1
+        (2,), criterion="apoz", threshold=FixedValue(9.0), n_iterations=1, max_iter=1,
+        retrain_max_iter=1, random_state=0,
     )
     model.fit(X, y)  # the line that is named
 """
