@@ -220,39 +220,15 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
     _UNLISTED = frozenset({"net_"})
 
     def __init__(
-        self,
-        hidden_layer_sizes=(100,),
-        activation="relu",
-        *,
-        criterion="c-apoz",
-        threshold="mean+std",
-        n_iterations=5,
-        schedule="multi-pass",
-        keep="best",
-        tolerance=0.0,
-        min_units=1,
-        validation_fraction=0.2,
-        retrain_max_iter=100,
-        compensation=None,
-        distillation=None,
-        temperature=2.0,
-        retrain_learning_rate="constant",
-        solver="adam",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate_init=0.001,
-        max_iter=200,
-        early_stopping=False,
-        n_iter_no_change=10,
-        tol=1e-4,
-        dropout=0.0,
-        class_weight=None,
-        n_restarts=1,
-        callbacks=None,
-        device="cpu",
-        verbose=False,
-        random_state=None,
-    ):
+        self, hidden_layer_sizes=(100,), activation="relu", *,
+        criterion="c-apoz", threshold="mean+std", n_iterations=5, schedule="multi-pass",
+        keep="best", tolerance=0.0, min_units=1, validation_fraction=0.2,
+        retrain_max_iter=100, compensation=None, distillation=None, temperature=2.0,
+        retrain_learning_rate="constant", solver="adam", alpha=0.0001, batch_size="auto",
+        learning_rate_init=0.001, max_iter=200, early_stopping=False, n_iter_no_change=10,
+        tol=1e-4, dropout=0.0, class_weight=None, n_restarts=1,
+        callbacks=None, device="cpu", verbose=False, random_state=None,
+    ):  # fmt: skip
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.criterion = criterion
