@@ -14,7 +14,7 @@ from sklearn.utils import Bunch
 
 from ..exceptions import DataFormatError
 
-__all__ = ["DataFile", "describe", "find_file", "tabular"]
+__all__ = ["DataFile", "describe", "embedded_spectra", "find_file", "tabular"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,25 @@ def find_file(file: DataFile, data_home=None, download_if_missing: bool = True) 
 def describe(name: str) -> str:
     """Read a data set's description, data/<name>.rst."""
     return (files(__package__) / "data" / f"{name}.rst").read_text(encoding="utf-8")
+
+
+def embedded_spectra(name: str, label: str, *, return_X_y: bool, as_frame: bool):
+    """Load data/<name>.csv: the columns `label` and record, and one for each wavelength in nm."""
+    with (files(__package__) / "data" / f"{name}.csv").open(encoding="utf-8") as file:
+        table = pd.read_csv(file)
+    reflectance = table.drop(columns=[label, "record"]).astype(float)
+    target_names, target = np.unique(table[label].to_numpy(str), return_inverse=True)
+    return tabular(
+        reflectance.to_numpy(),
+        target,
+        list(reflectance.columns),
+        return_X_y=return_X_y,
+        as_frame=as_frame,
+        target_names=target_names,
+        spectrum_names=table["record"].to_numpy(str),
+        wavelengths=reflectance.columns.to_numpy(float),
+        DESCR=describe(name),
+    )
 
 
 def tabular(

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-
-import numpy as np
-import pandas as pd
-
-from ._files import describe, tabular
+from ._files import embedded_spectra
 
 __all__ = ["load_usgs_backgrounds"]
 
@@ -57,18 +52,6 @@ def load_usgs_backgrounds(*, return_X_y: bool = False, as_frame: bool = False):
     >>> grounds.target_names.tolist()
     ['dry vegetation', 'snow', 'vegetation', 'water']
     """
-    with (files(__package__) / "data" / "usgs_backgrounds.csv").open(encoding="utf-8") as file:
-        table = pd.read_csv(file)
-    reflectance = table.drop(columns=["material", "record"]).astype(float)
-    target_names, target = np.unique(table["material"].to_numpy(str), return_inverse=True)
-    return tabular(
-        reflectance.to_numpy(),
-        target,
-        list(reflectance.columns),
-        return_X_y=return_X_y,
-        as_frame=as_frame,
-        target_names=target_names,
-        spectrum_names=table["record"].to_numpy(str),
-        wavelengths=reflectance.columns.to_numpy(float),
-        DESCR=describe("usgs_backgrounds"),
+    return embedded_spectra(
+        "usgs_backgrounds", "material", return_X_y=return_X_y, as_frame=as_frame
     )

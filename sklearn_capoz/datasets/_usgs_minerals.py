@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
-
 import numpy as np
-import pandas as pd
 
-from ._files import describe, tabular
+from ._files import embedded_spectra
 
 __all__ = ["CUPRITE_MINERALS", "CUPRITE_WAVELENGTHS", "load_usgs_minerals"]
 
@@ -72,18 +69,4 @@ def load_usgs_minerals(*, return_X_y: bool = False, as_frame: bool = False):
     >>> minerals.spectrum_names[minerals.target_names[minerals.target] == "Calcite"].tolist()
     ['Calcite_WS272_BECKa_AREF']
     """
-    with (files(__package__) / "data" / "usgs_minerals.csv").open(encoding="utf-8") as file:
-        table = pd.read_csv(file)
-    reflectance = table.drop(columns=["mineral", "record"]).astype(float)
-    target_names, target = np.unique(table["mineral"].to_numpy(str), return_inverse=True)
-    return tabular(
-        reflectance.to_numpy(),
-        target,
-        list(reflectance.columns),
-        return_X_y=return_X_y,
-        as_frame=as_frame,
-        target_names=target_names,
-        spectrum_names=table["record"].to_numpy(str),
-        wavelengths=reflectance.columns.to_numpy(float),
-        DESCR=describe("usgs_minerals"),
-    )
+    return embedded_spectra("usgs_minerals", "mineral", return_X_y=return_X_y, as_frame=as_frame)
