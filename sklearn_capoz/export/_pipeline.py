@@ -8,10 +8,10 @@ from sklearn.pipeline import Pipeline
 from ..integers import IntegerNetwork
 from ..networks import DenseNetwork
 from ._compiled import CompiledClassifier
-from ._parts import parts_of
+from ._parts import ModelParts, parts_of
 from ._steps import affine_of
 
-__all__ = ["compile_pipeline", "fold_linear_steps"]
+__all__ = ["compile_pipeline", "fold_linear_steps", "joined"]
 
 #: Largest shift, in units of the spread of what it is added to, that single precision can take:
 #: of the 24 bits of the first layer's sums, 14 are left, and X itself has no more to give.
@@ -72,7 +72,15 @@ def compile_pipeline(pipeline):
         wavelengths=None if remaining else parts.wavelengths,
         history=parts.history,
     )
-    return Pipeline([*remaining, (parts.name, compiled)]) if remaining else compiled
+    return joined(remaining, parts, compiled)
+
+
+def joined(steps: list, parts: ModelParts, classifier):
+    """Put a classifier in the place of a model's own; what the model knows of trust goes along."""
+    model = Pipeline([*steps, (parts.name, classifier)]) if steps else classifier
+    if parts.trust is not None:
+        model.trust_ = parts.trust
+    return model
 
 
 def fold_linear_steps(steps: list, network: DenseNetwork) -> tuple[list, DenseNetwork]:

@@ -16,7 +16,7 @@ from ..integers._quantizing import input_limit
 from ..networks import DenseNetwork
 from ._compiled import CompiledClassifier
 from ._parts import ModelParts, parts_of
-from ._pipeline import fold_linear_steps
+from ._pipeline import fold_linear_steps, joined
 from ._quantized import QuantizedClassifier
 
 __all__ = ["quantize"]
@@ -100,8 +100,7 @@ def quantize(
     of activations belong to units as well, but for tanh and the logistic function, whose units
     share a table of 256 numbers.
 
-    The wavelengths of a FieldTrainedClassifier and what it learnt of trust stay behind: a map of
-    the quantized model takes bands by position, and rejects only what `reject_below` says.
+    What a FieldTrainedClassifier learnt of trust goes along, and its wavelengths with it.
 
     Examples
     --------
@@ -139,7 +138,7 @@ def quantize(
         wavelengths=None if steps else parts.wavelengths,
         history=parts.history,
     )
-    return Pipeline([*steps, (parts.name, classifier)]) if steps else classifier
+    return joined(steps, parts, classifier)
 
 
 def _as_float64(network: DenseNetwork) -> DenseNetwork:

@@ -127,6 +127,8 @@ def assert_new(model):
 MOMENTS = {"classifier": 50, "pruner": 50, "search": 25, "search_of_a_pipeline": 8}
 
 
+# The moment may lie in a generator that is being closed, where Python can tell nobody.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
 @pytest.mark.parametrize("name", MAKERS)
 def test_an_end_at_a_random_moment(name, error):

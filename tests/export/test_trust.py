@@ -7,7 +7,7 @@ import pytest
 from sklearn.pipeline import make_pipeline
 
 from sklearn_capoz import FieldTrainedClassifier, PrunedMLPClassifier
-from sklearn_capoz.deploy import load_model, save_model
+from sklearn_capoz.deploy import compile_pipeline, load_model, quantize, save_model
 from sklearn_capoz.estimators import FieldTrust
 from sklearn_capoz.exceptions import DataFormatError
 from sklearn_capoz.export import _limits
@@ -125,3 +125,10 @@ def test_too_many_records_are_not_saved(model, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"cannot be saved: description\.trust\.counts has 6"):
         save_model(model, tmp_path / "m.capoz")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "make", [compile_pipeline, lambda model: quantize(model, np.tile(X, (5, 1)))]
+)
+def test_it_goes_along_into_another_form_of_the_model(model, make):
+    assert make(model).trust_ is model.trust_
