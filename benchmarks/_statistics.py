@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
-from scipy.stats import wilcoxon
 
-__all__ = ["LEVEL", "compare", "differences", "holm", "mean_std", "paired_p", "per_seed", "verdict"]
+from sklearn_capoz.model_selection import holm, paired_p, paired_tests
+
+__all__ = ["LEVEL", "compare", "differences", "holm", "mean_std", "paired_p", "verdict"]
 
 #: Level of every test, after Holm's correction within its table.
 LEVEL = 0.05
-
-
-def holm(p_values: Iterable[float]) -> np.ndarray:
-    """Holm's step-down correction: adjusted p-values in the order given."""
-    p = np.asarray(list(p_values), dtype=float)
-    order = np.argsort(p, kind="stable")
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1))
-    return np.minimum(adjusted, 1.0)
-
-
-def paired_p(ours: np.ndarray, others: np.ndarray) -> float:
-    """Two-sided Wilcoxon signed-rank p-value; 1 where nothing differs or one pair is all."""
-    # Rounded, so that equal counts of right samples tie although their shares differ in the 17th
-    # digit.
-    difference = np.round(np.asarray(ours) - np.asarray(others), 12)
-    if len(difference) < 2 or not difference.any():
-        return 1.0
-    return float(wilcoxon(difference).pvalue)
-
-
-def per_seed(table: pd.DataFrame, value: str = "accuracy") -> pd.DataFrame:
-    """One column per (method, units), one row per seed; several draws of a seed are averaged."""
-    return table.pivot_table(index="seed", columns=["method", "units"], values=value, sort=False)
 
 
 def compare(
@@ -59,15 +35,10 @@ def compare(
         Columns units, method, against, difference and std (percentage points), p, p_holm; Holm's
         correction is over all rows.
     """
-    by_seed = per_seed(table, value)
-    rows = []
-    for size in units:
-        for method, against in pairs:
-            a, b = by_seed[method, size].to_numpy(), by_seed[against, size].to_numpy()
-            spread = 100 * np.std(a - b, ddof=1) if len(a) > 1 else np.nan
-            rows.append((size, method, against, 100 * np.mean(a - b), spread, paired_p(a, b)))
-    names = ["units", "method", "against", "difference", "std", "p"]
-    return pd.DataFrame(rows, columns=names).assign(p_holm=lambda t: holm(t["p"]))
+    renamed = table.rename(columns={"seed": "repeat", value: "score"})
+    found = paired_tests(renamed, pairs, size="units", sizes=units)
+    found[["difference", "std"]] *= 100
+    return found.drop(columns="n_repeats")
 
 
 def mean_std(values: pd.Series, scale: float = 100.0, digits: int = 1) -> str:

@@ -62,13 +62,18 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
 }
 
-html_theme = "alabaster"
+html_theme = "pydata_sphinx_theme"
 html_theme_options = {
-    "description": sklearn_capoz.__doc__.splitlines()[0],
-    "fixed_sidebar": True,
-    "page_width": "1100px",
-    "sidebar_width": "230px",
+    "navigation_with_keys": False,
+    "show_toc_level": 2,
+    "header_links_before_dropdown": 6,
+    "footer_start": ["copyright"],
+    "footer_end": [],
 }
+html_sidebars = {"index": [], "whats_new": [], "contributing": []}
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
+html_show_sourcelink = False
 
 
 def skip_request_methods(app, what, name, obj, skip, options):

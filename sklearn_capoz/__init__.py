@@ -26,7 +26,9 @@ if TYPE_CHECKING:
         FieldTrainedClassifier,
         PrunedCNNClassifier,
         PrunedMLPClassifier,
+        PruningComparison,
         PruningPath,
+        compare_pruning,
         pruning_path,
         sensitivity_curve,
     )
@@ -40,8 +42,10 @@ __all__ = [
     "FieldTrainedClassifier",
     "PrunedCNNClassifier",
     "PrunedMLPClassifier",
+    "PruningComparison",
     "PruningPath",
     "SpectralAbsorptionIndex",
+    "compare_pruning",
     "pruning_path",
     "sensitivity_curve",
 ]

@@ -6,6 +6,7 @@
 from ._adapter import Adapter, Description
 from ._classifier import PrunedMLPClassifier
 from ._cnn import PrunedCNNClassifier
+from ._comparison import PruningComparison, compare_pruning
 from ._field import FieldTrainedClassifier
 from ._mlp_adapter import MLPClassifierAdapter
 from ._own_adapter import PrunedMLPAdapter
@@ -28,7 +29,9 @@ __all__ = [
     "PrunedCNNClassifier",
     "PrunedMLPAdapter",
     "PrunedMLPClassifier",
+    "PruningComparison",
     "PruningPath",
+    "compare_pruning",
     "find_adapter",
     "pruning_path",
     "register_adapter",

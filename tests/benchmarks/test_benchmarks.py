@@ -9,12 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from scipy.stats import wilcoxon
 
 from benchmarks import _data, _paper_tables, paper
 from benchmarks import _protocol as protocol
 from benchmarks._report import Report, assemble, markdown_table
-from benchmarks._statistics import compare, differences, holm, mean_std, paired_p, per_seed, verdict
+from benchmarks._statistics import compare, differences, holm, mean_std, verdict
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = protocol.Budget(epochs=3, retrain_epochs=2, batch_size=50)
@@ -33,41 +32,6 @@ def table_of(**accuracies):
         for seed, value in enumerate(values)
     ]
     return pd.DataFrame(rows)
-
-
-def test_holm_by_hand():
-    # Sorted 0.01, 0.03, 0.04 -> 0.03, 0.06, max(0.06, 0.04).
-    np.testing.assert_allclose(holm([0.04, 0.01, 0.03]), [0.06, 0.03, 0.06])
-    np.testing.assert_allclose(holm([0.9, 0.8]), [1.0, 1.0])
-    assert holm([0.02]) == pytest.approx([0.02])
-
-
-def test_holm_is_between_the_raw_values_and_bonferroni():
-    p = np.random.RandomState(0).uniform(size=20)
-    adjusted = holm(p)
-    assert (adjusted >= p).all()
-    assert (adjusted <= np.minimum(20 * p, 1)).all()
-    assert (np.diff(adjusted[np.argsort(p)]) >= 0).all()
-
-
-def test_paired_p():
-    better = np.arange(10) / 100 + 0.5
-    # All ten differences have one sign: 2 of 2^10 orders of signs are as extreme.
-    assert paired_p(better + np.arange(1, 11) / 1000, better) == pytest.approx(2 / 2**10)
-    assert paired_p(better, better) == 1.0
-    assert paired_p(np.array([0.9]), np.array([0.1])) == 1.0
-
-
-def test_paired_p_sees_ties_through_rounding():
-    others = np.array([0.1, 0.2, 0.3, 0.4, 0.5])
-    ours = others + np.array([0.1, 0.1, -0.1, 0.1, 0.1])  # 0.3 - 0.2 is not 0.1
-    expected = wilcoxon([1, 1, -1, 1, 1]).pvalue
-    assert paired_p(ours, others) == pytest.approx(expected)
-
-
-def test_draws_of_a_seed_are_averaged_before_a_test():
-    draws = pd.concat([table_of(a=[0.5, 0.7]), table_of(a=[0.7, 0.9])])
-    assert per_seed(draws)["a", 9].tolist() == pytest.approx([0.6, 0.8])
 
 
 def test_compare_pairs_seeds_and_corrects_over_all_rows():
