@@ -70,7 +70,8 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {"index": [], "whats_new": [], "contributing": []}
+html_title = project
+html_sidebars = {"index": [], "contributing": []}
 html_static_path = ["_static"]
 html_css_files = ["pages.css"]
 html_show_sourcelink = False

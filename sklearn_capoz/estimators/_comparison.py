@@ -93,7 +93,11 @@ class PruningComparison:
         found = 100 * self.summary(size)[["mean", "std"]]
         cells = found.apply(lambda row: f"{row['mean']:.1f} ± {row['std']:.1f}", axis=1)
         wide = cells.unstack(size).reindex(self.runs["method"].unique())
-        return wide[sorted(wide.columns, reverse=True)].rename_axis(None).to_latex(na_rep="", escape=True)
+        return (
+            wide[sorted(wide.columns, reverse=True)]
+            .rename_axis(None)
+            .to_latex(na_rep="", escape=True)
+        )
 
     def curves(self) -> pd.DataFrame:
         """Name the columns as `TradeOffDisplay` takes them, which draws score against size."""
