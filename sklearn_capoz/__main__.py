@@ -49,7 +49,7 @@ def _run(argv: list[str] | None) -> int:
             warnings.showwarning = show_warning
             arguments.run(arguments)
     except (ValueError, TypeError, OSError, ImportError) as error:
-        print(f"{type(error).__name__}: {told_in_options(_said(error), options)}", file=sys.stderr)
+        print(f"Error: {told_in_options(_said(error), options)}", file=sys.stderr)
         return 1
     return 0
 

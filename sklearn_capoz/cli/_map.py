@@ -99,6 +99,7 @@ def add_map_parser(subparsers) -> None:
 
 def _map(arguments: argparse.Namespace) -> None:
     from ..deploy import load_model, predict_scene
+    from ..scenes._model import SceneModel
     from ..scenes._output import refuse_inputs, work_path
     from ._map_picture import absorption_features, check_picture, draw_picture
     from ._scene_bands import mask_of_bad_bands
@@ -107,6 +108,7 @@ def _map(arguments: argparse.Namespace) -> None:
     if arguments.picture is not None:
         check_picture(arguments)
     model = load_model(arguments.model)
+    _check_colored([name for name, _ in arguments.color], SceneModel.of(model).classifier.classes_)
     absorption = arguments.features == "absorption"
     try:
         found = predict_scene(
@@ -144,3 +146,12 @@ def _map(arguments: argparse.Namespace) -> None:
         draw_picture(files[0], arguments.picture)
         files.append(arguments.picture)
     print("written:", *map(str, files))
+
+
+def _check_colored(names: list[str], classes) -> None:
+    """Refuse the colour of a class that the map will not have: a slip of the pen as a rule."""
+    known = [*map(str, classes), "rejected", "no data"]
+    if odd := [name for name in names if name not in known]:
+        raise ValueError(
+            f"--color {odd[0]}: the map has no such class; it has {', '.join(known)[:300]}."
+        )

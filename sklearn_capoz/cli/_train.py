@@ -175,16 +175,17 @@ def _add_network_options(parser) -> None:
         "--units", type=number(int, 1), help="hidden units at first (120; 30 with --as-measured)"
     )
     network.add_argument(
-        "--keep-units", type=number(int, 1), default=9, metavar="N",
-        help="hidden units in the end (9); a --threshold decides in its stead, as it does with "
-        "--as-measured",
+        "--keep-units", type=number(int, 1), metavar="N",
+        help="hidden units in the end (9), unless a --threshold is given; with --as-measured and "
+        "--truth a threshold decides",
     )  # fmt: skip
     network.add_argument(
         "--iterations", type=number(int, 0), help="rounds of pruning (3; 5 with --as-measured)"
     )
     network.add_argument("--criterion", default="c-apoz", help="what scores units (c-apoz)")
     network.add_argument(
-        "--threshold", help="rule for the scores of units that go (mean+std with --as-measured)"
+        "--threshold",
+        help="rule for the scores of units that go (mean+std with --as-measured and --truth)",
     )
     network.add_argument(
         "--tolerance", type=number(float, 0, 1), default=0.01,
@@ -193,10 +194,9 @@ def _add_network_options(parser) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> None:
-    from ..criteria import check_criterion
     from ..deploy import save_model
     from ..formats._atomic import check_target
-    from ..thresholds import check_threshold
+    from ._train_network import check_network
 
     output = arguments.output
     try:
@@ -210,9 +210,10 @@ def _train(arguments: argparse.Namespace) -> None:
         "table of names": arguments.names,
     }
     refuse_files_of(output, inputs, own=".capoz")
-    check_criterion(arguments.criterion)
-    if arguments.threshold is not None:
-        check_threshold(arguments.threshold)
+    for path in arguments.spectra:
+        if not path.exists():
+            raise FileNotFoundError(f"There is no {path}.")
+    check_network(arguments)
     save_model(_trained(arguments), output)
     print(f"model: {output}")
 

@@ -7,12 +7,12 @@ import argparse
 import numpy as np
 from sklearn.pipeline import make_pipeline
 
-from .. import FieldTrainedClassifier, PrunedMLPClassifier
+from .. import FieldTrainedClassifier
 from ..formats._csv_table import SpectraTable
 from ..scenes import SceneSample, sample_scene
 from ..scenes._open import open_source
-from ..schedules import Widths
 from ._train_features import feature_steps
+from ._train_network import field_network
 
 __all__ = ["train_for_the_field"]
 
@@ -39,7 +39,7 @@ def train_for_the_field(
     steps = feature_steps(arguments.features or "hull", nm)
     scene = None if arguments.scene is None else _sample(arguments, nm)
     model = FieldTrainedClassifier(
-        make_pipeline(*steps, _network(arguments)),
+        make_pipeline(*steps, field_network(arguments)),
         wavelengths=nm,
         fwhm=fwhm,
         n_samples=n_spectra,
@@ -77,33 +77,6 @@ def _sample(arguments: argparse.Namespace, nm: np.ndarray) -> SceneSample:
         f"makes likely; its noise is {np.median(sample.noise):.2%} of reflectance"
     )
     return sample
-
-
-def _network(arguments: argparse.Namespace) -> PrunedMLPClassifier:
-    """Network and pruning as `benchmarks/laboratory_to_field.py` recommends them."""
-    units = arguments.units or 120
-    n_iterations = 3 if arguments.iterations is None else arguments.iterations
-    pruning: dict = {"n_iterations": n_iterations, "keep": "smallest"}
-    if arguments.threshold is not None:
-        pruning |= {"threshold": arguments.threshold, "tolerance": arguments.tolerance}
-    else:
-        n_iterations = min(n_iterations, max(0, units - arguments.keep_units))
-        widths = np.linspace(units, arguments.keep_units, n_iterations + 1).round().astype(int)[1:]
-        pruning = {"n_iterations": n_iterations, "keep": "last"}
-        pruning |= {"schedule": Widths(widths.tolist())} if n_iterations else {}
-    return PrunedMLPClassifier(
-        (units,),
-        criterion=arguments.criterion,
-        **pruning,
-        compensation="least-squares",
-        alpha=1e-3,
-        batch_size=128,
-        learning_rate_init=4e-3,
-        max_iter=20,
-        retrain_max_iter=30,
-        retrain_learning_rate="cosine",
-        verbose=not arguments.quiet,
-    )
 
 
 def _say_what_to_expect(model: FieldTrainedClassifier) -> None:

@@ -11,11 +11,11 @@ from sklearn.metrics import balanced_accuracy_score, precision_recall_fscore_sup
 from sklearn.model_selection import StratifiedGroupKFold, train_test_split
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from .. import PrunedMLPClassifier
 from ..formats._csv_table import SpectraTable
 from ._train_features import feature_steps
+from ._train_network import measured_network
 
-__all__ = ["measured_network", "train_as_measured"]
+__all__ = ["train_as_measured"]
 
 
 def train_as_measured(table: SpectraTable, fwhm, arguments: argparse.Namespace) -> Pipeline:
@@ -57,20 +57,6 @@ def _by_class(y, predicted) -> pd.DataFrame:
     )
     columns = {"recall": recall.round(2), "precision": precision.round(2), "spectra": n_spectra}
     return pd.DataFrame(columns, index=classes)
-
-
-def measured_network(arguments: argparse.Namespace) -> PrunedMLPClassifier:
-    """Network and pruning for spectra of the field."""
-    return PrunedMLPClassifier(
-        (arguments.units or 30,),
-        criterion=arguments.criterion,
-        threshold=arguments.threshold or "mean+std",
-        n_iterations=5 if arguments.iterations is None else arguments.iterations,
-        keep="smallest",
-        tolerance=arguments.tolerance,
-        verbose=not arguments.quiet,
-        random_state=arguments.seed,
-    )
 
 
 def _split(y, groups, test_fraction: float, seed: int):

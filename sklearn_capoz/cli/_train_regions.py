@@ -18,7 +18,7 @@ from ..scenes import RegionSamples, sample_regions
 from ..scenes._truth import read_names
 from ._scene_bands import mask_of_bad_bands
 from ._train_features import feature_steps
-from ._train_measured import measured_network
+from ._train_network import measured_network
 
 __all__ = ["train_on_regions"]
 
@@ -51,12 +51,23 @@ def train_on_regions(arguments: argparse.Namespace) -> Pipeline:
         *feature_steps(arguments.features or "hull", samples.wavelengths),
         measured_network(arguments),
     )
-    _say_what_to_expect(model, samples, arguments)
-    model.fit(samples.X, samples.y)
+    places, size = samples.coordinates, arguments.block_size
+    polygons = places[:, 2] if places.shape[1] == 3 else None
+    blocks = spatial_blocks(places[:, 0], places[:, 1], size, regions=polygons)
+    _say_what_to_expect(model, samples, blocks, arguments)
+    with warnings.catch_warnings():
+        # The table above says what the regions tell, and what they do not.
+        warnings.filterwarnings("ignore", message=".*groups leave none to validate on")
+        _fit(model, samples.X, samples.y, blocks)
     network = model[-1]
     n_units = network.history_["n_units"]
     print(f"kept: {n_units[network.best_iteration_]} of {n_units.iloc[0]} units")
     return model
+
+
+def _fit(model: Pipeline, X, y, blocks: np.ndarray) -> Pipeline:
+    """Fit a model that scores and chooses by whole blocks: no neighbours of what it trained on."""
+    return model.fit(X, y, **{f"{model.steps[-1][0]}__groups": blocks})
 
 
 def _counted(samples: RegionSamples) -> pd.DataFrame:
@@ -76,33 +87,40 @@ def _check(samples: RegionSamples, arguments: argparse.Namespace) -> None:
             "into one beside it."
         )
     classes, counts = np.unique(samples.y, return_counts=True)
-    if len(classes) < 2 or counts.min() < FEWEST:
+    few = counts < FEWEST
+    if few.any():
+        found = zip(classes[few].tolist(), counts[few].tolist(), strict=True)
         raise ValueError(
-            f"{arguments.truth} must hold at least two classes, of {FEWEST} pixels with data each "
-            f"or more: '{classes[counts.argmin()]}' has {counts.min()}, and there are "
-            f"{len(classes)} classes."
+            f"each class of {arguments.truth} needs {FEWEST} pixels with data, and "
+            f"{', '.join(f'{name} has {n}' for name, n in found)[:300]}: draw more of it, or leave "
+            f"it out with --rename '{classes[few][0]}='."
         )
+    if len(classes) < 2:
+        raise ValueError(f"{arguments.truth} must hold two classes at least; it has {classes[0]}.")
 
 
 def _say_what_to_expect(
-    model: Pipeline, samples: RegionSamples, arguments: argparse.Namespace
+    model: Pipeline, samples: RegionSamples, blocks: np.ndarray, arguments: argparse.Namespace
 ) -> None:
     """Hold out whole blocks, and pixels at random, and say which of the two figures to believe."""
-    places, size, seed = samples.coordinates, arguments.block_size, arguments.seed
-    polygons = places[:, 2] if places.shape[1] == 3 else None
-    blocks = spatial_blocks(places[:, 0], places[:, 1], size, regions=polygons)
+    size, seed = arguments.block_size, arguments.seed
     of_class = pd.Series(blocks).groupby(samples.y).nunique()
     n_folds = min(N_FOLDS, len(np.unique(blocks)))
     random = StratifiedKFold(N_FOLDS, shuffle=True, random_state=seed)
+    splits = list(random.split(samples.X, samples.y))
     name = "random pixels"
-    held_out = {name: _predicted(model, samples, random, None, name)}
+    held_out = {name: _predicted(model, samples, blocks, splits, name)}
     alone = of_class.index[of_class == 1].tolist()
     fair = ~np.isin(samples.y, alone)
     if n_folds > 1 and fair.any():
         spatial = SpatialKFold(n_folds, block_size=size, random_state=seed)
         name = "spatial blocks"
-        held_out = {name: _predicted(model, samples, spatial, blocks, name)} | held_out
-    whole = "" if polygons is None else " with their polygons"
+        with warnings.catch_warnings():
+            # Said below, by class.
+            warnings.filterwarnings("ignore", message=".*all pixels lie in one block")
+            splits = list(spatial.split(samples.X, samples.y, blocks))
+        held_out = {name: _predicted(model, samples, blocks, splits, name)} | held_out
+    whole = " with their polygons" if samples.coordinates.shape[1] == 3 else ""
     print(
         f"\nheld out: whole blocks of {size} pixels{whole}, in {n_folds} folds, or pixels at "
         f"random, in {N_FOLDS}:"
@@ -128,20 +146,21 @@ def _say_what_to_expect(
         )
 
 
-def _predicted(model: Pipeline, samples: RegionSamples, folds, groups, what: str) -> np.ndarray:
+def _predicted(
+    model: Pipeline, samples: RegionSamples, blocks: np.ndarray, splits: list, what: str
+) -> np.ndarray:
     """Label every pixel by a model that has not seen its fold."""
     X, y = samples.X, samples.y
     predicted = np.empty_like(y)
     silent = clone(model)
     silent[-1].set_params(verbose=False)  # one bar for all folds
     with warnings.catch_warnings():
-        # Said below, by class.
-        warnings.filterwarnings("ignore", message=".*all pixels lie in one block")
+        warnings.filterwarnings("ignore", message=".*groups leave none to validate on")
         # What stalls in a fold says nothing of the model that is kept.
         warnings.simplefilter("ignore", PruningStalledWarning)
-        splits = list(folds.split(X, y, groups))
         for train, test in tqdm(splits, desc=what, unit="fold", disable=not model[-1].verbose):
-            predicted[test] = clone(silent).fit(X[train], y[train]).predict(X[test])
+            fitted = _fit(clone(silent), X[train], y[train], blocks[train])
+            predicted[test] = fitted.predict(X[test])
     return predicted
 
 

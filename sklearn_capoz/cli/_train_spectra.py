@@ -14,6 +14,7 @@ from ..exceptions import DataFormatError
 from ..formats._csv_table import (
     LARGEST_REFLECTANCE,
     MIN_PER_CLASS,
+    SMALLEST_REFLECTANCE,
     SpectraTable,
     check_reflectance,
     read_spectra,
@@ -231,6 +232,12 @@ def _check_level(library: Library) -> None:
             f"{library.path}: {(level > LARGEST_REFLECTANCE).sum()} of {len(level)} spectra have a "
             f"median of up to {level.max():g}, and reflectance is 0 to 1; give what stands for 1 "
             "as --scale, such as 100 for percent."
+        )
+    if np.median(level) < SMALLEST_REFLECTANCE:
+        raise DataFormatError(
+            f"{library.path}: half of the {len(level)} spectra have a median below "
+            f"{SMALLEST_REFLECTANCE:g}, and reflectance is 0 to 1: --scale is too large, or the "
+            "values are none."
         )
 
 

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from ..exceptions import DataFormatError
 
-__all__ = ["check_regular_file", "check_target", "write_atomically"]
+__all__ = ["check_folder", "check_regular_file", "check_target", "write_atomically"]
 
 _KINDS = {
     stat.S_IFDIR: "folder",
@@ -61,6 +61,24 @@ def check_target(path) -> None:
         raise FileNotFoundError(f"There is no folder {target.parent} to write {target.name} into.")
     if target.exists() and not os.access(target, os.W_OK):
         raise PermissionError(f"{path} is write-protected; give another name, or unprotect it.")
+    check_folder(target.parent)
+
+
+def check_folder(folder: Path) -> None:
+    """See that a folder takes a new file, which its mode alone does not say.
+
+    Raises
+    ------
+    OSError
+        If it does not.
+    """
+    try:
+        descriptor, temporary = _create(_temporary_name(folder))
+    except OSError as error:
+        raise type(error)(f"No file can be made in {folder}: {error.strerror}.") from error
+    os.close(descriptor)
+    if temporary.parent == folder:  # else it has no name, and is gone
+        temporary.unlink()
 
 
 @contextmanager
@@ -80,8 +98,7 @@ def write_atomically(path) -> Iterator[Path]:
             _copy_into(temporary, path)
         return
     target = Path(path).resolve()
-    # Short, since a name that is as long as names may be leaves no room for more of it.
-    named = target.with_name(f".capoz-{uuid4().hex[:16]}.partial")
+    named = _temporary_name(target.parent)
     descriptor, temporary = _create(named)
     try:
         try:
@@ -98,6 +115,11 @@ def write_atomically(path) -> Iterator[Path]:
         os.replace(named, target)
     finally:
         named.unlink(missing_ok=True)
+
+
+def _temporary_name(folder: Path) -> Path:
+    # Short, since a name that is as long as names may be leaves no room for more of it.
+    return folder / f".capoz-{uuid4().hex[:16]}.partial"
 
 
 def _create(named: Path) -> tuple[int, Path]:

@@ -35,6 +35,9 @@ LONGEST_NAME = 200
 #: Reflectance of a bright or tilted surface passes 1, and never this.
 LARGEST_REFLECTANCE = 5.0
 
+#: Half of the spectra of any library are brighter than this, or they are no reflectance.
+SMALLEST_REFLECTANCE = 1e-3
+
 
 @dataclass(frozen=True)
 class SpectraTable:
@@ -285,6 +288,11 @@ def _reflectance(path: Path, spectra: pd.DataFrame, nm: np.ndarray, scale: float
             f"{path}: {large.sum()} of {len(X)} spectra (the first is number {large.argmax() + 1}) "
             f"have a median of up to {level.max():g}, and reflectance is 0 to 1; give what "
             "stands for 1 as --scale, such as 100 for percent."
+        )
+    if np.median(level) < SMALLEST_REFLECTANCE:
+        raise DataFormatError(
+            f"{path}: half of the {len(X)} spectra have a median below {SMALLEST_REFLECTANCE:g}, "
+            f"and reflectance is 0 to 1; --scale {scale:g} is too large, or the values are none."
         )
     return X
 

@@ -113,7 +113,7 @@ def _listed(names: set[str]) -> str:
     return ", ".join(sorted(names))[:200] or "none"
 
 
-def shown_bands(scene: Source, *, check_range: bool) -> tuple[np.ndarray, list[str]]:
+def shown_bands(scene: Source, *, scale_told: bool) -> tuple[np.ndarray, list[str]]:
     """Bands that hold a signal, by wavelength, and what is to be said of the scene.
 
     Warns
@@ -123,7 +123,7 @@ def shown_bands(scene: Source, *, check_range: bool) -> tuple[np.ndarray, list[s
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        dead = take_first_look(scene, check_range=check_range).dead_bands()
+        dead = take_first_look(scene, scale_told=scale_told).dead_bands()
         if dead.size:
             numbers = ", ".join(map(str, dead[:20])) + (", ..." if dead.size > 20 else "")
             warn(f"{dead.size} bands hold no signal and are left out: {numbers}, from 0.")

@@ -144,7 +144,7 @@ def write_report(
     path = check_output(output, _files(class_map, source, trust))
     check_map(class_map, source)
     shown_colors, began = colors_of(class_map, colors), source.state()
-    bands, warned = shown_bands(source, check_range=scale is None)
+    bands, warned = shown_bands(source, scale_told=scale is not None)
     if model is not None:
         check_model(model, class_map, source)
         if doubt := named_otherwise(model, class_map, source):

@@ -59,22 +59,24 @@ class FirstLook:
         return self.bands[~has_signal] if has_signal.any() else self.bands[:0]
 
 
-def take_first_look(source: Source, *, check_range: bool) -> FirstLook:
+def take_first_look(source: Source, *, scale_told: bool) -> FirstLook:
     """Read a few rows and compare them with what the header, or the caller, says.
 
     Parameters
     ----------
     source : Source
-    check_range : bool
-        Whether the numbers must be reflectance; not where the caller chose the scale.
+    scale_told : bool
+        Whether the scale is the caller's, who may have a model of other numbers than reflectance.
 
     Raises
     ------
     DataFormatError
-        If the numbers are no reflectance.
+        If the numbers are no reflectance by what the file says.
 
     Warns
     -----
+    UserWarning
+        If they are none by what the caller says.
     SceneLayoutWarning
         If another interleave or byte order makes a scene of what is noise as declared.
     """
@@ -85,24 +87,33 @@ def take_first_look(source: Source, *, check_range: bool) -> FirstLook:
     suspicion = _suspicion(source, bands, likely)
     if suspicion:
         warn(suspicion, SceneLayoutWarning)
-    if check_range:
-        _check_range(source, bands, likely)
+    median = _median(source, bands, likely)
+    if median is None or PLAUSIBLE[0] <= median <= PLAUSIBLE[1]:
+        return look
+    if not scale_told:
+        raise DataFormatError(
+            f"the scene's median is {median:.3g}, and reflectance is 0 to 1: its data type, byte "
+            "order, reflectance scale factor or no-data value (nodata) is wrong or missing. Give "
+            "as scale the stored number that stands for reflectance 1 (1 if the model was trained "
+            "on such numbers)."
+        )
+    scale = source.scale or 1.0
+    warn(
+        f"with {scale:g} given as scale, the scene's median is {median:.3g}, and reflectance is 0 "
+        f"to 1; the median of the stored numbers is {median * scale:.3g}. That is right only if "
+        "the model takes such numbers."
+    )
     return look
 
 
-def _check_range(source: Source, bands: np.ndarray, pairs: np.ndarray) -> None:
+def _median(source: Source, bands: np.ndarray, pairs: np.ndarray) -> float | None:
+    """Median size of what is measured, or None where nothing is."""
     measured = pairs[np.isfinite(pairs) & (pairs != 0)] if source.gain is None else pairs
     if source.gain is not None and source.offset is not None:
         measured = pairs * source.gain[bands] + source.offset[bands]
         measured = measured[np.isfinite(measured)]
     values = np.abs(measured) / (source.scale or 1.0)
-    if values.size and not PLAUSIBLE[0] <= np.median(values) <= PLAUSIBLE[1]:
-        raise DataFormatError(
-            f"the scene's median is {np.median(values):.3g}, and reflectance is 0 to 1: its data "
-            "type, byte order, reflectance scale factor or no-data value (nodata) is wrong or "
-            "missing. Give as scale the stored number that stands for reflectance 1 (1 if the "
-            "model was trained on such numbers)."
-        )
+    return float(np.median(values)) if values.size else None
 
 
 def _suspicion(source: Source, bands: np.ndarray, pairs: np.ndarray) -> str:

@@ -91,7 +91,10 @@ class ClassMap:
     @property
     def areas(self) -> dict[str, int]:
         """Pixels of each class that occurs, by name; "rejected" among them, not "no data"."""
-        counts = np.bincount(self.codes.ravel(), minlength=len(self.named()))
+        counts = np.zeros(len(self.named()), dtype=np.int64)
+        step = max(1, BLOCK_PIXELS // self.shape[1])
+        for start in range(0, self.shape[0], step):  # numpy counts in numbers of 8 bytes
+            counts += np.bincount(self.codes[start : start + step].ravel(), minlength=len(counts))
         return {
             name: n
             for code, (name, n) in enumerate(zip(self.named(), counts.tolist(), strict=True))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial import KDTree
 
 from .._warn import warn
 from ._class_map import ClassMap, read_class_map
 from ._grid import Grid
-from ._places import Places
+from ._pixels import NO_DATA
+from ._places import KnownRaster, Places, Truth
 from ._truth import read_truth, renamed
 
 __all__ = ["Compared", "compare"]
@@ -45,42 +47,71 @@ def compare(
     mapped = read_class_map(source)
     known = mapped.named()
     grid = Grid(mapped.shape, mapped.crs, mapped.transform, str(mapped))
-    places = read_truth(truth, grid, label=label, crs=crs, code_names=known)
     # No ground is of the classes "no data" and "rejected".
     classes = [n for code, n in enumerate(known) if code and code not in mapped.rejected]
+    places = read_truth(truth, grid, label=label, crs=crs, code_names=known)
     places = renamed(places, names, tuple(classes))
-    codes = mapped.codes[places.rows, places.columns]
-    notes = list(places.notes)
-    if n_blank := int((codes == 0).sum()):
-        notes.append(f"left out: {n_blank:,} labelled places where the map has no data")
-        if n_blank == len(codes):
-            raise ValueError(f"no labelled place of {places.name} lies where {mapped} has a class.")
-        places, codes = places.where(codes > 0), codes[codes > 0]
-    if not len(places):
-        raise ValueError(f"names leave no place of {places.name} to assess {mapped} by.")
-    both = np.unique([*known, *places.classes.tolist()])
-    said = np.searchsorted(both, known).astype(np.int32)[codes]
-    true = np.searchsorted(both, places.classes).astype(np.int32)[places.codes]
-    n = len(both)
-    counts = np.bincount(said * n + true, minlength=n * n).reshape(n, n)
+    trained = None
     if training is not None:
-        trained = read_truth(training, grid, label=label, crs=crs, code_names=known)
-        _warn_of_training(places, said == true, trained, training_distance)
+        told = read_truth(training, grid, label=label, crs=crs, code_names=known).whole()
+        trained = _Trained(told.tree(), training_distance)
+    both = np.unique([*known, *places.classes.tolist()])
+    counts, n_blank = _counted(mapped, places, both, trained)
+    if not n_blank and not counts.any():
+        raise ValueError(f"names leave no place of {places.name} to assess {mapped} by.")
+    if not counts.any():
+        raise ValueError(f"no labelled place of {places.name} lies where {mapped} has a class.")
+    notes, areas = list(places.notes), mapped.areas
+    if isinstance(places, KnownRaster):
+        _refuse_itself(mapped, places.name, counts, sum(areas.get(name, 0) for name in classes))
+    if n_blank:
+        notes.append(f"left out: {n_blank:,} labelled places where the map has no data")
+    if trained is not None:
+        trained.warn()
     occurs = counts.any(axis=0) | counts.any(axis=1)
     hectares = grid.hectares()
     return Compared(
         labels=both[occurs],
         counts=counts[np.ix_(occurs, occurs)],
-        areas=_areas(mapped, both[counts.any(axis=1)], 1.0 if hectares is None else hectares),
+        areas=_areas(areas, both[counts.any(axis=1)], 1.0 if hectares is None else hectares),
         area_unit="pixels" if hectares is None else "ha",
         notes=tuple(notes),
     )
 
 
-def _areas(mapped: ClassMap, there, of_pixel: float) -> dict[str, float]:
+def _counted(
+    mapped: ClassMap, truth: Truth, both: np.ndarray, trained: _Trained | None
+) -> tuple[np.ndarray, int]:
+    """Count places by what the map and the truth say, and those where the map says nothing."""
+    n, n_blank = len(both), 0
+    counts = np.zeros(n * n, dtype=np.int64)
+    of_map = np.searchsorted(both, mapped.named()).astype(np.int32)
+    of_truth = np.searchsorted(both, truth.classes).astype(np.int32)
+    for places in truth.pieces():
+        codes = mapped.codes[places.rows, places.columns]
+        if blank := int((codes == NO_DATA).sum()):
+            n_blank += blank
+            places, codes = places.where(codes != NO_DATA), codes[codes != NO_DATA]
+        said, true = of_map[codes], of_truth[places.codes]
+        counts += np.bincount(said * n + true, minlength=n * n)
+        if trained is not None:
+            trained.count(places, said == true)
+    return counts.reshape(n, n), n_blank
+
+
+def _refuse_itself(mapped: ClassMap, name: str, counts: np.ndarray, n_named: int) -> None:
+    """Refuse a map, or a copy of it, as its own truth: nobody knows every pixel of the ground."""
+    if np.trace(counts) == counts.sum() == n_named:
+        raise ValueError(
+            f"{name} says of all {n_named:,} classified pixels what {mapped} says: it is the map "
+            "itself, or a copy of it, and tells nothing about the ground. Give places whose class "
+            "is known otherwise."
+        )
+
+
+def _areas(pixels: dict[str, int], there, of_pixel: float) -> dict[str, float]:
     """Area of the classes that have a place; a warning names the others."""
-    pixels, there = mapped.areas, set(there.tolist())
-    total = sum(pixels.values())
+    there, total = set(there.tolist()), sum(pixels.values())
     without = [f"{name} ({n / total:.1%})" for name, n in pixels.items() if name not in there]
     if without:
         warn(
@@ -90,21 +121,33 @@ def _areas(mapped: ClassMap, there, of_pixel: float) -> dict[str, float]:
     return {name: n * of_pixel for name, n in pixels.items() if name in there}
 
 
-def _warn_of_training(places: Places, right: np.ndarray, trained: Places, near: float) -> None:
-    """Say how many places the model was trained on or near, and how right the rest is."""
-    distance = places.distance_to(trained)
-    known, beside = distance == 0, (distance > 0) & (distance <= near)
-    if not (known | beside).any():
-        return
-    far = ~(known | beside)
-    others = (
-        f"there {right[~far].mean():.3f} are right, at the {far.sum():,} others "
-        f"{right[far].mean():.3f}: believe the latter, and leave the near ones out"
-        if far.any()
-        else "no place is farther away, so that nothing here says how right the map is elsewhere"
-    )
-    warn(
-        f"of {len(places):,} places, {known.sum():,} were trained on and {beside.sum():,} more "
-        f"touch the training regions or lie within {near:g} pixels of them, where the ground is as "
-        f"a rule the same: {others}."
-    )
+class _Trained:
+    """Where a model was trained, and how right it is there, near to it, and elsewhere."""
+
+    def __init__(self, tree: KDTree, near: float):
+        self._tree, self._near = tree, near
+        self._counts = np.zeros((3, 2), dtype=np.int64)  # trained on, near, far; wrong, right
+
+    def count(self, places: Places, right: np.ndarray) -> None:
+        distance = places.distance_to(self._tree)
+        where = (distance > 0).astype(np.intp) + (distance > self._near)
+        self._counts += np.bincount(2 * where + right, minlength=6).reshape(3, 2)
+
+    def warn(self) -> None:
+        """Say how many places the model was trained on or near, and how right the rest is."""
+        known, beside, far = self._counts.sum(axis=1).tolist()
+        if not known + beside:
+            return
+        right = self._counts[:, 1]
+        others = (
+            f"there {right[:2].sum() / (known + beside):.3f} are right, at the {far:,} others "
+            f"{right[2] / far:.3f}: believe the latter, and leave the near ones out"
+            if far
+            else "no place is farther away, so that nothing here says how right the map is "
+            "elsewhere"
+        )
+        warn(
+            f"of {known + beside + far:,} places, {known:,} were trained on and {beside:,} more "
+            f"touch the training regions or lie within {self._near:g} pixels of them, where the "
+            f"ground is as a rule the same: {others}."
+        )

@@ -14,9 +14,7 @@ from ._source import Source
 __all__ = ["match_scene"]
 
 
-def match_scene(
-    scene: Source, model: SceneModel, max_gap: float, *, check_range: bool
-) -> BandMatch:
+def match_scene(scene: Source, model: SceneModel, max_gap: float, *, scale_told: bool) -> BandMatch:
     """Find the scene's bands for the model's, without those that hold nothing."""
 
     def of(good: np.ndarray) -> BandMatch:
@@ -30,7 +28,7 @@ def match_scene(
             f"model: the {'model' if model.wavelengths is None else 'scene'} does not say its "
             "wavelengths. See that they are the same bands in the same order."
         )
-    dead = np.intersect1d(take_first_look(scene, check_range=check_range).dead_bands(), match.bands)
+    dead = np.intersect1d(take_first_look(scene, scale_told=scale_told).dead_bands(), match.bands)
     if not dead.size:
         return match
     if by_position:

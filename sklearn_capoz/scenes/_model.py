@@ -72,8 +72,9 @@ class SceneModel:
         trust = getattr(estimator, "trust_", None)
         if needs_trust and trust is None:
             raise TypeError(
-                f"{type(estimator).__name__} has learnt no trust, which trust=True asks for: train "
-                "with FieldTrainedClassifier, or with the command `train` on a library."
+                f"the model, a {type(estimator).__name__}, has learnt no trust, which trust=True "
+                "asks for: train with FieldTrainedClassifier, or with the command `train` on a "
+                "library."
             )
         named, _, classifier = take_apart(estimator)
         steps = [step for _, step in named]

@@ -34,7 +34,7 @@ def open_source(source) -> Source:
 
     Raises
     ------
-    FileNotFoundError
+    FileNotFoundError, IsADirectoryError
         If a path names no file.
     DataFormatError
         If it holds no scene.
@@ -43,6 +43,10 @@ def open_source(source) -> Source:
     """
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
+        if path.is_dir():
+            raise IsADirectoryError(
+                f"{path} is a folder: give a file in it, an ENVI header or data file, or a GeoTIFF."
+            )
         if not path.is_file():
             raise FileNotFoundError(f"no file {path}.")
         return _first(FILES, path)

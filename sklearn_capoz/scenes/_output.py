@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..formats._atomic import check_folder
 from ..formats._envi_header import import_envi, read_header
 from ._raster import import_rasterio, quiet
 
@@ -40,6 +41,7 @@ def check_output(output, *, resume: bool = False) -> Path | None:
         raise ValueError(f"output must end in .tif or .tiff (GeoTIFF) or .hdr (ENVI), got {path}.")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"output {path}: there is no folder {path.parent}.")
+    check_folder(path.parent)
     return path
 
 

@@ -205,8 +205,8 @@ def predict_scene(
     SceneLayoutWarning
         If the bytes of an ENVI file look as if they were in another order than the header says.
     UserWarning
-        If bands are matched by position, if some hold no signal and are left out, or if
-        coordinates cannot be kept.
+        If bands are matched by position, if some hold no signal and are left out, if the given
+        `scale` makes no reflectance of the scene, or if coordinates cannot be kept.
 
     Notes
     -----
@@ -245,7 +245,7 @@ def predict_scene(
         check_files(path, [layer.name for layer in layers], scene.files)
         check_work_path(path)
     began = scene.state()
-    match = match_scene(scene, model, max_band_gap, check_range=scale is None)
+    match = match_scene(scene, model, max_band_gap, scale_told=scale is not None)
     classify = PixelClassifier.of(
         model, match, layers, features, scene, reject_below, rejects_unlike=rejects_unlike
     )

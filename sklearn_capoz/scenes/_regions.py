@@ -134,8 +134,8 @@ def sample_regions(
     source.check_size()
     name = str(source.files[0]) if source.files else "the scene"
     grid = Grid.of(source.shape, source.georeference, name)
-    places = renamed(read_truth(truth, grid, label=label, crs=crs), names, None)
-    bands = _bands(source, name, check_range=scale is None)
+    places = renamed(read_truth(truth, grid, label=label, crs=crs), names, None).whole()
+    bands = _bands(source, name, scale_told=scale is not None)
     if max_per_class is not None:
         places = places.where(_drawn(places.codes, max_per_class, random_state))
     X, known = _read(source, bands, places)
@@ -155,14 +155,14 @@ def sample_regions(
     )
 
 
-def _bands(source: Source, name: str, *, check_range: bool) -> np.ndarray:
+def _bands(source: Source, name: str, *, scale_told: bool) -> np.ndarray:
     """Find the bands that are good and hold something, ascending in wavelength where that is known.
 
     The same look and the same bands as for a map, or a model would be trained on what it never
     gets.
     """
     usable = source.usable().copy()
-    dead = take_first_look(source, check_range=check_range).dead_bands()
+    dead = take_first_look(source, scale_told=scale_told).dead_bands()
     if dead.size:
         warn(
             f"{dead.size} bands of {name} hold no signal (numbers "

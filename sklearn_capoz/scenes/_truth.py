@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +14,19 @@ from ..exceptions import DataFormatError
 from ..formats._atomic import check_regular_file
 from ._class_map import ClassMap, read_class_map
 from ._grid import Grid
-from ._places import Places
+from ._pixels import NO_DATA
+from ._places import KnownRaster, Truth
 from ._predict import SceneMap
 from ._truth_points import is_table, places_of_points, read_table
 from ._truth_polygons import is_vector, places_of_polygons, read_polygons
+from ._writers import plain
 
 __all__ = ["read_names", "read_truth", "renamed"]
 
 
 def read_truth(
     truth, grid: Grid, *, label: str, crs=None, code_names: tuple[str, ...] | None = None
-) -> Places:
+) -> Truth:
     """Find the pixels whose class is known.
 
     Parameters
@@ -52,47 +53,45 @@ def read_truth(
             return places_of_polygons(truth, grid, label, crs, "the truth")
         return places_of_points(truth, grid, label, crs, "the truth")
     if isinstance(truth, (ClassMap, SceneMap)):
-        return _places_of_raster(read_class_map(truth), grid, code_names)
+        return _known_raster(read_class_map(truth), grid, code_names)
     if not isinstance(truth, (str, os.PathLike)):
         raise TypeError(
             "truth must be a path, a GeoDataFrame of polygons or points, a DataFrame of points, a "
             f"ClassMap or a SceneMap; got {type(truth).__module__}.{type(truth).__name__}."
         )
     path = Path(truth)
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"no file {path}.")
     check_regular_file(path)
     if is_vector(path):
         return places_of_polygons(read_polygons(path, label), grid, label, crs, str(path))
     if is_table(path):
         return places_of_points(read_table(path, label), grid, label, crs, str(path))
-    return _places_of_raster(read_class_map(path), grid, code_names)
+    return _known_raster(read_class_map(path), grid, code_names)
 
 
-def _places_of_raster(found: ClassMap, grid: Grid, code_names: tuple[str, ...] | None) -> Places:
+def _known_raster(found: ClassMap, grid: Grid, code_names: tuple[str, ...] | None) -> KnownRaster:
     name = "the truth" if found.path is None else str(found.path)
     grid.check_same(Grid(found.shape, found.crs, found.transform, name))
-    names, notes = found.class_names, []
+    names, notes, highest = found.class_names, [], int(found.codes.max())
     if names is None and code_names is not None:
-        if found.codes.max() >= len(code_names):
+        if highest >= len(code_names):
             raise DataFormatError(
-                f"{name} has no class names, and holds the code {found.codes.max()}, which the "
-                f"map has not: its codes are {dict(enumerate(code_names))}."
+                f"{name} has no class names, and holds the code {highest}, which the map has not: "
+                f"its codes are {dict(enumerate(code_names))}."
             )
         notes.append(f"{name} has no class names: its codes are taken for those of the map")
         names = code_names
     elif names is None:
-        names = tuple(map(str, range(int(found.codes.max()) + 1)))
-    # What a model refused to name is nothing that is known.
-    known = (found.codes > 0) & ~np.isin(found.codes, found.rejected)
-    # There may be as many places as pixels: half the size of numpy's own numbers holds them.
-    rows, columns = (places.astype(np.int32) for places in np.nonzero(known))
-    if not len(rows):
-        raise DataFormatError(f"{name} says of no pixel what it is: all codes are 0.")
+        names = tuple(map(str, range(highest + 1)))
     # Two codes may have one name.
     classes, index = np.unique(np.array(names), return_inverse=True)
-    codes = index.astype(np.uint16)[found.codes[rows, columns]]
-    return Places(rows, columns, codes, classes, None, name, tuple(notes))
+    # What a model refused to name is nothing that is known.
+    index[[NO_DATA, *found.rejected]] = -1
+    truth = KnownRaster(found.codes, index, classes, name, tuple(notes))
+    if not truth.occurring:
+        raise DataFormatError(f"{name} says of no pixel what it is: all codes are 0.")
+    return truth
 
 
 def read_names(names) -> dict[str, str]:
@@ -135,12 +134,12 @@ def read_names(names) -> dict[str, str]:
     return pairs
 
 
-def renamed(places: Places, names, known: tuple[str, ...] | None) -> Places:
+def renamed(truth: Truth, names, known: tuple[str, ...] | None) -> Truth:
     """Bring names to those of the map; an empty name leaves the places out.
 
     Parameters
     ----------
-    places : Places
+    truth : Places or KnownRaster
     names : mapping, path or None
         As `read_names` takes it.
     known : tuple of str or None
@@ -151,15 +150,16 @@ def renamed(places: Places, names, known: tuple[str, ...] | None) -> Places:
     ValueError
         If none of the names to be replaced is there, or one comes out that the map has not.
     """
-    pairs, there = read_names(names), set(places.occurring)
+    pairs, there = read_names(names), set(truth.occurring)
     absent = sorted(set(pairs) - there)
     # A table may serve several truths; if no name of it is there, it is not meant for this one.
     if absent and len(absent) == len(pairs):
         raise ValueError(
-            f"names must be those of the truth: {places.name} has no class {absent[0]!r}; it has "
+            f"{truth.name} has no class {absent[0]!r} that could be translated (names); it has "
             f"{', '.join(sorted(there))[:200]}."
         )
     if known is not None:
+        pairs = _as_spelled(known, there, pairs)
         listed = ", ".join(known)[:200]
         odd = [f"{a}={b}" for a, b in pairs.items() if b and b != a and b not in known]
         if odd:
@@ -167,11 +167,24 @@ def renamed(places: Places, names, known: tuple[str, ...] | None) -> Places:
         if strange := sorted(there - set(known) - set(pairs)):
             one = strange[0]
             raise ValueError(
-                f"{places.name} has {', '.join(strange)[:200]}, which the map has not; its classes "
+                f"{truth.name} has {', '.join(strange)[:200]}, which the map has not; its classes "
                 f"are {listed}. Translate it: give names '{one}=NAME' with one of these, '{one}=' "
                 f"to leave its places out, or '{one}={one}' where the map should have had it."
             )
-    new = np.array([pairs.get(name, name) for name in places.classes.tolist()], dtype=str)
-    classes, index = np.unique(new, return_inverse=True)
-    places = replace(places, codes=index.astype(np.uint16)[places.codes], classes=classes)
-    return places.where(classes[places.codes] != "") if "" in classes else places
+    called = np.array([pairs.get(name, name) for name in truth.classes.tolist()], dtype=str)
+    return truth.called(called)
+
+
+def _as_spelled(known: tuple[str, ...], there: set[str], pairs: dict[str, str]) -> dict[str, str]:
+    """Add pairs for names that are the map's but for letters that an ENVI header cannot hold."""
+    spelled: dict[str, list[str]] = {}
+    for name in known:
+        spelled.setdefault(plain(name), []).append(name)
+
+    def of_map(name: str) -> str:
+        alike = [] if name in known else spelled.get(plain(name), [])
+        return alike[0] if len(alike) == 1 else name
+
+    pairs = {old: new if new == old else of_map(new) for old, new in pairs.items()}
+    found = {name: of_map(name) for name in there}
+    return {name: other for name, other in found.items() if other != name} | pairs

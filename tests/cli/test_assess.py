@@ -88,12 +88,14 @@ def test_a_geotiff_whose_codes_have_no_names_is_taken_by_the_codes_of_the_map(
     tmp_path, capsys, run
 ):
     mapped = write_tiff(tmp_path / "map.tif", MAP, names=NAMES)
-    truth = write_tiff(tmp_path / "truth.tif", np.where(MAP == 3, 0, MAP).astype("uint8"))
+    known = np.where(MAP == 3, 0, MAP).astype("uint8")
+    known[0, 0] = 0  # of all pixels it would be the map itself
+    truth = write_tiff(tmp_path / "truth.tif", known)
     with pytest.warns(UserWarning, match=r"place lies where the map has rejected \(18\.2%\)"):
         run("assess", mapped, "--truth", truth)
     said = capsys.readouterr().out
     assert "has no class names: its codes are taken for those of the map" in said
-    assert "9 places: 1.000 of them right" in said
+    assert "8 places: 1.000 of them right" in said
     assert "by class, areas in ha" in said  # pixels of 20 m
     assert "0.2" in said
 
@@ -136,7 +138,9 @@ def test_names_that_only_one_side_knows(mapped, tmp_path, capsys, run):
     assert "4 places: 0.750 of them right" in capsys.readouterr().out
     run(*words, "--rename", "chalk=chalk")
     assert "8 places: 0.375 of them right" in capsys.readouterr().out
-    with pytest.raises(ValueError, match=r"has no class 'opal'; it has alunite, chalk"):
+    with pytest.raises(
+        ValueError, match=r"has no class 'opal' that could be .*; it has alunite, chalk"
+    ):
         run(*words, "--rename", "opal=calcite")
     with pytest.raises(ValueError, match=r"'chalk=calcit' gives no class of the map; it has alun"):
         run(*words, "--rename", "chalk=calcit")

@@ -66,7 +66,7 @@ def test_pictures_that_cannot_be_written_are_refused_before_any_work(
 def test_colours_of_the_user_are_told_by_the_option(trained, scene_path, tmp_path, capsys):
     words = ["map", scene_path[0], "--model", trained, "--output", tmp_path / "m.tif", "--quiet"]
     assert main([*map(str, words), "--color", "Calcite=red"]) == 1
-    assert "ValueError: --color must give 'Calcite' a colour such as" in capsys.readouterr().err
+    assert "Error: --color must give 'Calcite' a colour such as" in capsys.readouterr().err
     assert not (tmp_path / "m.tif").exists()
 
 
@@ -266,12 +266,12 @@ def test_what_the_system_says_is_told_as_a_sentence(tmp_path, capsys):
     words = ["map", str(tmp_path / "s.hdr"), "--model", str(tmp_path / "absent.capoz")]
     assert main([*words, "--output", str(tmp_path / "map.tif")]) == 1
     said = capsys.readouterr().err
-    assert said == f"FileNotFoundError: {tmp_path / 'absent.capoz'}: No such file or directory.\n"
+    assert said == f"Error: {tmp_path / 'absent.capoz'}: No such file or directory.\n"
 
 
 def test_the_folder_of_the_demo_is_no_file(tmp_path, capsys):
     (tmp_path / "notes").write_text("notes")
     assert main(["demo", "--output", str(tmp_path / "notes")]) == 1
     assert capsys.readouterr().err == (
-        f"NotADirectoryError: --output {tmp_path / 'notes'} is a file; give the name of a folder.\n"
+        f"Error: --output {tmp_path / 'notes'} is a file; give the name of a folder.\n"
     )

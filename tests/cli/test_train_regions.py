@@ -113,7 +113,9 @@ def test_what_is_refused(folder, tmp_path, run):
     few = pd.concat([few, few.iloc[[0]].assign(
         mineral="opal", geometry=[shapely.box(5e5 + 1, 4e6 - 39, 5e5 + 39, 4e6 - 1)])])  # fmt: skip
     few.to_file(tmp_path / "few.gpkg")
-    with pytest.raises(ValueError, match="of 20 pixels with data each or more: 'opal' has 4, and"):
+    with pytest.raises(
+        ValueError, match=r"needs 20 pixels with data, and opal has 4: .* with --rename 'opal='"
+    ):
         run("train", scene, "--truth", tmp_path / "few.gpkg", *words[2:])
     cube = np.random.default_rng(0).uniform(0.2, 0.4, (60, 50, 4)).astype("float32")
     envi.save_image(str(tmp_path / "blind.hdr"), cube, metadata={"map info": MAP_INFO})

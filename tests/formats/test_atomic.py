@@ -177,3 +177,22 @@ def test_what_is_read_is_a_file(tmp_path):
     (tmp_path / "file").touch()
     check_regular_file(tmp_path / "file")
     check_regular_file(tmp_path / "absent")
+
+
+def test_a_folder_that_takes_no_file_is_told(tmp_path, way, monkeypatch):
+    check_target(tmp_path / "model")
+    assert os.listdir(tmp_path) == []
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied", "hidden name")
+
+    monkeypatch.setattr(_atomic, "_create", refuse)
+    with pytest.raises(PermissionError, match=r"^No file can be made in .*: Permission denied\.$"):
+        check_target(tmp_path / "model")
+    assert not os.path.exists(tmp_path / "model")
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc"), reason="a folder that is no one's to write to")
+def test_no_file_is_made_in_proc():
+    with pytest.raises(OSError, match="No file can be made in /proc"):
+        check_target("/proc/model")

@@ -61,7 +61,7 @@ def test_the_callers_words_count_in_the_look_at_the_content(write_envi, scene, s
     assert predict_scene(scene_model, path, **settings).counts[0] == 0
     declared = open_envi(write_envi(scene.cube * 100, **{"data ignore value": -1}))
     with pytest.raises(DataFormatError, match=r"or no-data value \(nodata\) is wrong or missing"):
-        take_first_look(declared, check_range=True)
+        take_first_look(declared, scale_told=False)
 
 
 @pytest.mark.parametrize("true", ["bip", "bil", "bsq"])
@@ -110,7 +110,7 @@ def test_noise_flat_and_tiny_scenes_are_not_suspected(write_envi, scene):
     for name, cube in cubes.items():
         for interleave in ("bip", "bil", "bsq"):
             source = open_envi(write_envi(cube.astype("f4"), interleave=interleave))
-            take_first_look(source, check_range=True)
+            take_first_look(source, scale_told=False)
             assert source.shape == cube.shape, name
 
 
@@ -119,7 +119,7 @@ def test_real_scenes_are_told_from_their_mislabelled_copies(data_home, write_env
     for interleave in ("bip", "bil", "bsq"):
         source = open_envi(write_envi(cube, interleave=interleave, wavelength=None))
         source = replace(source, scale=10000.0)
-        take_first_look(source, check_range=True)
+        take_first_look(source, scale_told=False)
         for other in {"bip", "bil", "bsq"} - {interleave}:
             with pytest.warns(SceneLayoutWarning, match=f"looks like 'interleave = {interleave}'"):
-                take_first_look(replace(source, interleave=other), check_range=True)
+                take_first_look(replace(source, interleave=other), scale_told=False)

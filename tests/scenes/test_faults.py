@@ -181,10 +181,10 @@ def test_a_right_header_is_never_refused(write_envi, scene, scene_model):
     path = write_envi()
     source = replace(open_source(path), interleave="bsq")
     with pytest.warns(SceneLayoutWarning, match="it is read with interleave = bsq, byte order = 0"):
-        take_first_look(source, check_range=False)
+        take_first_look(source, scale_told=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SceneLayoutWarning)  # the header is right
-        take_first_look(source, check_range=False)
+        take_first_look(source, scale_told=True)
 
 
 @pytest.mark.parametrize("dtype", ["int16", "float32"])

@@ -52,7 +52,7 @@ def test_only_rows_with_places_are_read(scene, write_envi, truth, monkeypatch):
     assert BLOCK_BYTES < 100e6
 
 
-def no_look(source, *, check_range):
+def no_look(source, *, scale_told):
     class Look:
         def dead_bands(self):
             return np.array([], dtype=int)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from sklearn_capoz.exceptions import DataFormatError
-from sklearn_capoz.scenes import ClassMap, assess
+from sklearn_capoz.scenes import ClassMap, _places, assess
 from sklearn_capoz.scenes._grid import Grid
 from sklearn_capoz.scenes._truth import read_names, read_truth
 
@@ -260,7 +260,6 @@ def test_a_map_is_assessed_by_polygons():
     unplaced = ClassMap(CODES, NAMES)
     table = pd.DataFrame({"row": [0, 0], "column": [0, 5], "label": ["alunite", "calcite"]})
     assert assess(unplaced, table).area_unit == "pixels"
-    assert assess(MAP, MAP).overall == 1
 
 
 def test_places_near_to_training_regions_are_told_apart():
@@ -286,3 +285,30 @@ def test_without_geopandas_the_error_says_what_to_install(monkeypatch, tmp_path)
     monkeypatch.setitem(__import__("sys").modules, "geopandas", None)
     with pytest.raises(ImportError, match=r"pip install 'sklearn-capoz\[regions\]'"):
         read_truth(tmp_path / "regions.gpkg", GRID, label="mineral")
+
+
+def test_a_map_is_not_its_own_truth():
+    for truth in (MAP, ClassMap(CODES + (CODES > 0), ("none", "none", *NAMES[1:]))):
+        with pytest.raises(ValueError, match=r"all 48 classified pixels .* it is the map itself"):
+            assess(MAP, truth)
+    other = CODES.copy()
+    other[0, 0] = 0
+    assert assess(MAP, ClassMap(other, NAMES)).overall == 1
+
+
+def test_a_raster_is_compared_a_few_rows_at_a_time(monkeypatch):
+    truth = CODES.copy()
+    truth[2:4, 3] = 3 - truth[2:4, 3]
+    truth[5] = 0
+    whole = assess(MAP, ClassMap(truth, NAMES))
+    training = ClassMap(np.where(np.arange(6)[:, None] == 0, CODES, 0), NAMES)
+    near = (
+        r"of 40 places, 8 were trained on and 16 more .* there 0\.958 are right, at the 16 others"
+    )
+    for most in (1_000_000, 1):
+        monkeypatch.setattr(_places, "PIECE_PIXELS", most)
+        found = assess(MAP, ClassMap(truth, NAMES))
+        assert found.counts.equals(whole.counts)
+        assert found.counts.to_numpy().sum() == 40
+        with pytest.warns(UserWarning, match=near):
+            assess(MAP, ClassMap(truth, NAMES), training=training, training_distance=2)
