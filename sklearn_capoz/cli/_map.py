@@ -151,7 +151,8 @@ def _map(arguments: argparse.Namespace) -> None:
 def _check_colored(names: list[str], classes) -> None:
     """Refuse the colour of a class that the map will not have: a slip of the pen as a rule."""
     known = [*map(str, classes), "rejected", "no data"]
-    if odd := [name for name in names if name not in known]:
+    found = {name.casefold() for name in known}  # as colours are looked up
+    if odd := [name for name in names if name.casefold() not in found]:
         raise ValueError(
             f"--color {odd[0]}: the map has no such class; it has {', '.join(known)[:300]}."
         )
