@@ -130,13 +130,11 @@ def check_prunes_inputs(estimator, is_arrays: bool) -> None:
         )
 
 
-def check_dense_plan(
-    estimator, plan: PruningPlan, widths: tuple[int, ...], split: Split
-) -> None:
+def check_dense_plan(estimator, plan: PruningPlan, widths: tuple[int, ...], split: Split) -> None:
     """Raise where a plan does not suit a dense network of these widths, before its training."""
     n_features = split.data.train.X.shape[1]
     n_outputs = len(split.classes) if len(split.classes) > 2 else 1  # a logistic one for two
-    first = (n_features,)
+    first: tuple[int, ...] = (n_features,)
     if estimator.prune_inputs:
         check_counts_inputs(plan.criterion, split.data.score.X)
         first, widths = (), (n_features, *widths)
@@ -231,19 +229,24 @@ def learnt_of_the_path(
     support = list(records[iteration].support)
     of_inputs = {}
     if (inputs := input_group(records[0].model.groups)) is not None:
-        of_inputs = {
-            "input_support_": support.pop(inputs),
-            "input_importances_": [scores.pop(inputs) for scores in importances],
+        support.pop(inputs)
+        of_inputs["input_importances_"] = [scores.pop(inputs) for scores in importances]
+    columns = getattr(records[iteration].model, "inputs", None)
+    if columns is not None:
+        of_inputs["input_support_"] = columns
+    return (
+        split.columns
+        | of_inputs
+        | {
+            "classes_": split.classes,
+            "history_": history,
+            "importances_": importances,
+            "support_": support,
+            "best_iteration_": iteration,
+            "compression_rate_": float(history["parameter_ratio"].iloc[iteration]),
+            "criterion_": plan.pruning.criterion,
         }
-    return split.columns | of_inputs | {
-        "classes_": split.classes,
-        "history_": history,
-        "importances_": importances,
-        "support_": support,
-        "best_iteration_": iteration,
-        "compression_rate_": float(history["parameter_ratio"].iloc[iteration]),
-        "criterion_": plan.pruning.criterion,
-    }
+    )
 
 
 def learn(

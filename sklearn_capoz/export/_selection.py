@@ -49,7 +49,7 @@ def selected_first(
     left = CompiledClassifier(
         as_dense_network(classifier), classifier.classes_, history=classifier.history_
     )
-    before, behind = list(steps), []
+    before, behind = list(steps), list[tuple[str, Any]]()
     names = getattr(classifier, "feature_names_in_", None)
     while before:
         name, step = before[-1]

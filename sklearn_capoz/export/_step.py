@@ -78,7 +78,7 @@ class StepKind:
         """Whether it answers a spectrum without any absorption with NaN."""
         return False
 
-    def narrowed(self, step, kept: np.ndarray):
+    def narrowed(self, step, kept: np.ndarray) -> Any | None:
         """Return the step for some of its columns, where each output is made of its own column.
 
         None where one is made of several.

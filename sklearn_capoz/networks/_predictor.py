@@ -50,8 +50,9 @@ class Predictor:
     def __init__(self, network: DenseNetwork, support: np.ndarray | None = None):
         self.network = network
         self.support = support
-        takes_all = support is None or support.all()
-        self._columns = None if takes_all else np.flatnonzero(support)
+        self._columns: np.ndarray | None = None
+        if support is not None and not support.all():
+            self._columns = np.flatnonzero(support)
         self.n_features = network.n_features if support is None else len(support)
         self._is_smooth = not all(ACTIVATIONS[a].is_linear_by_parts for a in network.activations)
         self._packed: tuple[np.ndarray, np.ndarray, int] | None = None

@@ -43,7 +43,9 @@ class DenseModel:
     loss_curve : tuple of float
         Training loss in each epoch of the last training.
     inputs : ndarray of shape (n_features,), bool, or None
-        Which columns of the samples the network takes, where its inputs are pruned too.
+        Which columns of the samples the network takes; None is all.
+    prunes_inputs : bool
+        Whether the inputs are a group of units that can go.
     """
 
     network: DenseNetwork
@@ -54,11 +56,12 @@ class DenseModel:
     teacher: np.ndarray | None = None
     loss_curve: tuple[float, ...] = ()
     inputs: np.ndarray | None = None
+    prunes_inputs: bool = False
 
     @property
     def widths(self) -> tuple[int, ...]:
         hidden = self.network.widths
-        return hidden if self.inputs is None else (self.network.n_features, *hidden)
+        return (self.network.n_features, *hidden) if self.prunes_inputs else hidden
 
     @property
     def groups(self) -> tuple[UnitGroup, ...]:
@@ -71,14 +74,17 @@ class DenseModel:
             UnitGroup(str(i), n_units, name, (Member(str(i), "out"), Member(str(i + 1), "in")))
             for i, (n_units, name) in enumerate(layers)
         )
-        if self.inputs is None:
+        if not self.prunes_inputs:
             return hidden
         n_inputs = self.network.n_features
         return (UnitGroup(INPUTS, n_inputs, INPUTS, (Member("0", "in"),)), *hidden)
 
     def with_inputs(self) -> DenseModel:
         """Return the same network, whose inputs can be cut as well."""
-        return replace(self, inputs=np.ones(self.network.n_features, dtype=bool))
+        inputs = self.inputs
+        if inputs is None:
+            inputs = np.ones(self.network.n_features, dtype=bool)
+        return replace(self, inputs=inputs, prunes_inputs=True)
 
     @property
     def size(self) -> ModelSize:
@@ -86,7 +92,7 @@ class DenseModel:
         return ModelSize(network.n_parameters, network.n_bytes, network.n_multiply_adds)
 
     def multiply_adds(self, widths: Sequence[int]) -> int:
-        first = () if self.inputs is not None else (self.network.n_features,)
+        first = () if self.prunes_inputs else (self.network.n_features,)
         sizes = (*first, *widths, self.network.weights[-1].shape[1])
         return sum(n_in * n_out for n_in, n_out in pairwise(sizes))
 
@@ -104,7 +110,7 @@ class DenseModel:
     ) -> dict[str, Layer]:
         """View every group, after one forward pass (and one backward, if asked for)."""
         network, groups = self.network, self.groups
-        by_inputs = self.inputs is not None
+        by_inputs = self.prunes_inputs
         values: list = [None] * len(groups)
         gradients: list = [None] * len(groups)
         correct = None
@@ -138,7 +144,7 @@ class DenseModel:
     def apply(self, change: Change, compensation: str | None, samples: Samples) -> DenseModel:
         """Remove units of one group, and let the next layer make up for them."""
         position, keep = find_group(self.groups, change), change.keep
-        user = position if self.inputs is not None else position + 1  # the layer that uses them
+        user = position + (not self.prunes_inputs)  # the layer that uses them
         cut = partial(_cut, user, keep)
         network = cut(self.network)
         if compensation is not None:

@@ -38,7 +38,7 @@ def check_counts_inputs(criterion: Criterion, X: np.ndarray) -> None:
         raise InvalidParameterError(
             f"{criterion} counts how often a unit is zero, and no input ever is on the {len(X)} "
             "scoring samples, so that all would have the score 0. With prune_inputs=True choose a "
-            'criterion that measures inputs, criterion="reconstruction" or "taylor" for example.'
+            'criterion that measures inputs, criterion="taylor" or "l1" for example.'
         )
 
 

@@ -89,7 +89,8 @@ def history_table(records: Sequence[IterationRecord]) -> pd.DataFrame:
         `n_multiply_adds`; `unit_ratio`, `parameter_ratio`
         and `bytes_ratio`, the dense network's over this one's; `n_units_i`, `n_pruned_i` and
         `threshold_i` of hidden layer i, or other group of units; of inputs, where they are pruned
-        too, `n_inputs`, `n_pruned_inputs` and `threshold_inputs`; `accuracy_before`, `accuracy_after`, `n_epochs`, `seconds`.
+        too, `n_inputs`, `n_pruned_inputs` and `threshold_inputs`; `accuracy_before`,
+        `accuracy_after`, `n_epochs`, `seconds`.
     """
     dense, rows = records[0].model, []
     inputs = input_group(dense.groups)
