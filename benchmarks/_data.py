@@ -66,6 +66,14 @@ def usgs_mixtures(seed: int, quick: bool = False) -> Task:
     return make_task(features, *(make_mineral_spectra(n, random_state=random) for n in counts))
 
 
+def usgs_reflectance(seed: int, quick: bool = False) -> Task:
+    """Draw the same mixtures as standardised reflectance, of which no input needs another band."""
+    random = np.random.RandomState(seed)
+    counts = (140, 140, [20] * 7) if quick else (700, 700, N_TEST)
+    parts = (make_mineral_spectra(n, random_state=random) for n in counts)
+    return make_task(StandardScaler(), *parts)
+
+
 def indian_pines(seed: int, data_home: Path, quick: bool = False) -> Task:
     """Pixels of Indian Pines, standardised bands, a random stratified split."""
     X, y = fetch_indian_pines(data_home=data_home, download_if_missing=False, return_X_y=True)

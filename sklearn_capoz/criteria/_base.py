@@ -68,7 +68,8 @@ class Layer:
         Class codes.
     sample_weight : ndarray of shape (n_samples,)
     incoming : ndarray of shape (n_units, n_in)
-        Weights into the units; kernels are flattened.
+        Weights into the units; kernels are flattened. An input of the network has none, and
+        shows those that take it on.
     outgoing : ndarray of shape (n_units, n_taps, n_out)
         Weights from the units into those that use them; a dense layer behind dense units has
         one tap, one behind a Flatten has a tap for each position.

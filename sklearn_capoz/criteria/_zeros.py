@@ -11,7 +11,8 @@ from .._sklearn import Interval
 from .._warn import warn
 from ..exceptions import NoCorrectSampleError, SmoothActivationWarning
 from ..networks._activations import has_exact_zeros
-from ._base import Layer, StreamedCriterion, read_only
+from ..networks._groups import INPUTS
+from ._base import Criterion, Layer, StreamedCriterion, read_only
 
 
 class _ZeroCounting(StreamedCriterion):
@@ -43,7 +44,8 @@ class _ZeroCounting(StreamedCriterion):
 
     def score_summary(self, summary, layer):
         scores = self._rate(summary)
-        if self.tolerance == 0 and not has_exact_zeros(layer.activation):
+        is_smooth = layer.activation != INPUTS and not has_exact_zeros(layer.activation)
+        if self.tolerance == 0 and is_smooth:
             warn(
                 f"{type(self).__name__} counts exact zeros, and only ReLU has them; this layer is "
                 f"{layer.activation}. Give the criterion a tolerance, "
@@ -55,6 +57,12 @@ class _ZeroCounting(StreamedCriterion):
     def _rate(self, summary):
         _, weight, zeros = summary
         return zeros / weight
+
+
+def counts_exact_zeros(criterion: Criterion) -> bool:
+    """Whether a criterion, or the one that it turns round, takes nothing but 0 for silence."""
+    counting = criterion.streamed
+    return isinstance(counting, _ZeroCounting) and counting.tolerance == 0
 
 
 @kernel

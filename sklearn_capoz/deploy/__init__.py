@@ -15,7 +15,7 @@ from ..export import (
     to_c,
     to_onnx,
 )
-from ..scenes import SceneMap, assess, predict_scene
+from ..scenes import SceneMap, assess, predict_scene, required_bands
 
 __all__ = [
     "CompiledClassifier",
@@ -28,6 +28,7 @@ __all__ = [
     "load_model",
     "predict_scene",
     "quantize",
+    "required_bands",
     "save_model",
     "to_c",
     "to_onnx",

@@ -24,6 +24,7 @@ from ._fitting import (
     Dense,
     Plan,
     check_dense_plan,
+    check_prunes_inputs,
     choose,
     learn,
     learnt_of_the_path,
@@ -69,7 +70,12 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
     tolerance : float, default=0.0
         Accuracy (0..1) that `keep="smallest"` may give up.
     min_units : int, default=1
-        Units that stay in every hidden layer.
+        Units that stay in every hidden layer, and inputs.
+    prune_inputs : bool, default=False
+        Whether the network's inputs are units too: scored by the same criterion, cut by the same
+        rule and schedule, for which they are the first group. X keeps its columns, of which the
+        network then takes those of `get_support`. Criteria that count zeros need inputs that are
+        zero now and then.
     validation_fraction : float, default=0.2
         Share of the samples set aside, half of it to score units on and half to
         choose the iteration on; not used when `X_val` is given.
@@ -127,7 +133,8 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Where X has string column names.
     network_ : DenseNetwork
-        The pruned network as arrays, which cannot be written to.
+        The pruned network as arrays, which cannot be written to. Where inputs are pruned it takes
+        `X[:, model.get_support()]`, and so does `net_`.
     net_ : skorch.NeuralNetClassifier
         The pruned network as a skorch net of its own, made anew each time it is asked for. To
         train further, keep it: `net = model.net_; net.partial_fit(X, codes)` moves `net` and
@@ -137,13 +144,18 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
         and their ratios to the dense network's; per hidden layer i `n_units_i`,
         `n_pruned_i` and `threshold_i`, the rule's threshold on this row's scores,
         beyond which units go in the next iteration (NaN where it counts units
-        or the schedule names the widths); validation accuracy before and after
+        or the schedule names the widths), and with `prune_inputs` `n_inputs`,
+        `n_pruned_inputs` and `threshold_inputs`; validation accuracy before and after
         retraining (with `schedule="iterative"`, around the iteration's last
         one); epochs; seconds.
     support_ : list of ndarray of bool
         Per hidden layer, which of the original units remain.
     importances_ : list of list of ndarray
         `importances_[iteration][layer]`, the scores of the units alive then.
+    input_support_ : ndarray of shape (n_features_in_,), bool
+        With `prune_inputs`, which columns of X the network takes.
+    input_importances_ : list of ndarray
+        With `prune_inputs`, per iteration the scores of the inputs alive then.
     compression_rate_ : float
         Parameters of the dense network over those of the one kept.
     best_iteration_ : int
@@ -198,6 +210,7 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
 
     _parameter_constraints = {
         **PRUNING_CONSTRAINTS,
+        "prune_inputs": ["boolean"],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(ACTIVATIONS))],
         "solver": [StrOptions({"adam", "sgd"})],
@@ -222,7 +235,7 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
     def __init__(
         self, hidden_layer_sizes=(100,), activation="relu", *,
         criterion="c-apoz", threshold="mean+std", n_iterations=5, schedule="multi-pass",
-        keep="best", tolerance=0.0, min_units=1, validation_fraction=0.2,
+        keep="best", tolerance=0.0, min_units=1, prune_inputs=False, validation_fraction=0.2,
         retrain_max_iter=100, compensation=None, distillation=None, temperature=2.0,
         retrain_learning_rate="constant", solver="adam", alpha=0.0001, batch_size="auto",
         learning_rate_init=0.001, max_iter=200, early_stopping=False, n_iter_no_change=10,
@@ -238,6 +251,7 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
         self.keep = keep
         self.tolerance = tolerance
         self.min_units = min_units
+        self.prune_inputs = prune_inputs
         self.validation_fraction = validation_fraction
         self.retrain_max_iter = retrain_max_iter
         self.compensation = compensation
@@ -309,13 +323,15 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
             from ..training._skorch_net import check_device  # imports torch: the CPU does without
 
             check_device(self.device)
-        return Plan(make_plan(self, widths), is_arrays=self.callbacks is None)
+        is_arrays = self.callbacks is None
+        check_prunes_inputs(self, is_arrays)
+        return Plan(make_plan(self, widths), is_arrays)
 
     def _split(
         self, plan: Plan, X, y, X_val=None, y_val=None, sample_weight=None, groups=None
     ) -> Split:
         found = split(self, X, y, X_val, y_val, sample_weight, groups)
-        check_dense_plan(plan.pruning, check_widths(self.hidden_layer_sizes), found)
+        check_dense_plan(self, plan.pruning, check_widths(self.hidden_layer_sizes), found)
         return replace(found, data=weigh_classes(found.data, found.classes, self.class_weight))
 
     def _train(self, plan: Plan, samples: Split, network_only: bool = False) -> Dense:

@@ -90,7 +90,10 @@ def kept_network(model) -> dict:
         # So that a clone of the net has the pruned widths too.
         model.net.module__hidden_layer_sizes = model.widths
     kept = replace(model, teacher=None)  # which only the pruning loop needed
-    return {"_kept": kept, "_predictor": Predictor(network_of(kept))}
+    support = None
+    if isinstance(kept, DenseModel):
+        kept, support = replace(kept, prunes_inputs=False), kept.inputs
+    return {"_kept": kept, "_predictor": Predictor(network_of(kept), support)}
 
 
 def network_of(model) -> DenseNetwork:

@@ -13,7 +13,8 @@ from joblib import Memory
 from .._validation import check_hidden_layers
 from .._warn import warn
 from ..criteria import check_criterion
-from ..exceptions import PruningInterruptedWarning
+from ..exceptions import PruningInterruptedWarning, UnsupportedNetworkError
+from ..networks._groups import input_group
 from ..networks._inputs import joined
 from ..pruning import (
     IterationRecord,
@@ -24,6 +25,7 @@ from ..pruning import (
     history_table,
     prune_together,
 )
+from ..pruning._plan import check_counts_inputs
 from ..schedules import check_schedule
 from ..thresholds import Costs, check_threshold
 from ..training import TrainingSettings
@@ -36,6 +38,7 @@ __all__ = [
     "InnerPlan",
     "Plan",
     "check_dense_plan",
+    "check_prunes_inputs",
     "choose",
     "job_of",
     "learn",
@@ -111,18 +114,33 @@ def make_plan(estimator, widths: tuple[int, ...] | None) -> PruningPlan:
     )
     if widths is not None:
         check_hidden_layers(widths)
+    if widths is not None and not estimator.prune_inputs:  # how many inputs there are X will say
         # A schedule for another number of layers raises here, not after the training.
         plan.iterations(widths)
     return plan
 
 
-def check_dense_plan(plan: PruningPlan, widths: tuple[int, ...], split: Split) -> None:
+def check_prunes_inputs(estimator, is_arrays: bool) -> None:
+    """Raise where inputs are to be pruned of a network that does not let them go."""
+    if estimator.prune_inputs and not is_arrays:
+        raise UnsupportedNetworkError(
+            "prune_inputs=True cuts the inputs of dense networks that are held as arrays: those of "
+            "a PrunedMLPClassifier with callbacks=None, or of an MLPClassifier in a CAPoZPruner. "
+            "A skorch net's module may do anything with its inputs, so that none of them goes."
+        )
+
+
+def check_dense_plan(estimator, plan: PruningPlan, widths: tuple[int, ...], split: Split) -> None:
     """Raise where a plan does not suit a dense network of these widths, before its training."""
+    n_features = split.data.train.X.shape[1]
     n_outputs = len(split.classes) if len(split.classes) > 2 else 1  # a logistic one for two
+    first: tuple[int, ...] = (n_features,)
+    if estimator.prune_inputs:
+        check_counts_inputs(plan.criterion, split.data.score.X)
+        first, widths = (), (n_features, *widths)
 
     def multiply_adds(widths: Sequence[int]) -> int:
-        sizes = (split.data.train.X.shape[1], *widths, n_outputs)
-        return sum(n_in * n_out for n_in, n_out in pairwise(sizes))
+        return sum(n_in * n_out for n_in, n_out in pairwise((*first, *widths, n_outputs)))
 
     costs = Costs(widths, multiply_adds, multiply_adds(widths), 0.0)
     plan.threshold.check_plan(plan.iterations(widths), costs, plan.min_units)
@@ -144,7 +162,10 @@ def train(estimator, split: Split, trainer) -> Dense:
         temperature=estimator.temperature,
     )
     seconds = perf_counter() - start
-    return Dense(model.configured(settings, teacher), n_epochs, seconds, model.settings, fitted)
+    model, own = model.configured(settings, teacher), model.settings
+    if estimator.prune_inputs:
+        model = model.with_inputs()
+    return Dense(model, n_epochs, seconds, own, fitted)
 
 
 def job_of(plan: Plan, split: Split, dense: Dense) -> PruningJob:
@@ -204,18 +225,35 @@ def learnt_of_the_path(
 ) -> dict:
     """Return the attributes that both estimators learn, with one of the iterations kept."""
     history = history_table(records)
-    return split.columns | {
-        "classes_": split.classes,
-        "history_": history,
-        "importances_": [list(record.importances) for record in records],
-        "support_": list(records[iteration].support),
-        "best_iteration_": iteration,
-        "compression_rate_": float(history["parameter_ratio"].iloc[iteration]),
-        "criterion_": plan.pruning.criterion,
-    }
+    importances = [list(record.importances) for record in records]
+    support = list(records[iteration].support)
+    of_inputs = {}
+    if (inputs := input_group(records[0].model.groups)) is not None:
+        support.pop(inputs)
+        of_inputs["input_importances_"] = [scores.pop(inputs) for scores in importances]
+    columns = getattr(records[iteration].model, "inputs", None)
+    if columns is not None:
+        of_inputs["input_support_"] = columns
+    return (
+        split.columns
+        | of_inputs
+        | {
+            "classes_": split.classes,
+            "history_": history,
+            "importances_": importances,
+            "support_": support,
+            "best_iteration_": iteration,
+            "compression_rate_": float(history["parameter_ratio"].iloc[iteration]),
+            "criterion_": plan.pruning.criterion,
+        }
+    )
 
 
-def learn(estimator, learnt: dict, forget=("feature_names_in_",)):
+def learn(
+    estimator,
+    learnt: dict,
+    forget=("feature_names_in_", "input_support_", "input_importances_"),
+):
     """Set all that an estimator has learnt in one step, which no interrupt can cut in half.
 
     What the old and the new have in common is replaced; `forget` names what the old may have and

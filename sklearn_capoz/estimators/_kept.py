@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn import CachedSignatureMixin
 from ..networks import DenseNetwork
@@ -19,6 +20,24 @@ class KeptNetworkMixin(CachedSignatureMixin, NetworkPredictionMixin):
 
     #: Attributes that import torch: asked for by name they are there, listings leave them out.
     _UNLISTED: frozenset[str] = frozenset()
+
+    def get_support(self, indices=False):
+        """Say which columns of X the network takes: all, unless inputs are pruned.
+
+        Parameters
+        ----------
+        indices : bool, default=False
+            Whether to give their numbers in place of a mask.
+
+        Returns
+        -------
+        support : ndarray of shape (n_features_in_,), bool, or of int
+        """
+        check_is_fitted(self)
+        support = vars(self).get("input_support_")
+        if support is None:
+            support = np.ones(self.n_features_in_, dtype=bool)
+        return np.flatnonzero(support) if indices else support.copy()
 
     def __getattr__(self, name: str):
         # Only what is not there comes here.

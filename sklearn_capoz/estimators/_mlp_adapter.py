@@ -129,7 +129,8 @@ class MLPClassifierAdapter(Adapter):
         pruned.coefs_ = [weights.copy() for weights in model.network.weights]
         pruned.intercepts_ = [biases.copy() for biases in model.network.biases]
         pruned.hidden_layer_sizes = model.network.widths
-        if model.network.widths != self.describe(fitted).widths:
+        pruned.n_features_in_ = model.network.n_features
+        if [w.shape for w in pruned.coefs_] != [w.shape for w in fitted.coefs_]:
             _forget_the_best(pruned)
         optimizer = getattr(pruned, "_optimizer", None)
         if model.optimizer is not None and optimizer is not None:

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
+from ..pruning._dense_model import DenseModel
 from ._adapter import Adapter, Description
 from ._class_weight import weigh_classes
 from ._classifier import PrunedMLPClassifier
@@ -76,7 +77,12 @@ class PrunedMLPAdapter(Adapter):
         return fitted.network_
 
     def with_model(self, fitted, model):
-        return learn(copy(fitted), kept_network(model), forget=())
+        learnt = {}
+        if isinstance(model, DenseModel):
+            # Of pruned inputs it takes those that are left, as they are.
+            model = replace(model, inputs=None)
+            learnt["n_features_in_"] = model.network.n_features
+        return learn(copy(fitted), learnt | kept_network(model), forget=())
 
     def weigh(self, estimator, data, classes):
         return weigh_classes(data, classes, estimator.class_weight)

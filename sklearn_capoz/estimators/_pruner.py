@@ -11,11 +11,13 @@ from sklearn.utils.validation import check_memory
 from .._sklearn import HasMethods
 from .._validation import PRUNING_CONSTRAINTS
 from ..networks import DenseNetwork
+from ..networks._predictor import Predictor
 from ._check_inputs import has_several
 from ._fitting import (
     Dense,
     InnerPlan,
     check_dense_plan,
+    check_prunes_inputs,
     choose,
     learn,
     learnt_of_the_path,
@@ -56,7 +58,10 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
     tolerance : float, default=0.0
         Accuracy (0..1) that `keep="smallest"` may give up.
     min_units : int, default=1
-        Units that stay in every hidden layer.
+        Units that stay in every hidden layer, and inputs.
+    prune_inputs : bool, default=False
+        Whether the network's inputs are units too, as in :class:`PrunedMLPClassifier`. Not those of
+        a skorch net.
     validation_fraction : float, default=0.2
         Share of the samples set aside to score units and to choose the iteration.
     retrain_max_iter : int, default=100
@@ -83,13 +88,16 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         The pruned one, of the same class as `estimator`: an MLPClassifier has
         smaller `coefs_` and needs this package no longer. It knows the names of
         the features, where X had any, unless it is a skorch net. Each time it is
-        asked for it is a copy: `partial_fit` moves that copy and not the pruner.
+        asked for it is a copy: `partial_fit` moves that copy and not the pruner. Where
+        inputs are pruned it takes `X[:, pruner.get_support()]`.
     classes_ : ndarray of shape (n_classes,)
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Where X has string column names.
     history_, support_, importances_, compression_rate_, best_iteration_, criterion_
         As in :class:`PrunedMLPClassifier`.
+    input_support_, input_importances_
+        With `prune_inputs`, as there.
 
     Raises
     ------
@@ -129,6 +137,7 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
     _parameter_constraints = {
         "estimator": "no_validation",  # `find_inner` says more
         **PRUNING_CONSTRAINTS,
+        "prune_inputs": ["boolean"],
         "memory": [str, HasMethods("cache"), None],
     }
 
@@ -143,6 +152,7 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         keep="best",
         tolerance=0.0,
         min_units=1,
+        prune_inputs=False,
         validation_fraction=0.2,
         retrain_max_iter=100,
         compensation=None,
@@ -161,6 +171,7 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         self.keep = keep
         self.tolerance = tolerance
         self.min_units = min_units
+        self.prune_inputs = prune_inputs
         self.validation_fraction = validation_fraction
         self.retrain_max_iter = retrain_max_iter
         self.compensation = compensation
@@ -217,6 +228,7 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         self._validate_params()
         memory = None if self.memory is None else check_memory(self.memory)
         inner = find_inner(self.estimator)
+        check_prunes_inputs(self, inner.description.is_arrays)
         pruning = make_plan(self, inner.description.widths)
         return InnerPlan(pruning, inner.description.is_arrays, inner, memory)
 
@@ -231,7 +243,7 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
             check_columns(estimator, X, n_features)
         widths = plan.inner.description.widths
         if plan.is_arrays and widths is not None:
-            check_dense_plan(plan.pruning, widths, found)
+            check_dense_plan(self, plan.pruning, widths, found)
         return replace(found, data=adapter.weigh(estimator, found.data, found.classes))
 
     def _train(self, plan: InnerPlan, samples: Split, network_only: bool = False) -> Dense:
@@ -271,18 +283,27 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
             model = records[iteration].model
         adapter = plan.inner.adapter
         kept = adapter.with_model(dense.fitted, model)
-        if "feature_names_in_" in samples.columns:
-            adapter.name_features(kept, samples.columns["feature_names_in_"])
         learnt = learnt_of_the_path(plan, samples, records, iteration)
-        return learn(self, learnt | {"_kept": kept, "_predictor": adapter.predictor(kept)})
+        support = learnt.get("input_support_")
+        if "feature_names_in_" in samples.columns:
+            names = samples.columns["feature_names_in_"]
+            adapter.name_features(kept, names if support is None else names[support])
+        predictor = _predictor(adapter, kept, support)
+        return learn(self, learnt | {"_kept": kept, "_predictor": predictor})
 
     def __setstate__(self, state: dict) -> None:
         if "estimator_" in state:  # a file of version 0.1.0
             state["_kept"] = state.pop("estimator_")
         if "_kept" in state:
             kept = state["_kept"]
-            state["_predictor"] = find_adapter(kept).predictor(kept)
+            state["_predictor"] = _predictor(find_adapter(kept), kept, state.get("input_support_"))
         super().__setstate__(state)
+
+
+def _predictor(adapter, kept, support: np.ndarray | None):
+    """Return what predicts, of all columns of X: a kept estimator takes those that are left."""
+    predictor = adapter.predictor(kept)
+    return predictor if support is None else Predictor(predictor.network, support)
 
 
 def _fit(adapter, estimator, data, classes, random_state):

@@ -203,6 +203,7 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         parts = list(product(_candidates(self, "criteria"), _candidates(self, "thresholds")))
         plans = [(check_criterion(c), check_threshold(t)) for c, t in parts]
         scoring = make_scoring(pruner, self.scoring, self.refit, self.error_score)
+        pruner.set_params(criterion=plans[0][0], threshold=plans[0][1])  # its own are not searched
         plan = pruner._plan()  # what is wrong with the parameters is no matter of a fold
         samples, columns = self._check(X, y, groups, sample_weight, steps, plan)
         cv = check_cv(self.cv, samples[1], classifier=True)

@@ -15,6 +15,7 @@ from sklearn.pipeline import Pipeline
 from .._sklearn import InvalidParameterError, safe_indexing
 from ..exceptions import PruningStalledWarning, SmallDataWarning, UnsupportedNetworkError
 from ..networks import DenseNetwork
+from ..networks._groups import INPUTS
 from ..networks._predictor import Predictor
 from ..pruning import prune_together
 from ..pruning._dense_model import DenseModel
@@ -64,11 +65,12 @@ class _ScoredNetwork(NetworkPredictionMixin, ClassifierMixin, BaseEstimator):
     small network to score.
     """
 
-    def __init__(self, network: DenseNetwork, classes: np.ndarray):
+    def __init__(self, network: DenseNetwork, classes: np.ndarray, support: np.ndarray | None):
         self.network = network
         self.classes = classes
+        self.support = support
         self.classes_ = classes
-        self._predictor = Predictor(network)
+        self._predictor = Predictor(network, support)
 
     def _check_X(self, X):
         return X  # the search has checked all samples
@@ -154,7 +156,8 @@ def score_paths(
             scores, failure = scoring.rate(estimator, X, y)
             failures += [] if failure is None else [failure]
             # A path that has stalled stays what it is.
-            n_units = sum(record.model.widths)
+            groups = record.model.groups
+            n_units = sum(group.n_units for group in groups if group.name != INPUTS)
             rows[iteration:] = (n_units, record.model.size.n_parameters, *scores)
     return table, failures
 
@@ -196,5 +199,5 @@ class _Walk:
         """Make what a scorer looks at."""
         model = records[iteration].model
         if self.scoring.predictions_only and isinstance(model, DenseModel):
-            return _ScoredNetwork(model.network, self.samples.classes)
+            return _ScoredNetwork(model.network, self.samples.classes, model.inputs)
         return copy(self.pruner)._keep(self.plan, self.samples, self.dense, records, iteration)

@@ -93,7 +93,9 @@ def sensitivity_curve(
     adapter = find_adapter(inner)
     known = adapter.describe(inner)
     outer = estimator if is_pruner else inner
-    check = partial(_samples, outer, adapter, known.n_features, estimator.classes_)
+    support = estimator.get_support() if is_pruner and "input_support_" in vars(estimator) else None
+    n_features = known.n_features if support is None else len(support)
+    check = partial(_samples, outer, adapter, n_features, estimator.classes_, support)
     samples = check(X, y)
     if has_test:
         ranking, measured = samples, check(X_test, y_test, suffix="_test")
@@ -127,7 +129,15 @@ def sensitivity_curve(
 
 
 def _samples(
-    estimator, adapter, n_features: int | None, classes: np.ndarray, X, y, *, suffix: str = ""
+    estimator,
+    adapter,
+    n_features: int | None,
+    classes: np.ndarray,
+    support: np.ndarray | None,
+    X,
+    y,
+    *,
+    suffix: str = "",
 ) -> Samples:
     if adapter.allow_nd and has_several(X):
         checked, y = check_inputs(estimator, X, allow_nd=True, reset=False), column_or_1d(y)
@@ -136,6 +146,8 @@ def _samples(
         checked, y = check_X_y(X, y, dtype=(np.float64, np.float32), allow_nd=adapter.allow_nd)
         if checked.ndim == 2:
             check_columns(estimator, X, n_features, f"X{suffix}")
+        if support is not None:  # the estimator that is in a pruner takes the columns left
+            checked = checked[:, support]
     return make_samples(checked, encode_labels(y, classes, f"y{suffix}"))
 
 

@@ -16,6 +16,7 @@ from ..estimators._convert import as_dense_network
 from ..integers import IntegerNetwork
 from ..networks import DenseNetwork
 from ._fixed import FixedClassifier
+from ._selection import selected_first
 
 __all__ = ["ModelParts", "parts_of", "take_apart"]
 
@@ -86,13 +87,17 @@ def parts_of(estimator) -> ModelParts:
     )
 
 
-def take_apart(estimator) -> tuple[list[tuple[str, Any]], str, Any]:
+def take_apart(estimator, *, selects: bool = True) -> tuple[list[tuple[str, Any]], str, Any]:
     """Split a fitted pipeline into its transformers, and the classifier's name and itself.
 
     Nested pipelines are laid out flat, "passthrough" is left out. A lone classifier is a
-    pipeline without transformers. Names that several steps have are numbered.
+    pipeline without transformers. Names that several steps have are numbered. Where the
+    classifier's inputs were pruned, a step selects those that it takes, unless `selects` is False.
     """
     steps, name, classifier = _lay_out(estimator)
+    if selects:
+        known = getattr(estimator, "wavelengths_", None)
+        steps, classifier = selected_first(steps, classifier, known)
     *names, name = _unique([*(step_name for step_name, _ in steps), name])
     return [(new, step) for new, (_, step) in zip(names, steps, strict=True)], name, classifier
 

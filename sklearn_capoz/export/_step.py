@@ -78,6 +78,17 @@ class StepKind:
         """Whether it answers a spectrum without any absorption with NaN."""
         return False
 
+    def narrowed(self, step, kept: np.ndarray) -> Any | None:
+        """Return the step for some of its columns, where each output is made of its own column.
+
+        None where one is made of several.
+        """
+        return None
+
+    def needs(self, step, wanted: np.ndarray | None) -> np.ndarray | None:
+        """Say which columns of X decide on the `wanted` ones of the output; None is all."""
+        return None
+
     def affine(self, step) -> Affine | None:
         """Return what the network's first layer can do instead; None if the step is not linear."""
         return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
@@ -11,7 +13,25 @@ from ._step import Affine, CStep, LearntKind
 __all__ = ["MinMaxScalerKind", "PCAKind", "StandardScalerKind"]
 
 
-class StandardScalerKind(LearntKind):
+class ScalerKind(LearntKind):
+    """A scaler, which gives each column by itself."""
+
+    def narrowed(self, step, kept):
+        narrow = copy(step)
+        for key in self.shapes:
+            if (value := getattr(step, key, None)) is not None:
+                setattr(narrow, key, value[kept])
+        narrow.n_features_in_ = int(np.count_nonzero(kept))
+        # Behind a choice of columns names of columns are gone.
+        for name in ("feature_names_in_", "_sklearn_output_config"):
+            vars(narrow).pop(name, None)
+        return narrow
+
+    def needs(self, step, wanted):
+        return wanted
+
+
+class StandardScalerKind(ScalerKind):
     """(x - mean) / scale."""
 
     shapes = {"mean_": "n", "var_": "n", "scale_": "n"}
@@ -48,7 +68,7 @@ class StandardScalerKind(LearntKind):
         return _each_feature(step, value)
 
 
-class MinMaxScalerKind(LearntKind):
+class MinMaxScalerKind(ScalerKind):
     """X * scale + min, and clipped where it was asked for."""
 
     shapes = dict.fromkeys(("min_", "scale_", "data_min_", "data_max_", "data_range_"), "n")

@@ -148,6 +148,12 @@ class BandSelectorKind(SpectralKind):
     def n_outputs(self, step):
         return int(np.count_nonzero(step._keep))
 
+    def needs(self, step, wanted):
+        needed = step._keep.copy()
+        if wanted is not None:
+            needed[needed] = wanted
+        return needed
+
     def add_to_graph(self, graph, step, value):
         return graph.add("Gather", value, graph.constant(np.flatnonzero(step._keep)), axis=1)
 
@@ -192,6 +198,17 @@ class SpectralAbsorptionIndexKind(SpectralKind):
 
     def __init__(self):
         super().__init__(SpectralAbsorptionIndex)
+
+    def needs(self, step, wanted):
+        if step._shoulders is None:  # a hull lies over all bands
+            return None
+        # Rows are columns of X; a weight of 0 in a mean is a band that it does not look at.
+        looks = sum(np.abs(matrix) for matrix in _continuum_and_centre(step)) > 0
+        if wanted is None:
+            return looks.any(axis=1)
+        if step.attenuation is not None:
+            wanted = np.tile(wanted, len(step.half_widths_))
+        return looks[:, wanted].any(axis=1)
 
     def add_to_graph(self, graph, step, value):
         if step._shoulders is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import expit, softmax
@@ -97,9 +97,28 @@ class DenseNetwork:
         return (logits[:, 0] > 0).astype(np.intp)
 
     def backward(
-        self, hidden: list[np.ndarray], logits: np.ndarray, y: np.ndarray
+        self,
+        hidden: list[np.ndarray],
+        logits: np.ndarray,
+        y: np.ndarray,
+        *,
+        by_inputs: bool = False,
     ) -> list[np.ndarray]:
-        """Return each sample's derivatives of the cross-entropy by every hidden activation."""
+        """Return each sample's derivatives of the cross-entropy by every hidden activation.
+
+        Parameters
+        ----------
+        hidden : list of ndarray of shape (n_samples, n_units)
+            Of each hidden layer.
+        logits : ndarray of shape (n_samples, n_outputs)
+        y : ndarray of shape (n_samples,), int
+        by_inputs : bool, default=False
+            Whether those by the inputs come first.
+
+        Returns
+        -------
+        gradients : list of ndarray of shape (n_samples, n_units)
+        """
         if self.output == "softmax":
             delta = softmax(logits, axis=1)
             delta[np.arange(len(y)), y] -= 1
@@ -109,7 +128,7 @@ class DenseNetwork:
         for i in range(len(hidden) - 1, -1, -1):
             gradients.insert(0, delta @ self.weights[i + 1].T)
             delta = gradients[0] * ACTIVATIONS[self.activations[i]].derivative(hidden[i])
-        return gradients
+        return [delta @ self.weights[0].T, *gradients] if by_inputs else gradients
 
     def cut(self, layer: int, keep: np.ndarray) -> DenseNetwork:
         """Remove the units of one hidden layer where `keep` is False.
@@ -122,6 +141,11 @@ class DenseNetwork:
         biases[layer] = biases[layer][keep]
         weights[layer + 1] = np.ascontiguousarray(weights[layer + 1][keep])
         return DenseNetwork(tuple(weights), tuple(biases), self.activations, self.output)
+
+    def cut_inputs(self, keep: np.ndarray) -> DenseNetwork:
+        """Remove the inputs where `keep` is False: their rows of the first layer's weights go."""
+        first = np.ascontiguousarray(self.weights[0][keep])
+        return replace(self, weights=(first, *self.weights[1:]))
 
 
 def without_denormals(X: np.ndarray) -> np.ndarray:

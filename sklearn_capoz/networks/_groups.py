@@ -7,10 +7,14 @@ that cutting a unit is the same slice for each member and no kind of network is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Member", "UnitGroup"]
+__all__ = ["INPUTS", "Member", "UnitGroup", "input_group"]
+
+#: Name of the group that the network's inputs make, where these are pruned too.
+INPUTS = "inputs"
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ class UnitGroup:
         What a change calls it; no other group of the network has it.
     n_units : int
     activation : str
-        Behind the units, "relu" for example; "identity" where there is none.
+        Behind the units, "relu" for example; "identity" where there is none, and `INPUTS` of
+        inputs, whose values are the samples'.
     members : tuple of Member
         In the order in which data passes them; several of one kind where branches meet.
     """
@@ -51,3 +56,8 @@ class UnitGroup:
     n_units: int
     activation: str
     members: tuple[Member, ...]
+
+
+def input_group(groups: Sequence[UnitGroup]) -> int | None:
+    """Return the position of the group that the network's inputs make; None where it is none."""
+    return next((i for i, group in enumerate(groups) if group.name == INPUTS), None)

@@ -43,10 +43,17 @@ class Predictor:
     Parameters
     ----------
     network : DenseNetwork
+    support : ndarray of shape (n_features,), bool, or None, default=None
+        Which columns of X the network takes; None takes all. What the others hold does not matter.
     """
 
-    def __init__(self, network: DenseNetwork):
+    def __init__(self, network: DenseNetwork, support: np.ndarray | None = None):
         self.network = network
+        self.support = support
+        self._columns: np.ndarray | None = None
+        if support is not None and not support.all():
+            self._columns = np.flatnonzero(support)
+        self.n_features = network.n_features if support is None else len(support)
         self._is_smooth = not all(ACTIVATIONS[a].is_linear_by_parts for a in network.activations)
         self._packed: tuple[np.ndarray, np.ndarray, int] | None = None
 
@@ -79,9 +86,9 @@ class Predictor:
         return probabilities
 
     def _check(self, X: np.ndarray) -> None:
-        if X.ndim != 2 or X.shape[1] != self.network.n_features or X.dtype.kind not in "fiub":
+        if X.ndim != 2 or X.shape[1] != self.n_features or X.dtype.kind not in "fiub":
             raise ValueError(
-                f"X must be real numbers of shape (n_samples, {self.network.n_features}), got "
+                f"X must be real numbers of shape (n_samples, {self.n_features}), got "
                 f"{X.dtype} of shape {X.shape}."
             )
 
@@ -131,7 +138,12 @@ class Predictor:
         np.divide(scores, scores.sum(axis=0), out=probabilities.T)
 
     def _few_logits(self, X: np.ndarray) -> np.ndarray:
-        return self._plain_logits(without_denormals(X.astype(self.network.dtype, copy=False)))
+        X = self._taken(X).astype(self.network.dtype, copy=False)
+        return self._plain_logits(without_denormals(X))
+
+    def _taken(self, X: np.ndarray) -> np.ndarray:
+        """Return the columns that the network takes."""
+        return X if self._columns is None else X.take(self._columns, axis=1)
 
     def _plain_logits(self, X: np.ndarray) -> np.ndarray:
         if not np.isfinite(X).all():
@@ -140,7 +152,7 @@ class Predictor:
 
     def _logits(self, chunk: np.ndarray) -> np.ndarray:
         # A read-only array would make numba compile the kernel a second time.
-        chunk = np.require(chunk, dtype=self.network.dtype, requirements=["C", "W"])
+        chunk = np.require(self._taken(chunk), dtype=self.network.dtype, requirements=["C", "W"])
         from ._predictor_kernels import flush, forward, restore
 
         if self._is_smooth:  # numpy's tanh and exp are the faster ones
@@ -168,7 +180,7 @@ class Predictor:
         return *pack(network.weights, network.biases, relu), max(1, n_tiles) * ROWS
 
     def __reduce__(self):
-        return Predictor, (self.network,)  # the packing is made for one machine
+        return Predictor, (self.network, self.support)  # the packing is made for one machine
 
 
 def _n_threads() -> int:

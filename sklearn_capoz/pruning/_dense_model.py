@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from ..criteria import Layer
 from ..networks._dense import DenseNetwork
-from ..networks._groups import Member, UnitGroup
+from ..networks._groups import INPUTS, Member, UnitGroup
 from ..training._engine import TrainingResult, TrainingSettings, TrainingTask, train
 from ..training._optimizer import OptimizerState
 from ..training._samples import PruningData, Samples
@@ -41,6 +42,10 @@ class DenseModel:
         Logits of the dense network on the training samples, for distillation.
     loss_curve : tuple of float
         Training loss in each epoch of the last training.
+    inputs : ndarray of shape (n_features,), bool, or None
+        Which columns of the samples the network takes; None is all.
+    prunes_inputs : bool
+        Whether the inputs are a group of units that can go.
     """
 
     network: DenseNetwork
@@ -50,19 +55,36 @@ class DenseModel:
     random_state: np.random.RandomState
     teacher: np.ndarray | None = None
     loss_curve: tuple[float, ...] = ()
+    inputs: np.ndarray | None = None
+    prunes_inputs: bool = False
 
     @property
     def widths(self) -> tuple[int, ...]:
-        return self.network.widths
+        hidden = self.network.widths
+        return (self.network.n_features, *hidden) if self.prunes_inputs else hidden
 
     @property
     def groups(self) -> tuple[UnitGroup, ...]:
-        """A group for each hidden layer; layer i makes its units, the next one uses them."""
-        layers = zip(self.widths, self.network.activations, strict=True)
-        return tuple(
+        """A group for each hidden layer; layer i makes its units, the next one uses them.
+
+        Before them the inputs, which nothing makes, where they are pruned too.
+        """
+        layers = zip(self.network.widths, self.network.activations, strict=True)
+        hidden = tuple(
             UnitGroup(str(i), n_units, name, (Member(str(i), "out"), Member(str(i + 1), "in")))
             for i, (n_units, name) in enumerate(layers)
         )
+        if not self.prunes_inputs:
+            return hidden
+        n_inputs = self.network.n_features
+        return (UnitGroup(INPUTS, n_inputs, INPUTS, (Member("0", "in"),)), *hidden)
+
+    def with_inputs(self) -> DenseModel:
+        """Return the same network, whose inputs can be cut as well."""
+        inputs = self.inputs
+        if inputs is None:
+            inputs = np.ones(self.network.n_features, dtype=bool)
+        return replace(self, inputs=inputs, prunes_inputs=True)
 
     @property
     def size(self) -> ModelSize:
@@ -70,11 +92,12 @@ class DenseModel:
         return ModelSize(network.n_parameters, network.n_bytes, network.n_multiply_adds)
 
     def multiply_adds(self, widths: Sequence[int]) -> int:
-        sizes = (len(self.network.weights[0]), *widths, self.network.weights[-1].shape[1])
+        first = () if self.prunes_inputs else (self.network.n_features,)
+        sizes = (*first, *widths, self.network.weights[-1].shape[1])
         return sum(n_in * n_out for n_in, n_out in pairwise(sizes))
 
     def logits(self, X: np.ndarray) -> np.ndarray:
-        return self.network.forward(X)[-1]
+        return self.network.forward(self._taken(X))[-1]
 
     def labels(self, X: np.ndarray) -> np.ndarray:
         return self.network.labels(self.logits(X))
@@ -85,49 +108,64 @@ class DenseModel:
     def observe(
         self, samples: Samples, needs: frozenset[str], random_state: np.random.RandomState
     ) -> dict[str, Layer]:
-        """View every hidden layer, after one forward pass (and one backward, if asked for)."""
-        network, n_hidden = self.network, len(self.widths)
-        hidden: list = [None] * n_hidden
-        gradients: list = [None] * n_hidden
+        """View every group, after one forward pass (and one backward, if asked for)."""
+        network, groups = self.network, self.groups
+        by_inputs = self.prunes_inputs
+        values: list = [None] * len(groups)
+        gradients: list = [None] * len(groups)
         correct = None
         if needs:
-            *hidden, logits = network.forward(samples.X)
+            X = self._taken(samples.X)
+            *hidden, logits = network.forward(X)
+            values = [X, *hidden] if by_inputs else hidden
             correct = network.labels(logits) == samples.y
         if "gradients" in needs:
-            gradients = network.backward(hidden, logits, samples.y)
+            gradients = network.backward(hidden, logits, samples.y, by_inputs=by_inputs)
+        outgoing = network.weights[not by_inputs :]
+        # No weight makes an input: its own are those that take it on.
+        incoming = [weight.T for weight in network.weights[:-1]]
+        if by_inputs:
+            incoming.insert(0, network.weights[0])
         return {
             group.name: Layer(
-                activations=_one_position(hidden[i]) if "activations" in needs else None,
+                activations=_one_position(values[i]) if "activations" in needs else None,
                 activation=group.activation,
                 correct=correct,
                 y=samples.y,
                 sample_weight=samples.weight,
-                incoming=network.weights[i].T,
-                outgoing=network.weights[i + 1][:, None, :],
+                incoming=incoming[i],
+                outgoing=outgoing[i][:, None, :],
                 random_state=random_state,
                 gradients=_one_position(gradients[i]),
             )
-            for i, group in enumerate(self.groups)
+            for i, group in enumerate(groups)
         }
 
     def apply(self, change: Change, compensation: str | None, samples: Samples) -> DenseModel:
-        """Remove units of one hidden layer, and let the next layer make up for them."""
-        layer, keep = find_group(self.groups, change), change.keep
-        network = self.network.cut(layer, keep)
+        """Remove units of one group, and let the next layer make up for them."""
+        position, keep = find_group(self.groups, change), change.keep
+        user = position + (not self.prunes_inputs)  # the layer that uses them
+        cut = partial(_cut, user, keep)
+        network = cut(self.network)
         if compensation is not None:
+            X = self._taken(samples.X)
             weights: list[Any] = list(network.weights)
             biases: list[Any] = list(network.biases)
-            weights[layer + 1], biases[layer + 1] = fold(
-                self.network.forward(samples.X)[layer],
+            weights[user], biases[user] = fold(
+                X if user == 0 else self.network.forward(X)[user - 1],
                 keep,
-                self.network.weights[layer + 1],
-                self.network.biases[layer + 1],
+                self.network.weights[user],
+                self.network.biases[user],
                 samples.weight,
                 compensation,
             )
             network = replace(network, weights=tuple(weights), biases=tuple(biases))
-        optimizer = None if self.optimizer is None else self.optimizer.cut(layer, keep)
-        return replace(self, network=network, optimizer=optimizer)
+        optimizer = None if self.optimizer is None else cut(self.optimizer)
+        inputs = self.inputs
+        if inputs is not None and user == 0:
+            inputs = inputs.copy()
+            inputs[inputs] = keep
+        return replace(self, network=network, optimizer=optimizer, inputs=inputs)
 
     @classmethod
     def train_together(
@@ -161,8 +199,7 @@ class DenseModel:
         if self.optimizer is not None:
             networks.extend(self.optimizer.moments)
         arrays = [array for net in networks for array in (*net.weights, *net.biases)]
-        if self.teacher is not None:
-            arrays.append(self.teacher)
+        arrays += [array for array in (self.teacher, self.inputs) if array is not None]
         return (
             self.network.activations,
             None if self.optimizer is None else self.optimizer.n_steps,
@@ -176,16 +213,20 @@ class DenseModel:
         watched = data.score if self.settings.early_stopping else None
         return TrainingTask(
             self.network,
-            data.train.X,
+            self._taken(data.train.X),
             data.train.y,
             sample_weight=data.train.weight,
-            X_val=None if watched is None else watched.X,
+            X_val=None if watched is None else self._taken(watched.X),
             y_val=None if watched is None else watched.y,
             sample_weight_val=None if watched is None else watched.weight,
             teacher=self.teacher,
             optimizer=self.optimizer,
             random_state=copy_generator(self.random_state),
         )
+
+    def _taken(self, X: np.ndarray) -> np.ndarray:
+        """Return the columns that the network takes."""
+        return X if self.inputs is None or self.inputs.all() else X[:, self.inputs]
 
     def _trained(self, task: TrainingTask, result: TrainingResult) -> DenseModel:
         """Return the model after a training, with the generator that it has drawn from."""
@@ -197,6 +238,11 @@ class DenseModel:
             loss_curve=result.loss_curve,
             random_state=task.random_state,
         )
+
+
+def _cut(user: int, keep: np.ndarray, part: Any) -> Any:
+    """Cut what the layer `user` takes out of a network, or out of what its optimiser holds."""
+    return part.cut_inputs(keep) if user == 0 else part.cut(user - 1, keep)
 
 
 def _one_position(values: np.ndarray | None) -> np.ndarray | None:

@@ -11,11 +11,12 @@ import numpy as np
 
 from .._warn import warn
 from ..exceptions import NoCorrectSampleError, PruningStalledWarning
+from ..networks._groups import input_group
 from ..schedules import Step
 from ..thresholds import Costs, Count, Decision
 from ._changes import Remove
 from ._model import PrunableModel, accuracy, copy_generator, costs_of, score_units
-from ._plan import PruningJob, PruningPlan
+from ._plan import PruningJob, PruningPlan, check_counts_inputs
 from ._records import IterationRecord
 
 __all__ = ["Path"]
@@ -44,6 +45,8 @@ class Path:
         self.job = job
         self.random_state = copy_generator(job.random_state)
         self.iterations = job.plan.check(job.model)
+        if input_group(job.model.groups) is not None:
+            check_counts_inputs(job.plan.criterion, job.data.score.X)
         self.records = [_dense_record(job)]
         self._report()
         self._begin()

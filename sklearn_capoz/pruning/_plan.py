@@ -8,14 +8,38 @@ from dataclasses import dataclass
 import numpy as np
 from joblib import Memory
 
+from .._sklearn import InvalidParameterError
 from ..criteria import Criterion
+from ..criteria._zeros import counts_exact_zeros
 from ..schedules import Schedule, Step
 from ..thresholds import ThresholdRule
 from ..training._samples import PruningData
 from ._model import PrunableModel, costs_of
 from ._records import IterationRecord
 
-__all__ = ["PruningJob", "PruningPlan"]
+__all__ = ["PruningJob", "PruningPlan", "check_counts_inputs"]
+
+
+def check_counts_inputs(criterion: Criterion, X: np.ndarray) -> None:
+    """Refuse to count the zeros of inputs that have none, as standardized ones do.
+
+    Parameters
+    ----------
+    criterion : Criterion
+    X : ndarray of shape (n_samples, n_features)
+        That inputs are scored on.
+
+    Raises
+    ------
+    InvalidParameterError
+        Where the criterion counts zeros, and no input is ever zero.
+    """
+    if counts_exact_zeros(criterion) and np.all(X != 0):
+        raise InvalidParameterError(
+            f"{criterion} counts how often a unit is zero, and no input ever is on the {len(X)} "
+            "scoring samples, so that all would have the score 0. With prune_inputs=True choose a "
+            'criterion that measures inputs, criterion="taylor" or "l1" for example.'
+        )
 
 
 @dataclass(frozen=True)

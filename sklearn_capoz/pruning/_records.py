@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ..networks._groups import INPUTS, input_group
 from ._model import PrunableModel
 
 __all__ = ["IterationRecord", "choose_iteration", "history_table"]
@@ -87,25 +88,35 @@ def history_table(records: Sequence[IterationRecord]) -> pd.DataFrame:
         Columns `iteration`, `n_units`, `n_parameters`, `n_bytes`,
         `n_multiply_adds`; `unit_ratio`, `parameter_ratio`
         and `bytes_ratio`, the dense network's over this one's; `n_units_i`, `n_pruned_i` and
-        `threshold_i` of group i; `accuracy_before`, `accuracy_after`, `n_epochs`, `seconds`.
+        `threshold_i` of hidden layer i, or other group of units; of inputs, where they are pruned
+        too, `n_inputs`, `n_pruned_inputs` and `threshold_inputs`; `accuracy_before`,
+        `accuracy_after`, `n_epochs`, `seconds`.
     """
     dense, rows = records[0].model, []
+    inputs = input_group(dense.groups)
+    names = [str(group) for group in range(len(dense.widths) - (inputs is not None))]
+    if inputs is not None:
+        names.insert(inputs, INPUTS)
+
+    def n_units(model: PrunableModel) -> int:
+        return sum(n for name, n in zip(names, model.widths, strict=True) if name != INPUTS)
+
     for record in records:
         widths, size = record.model.widths, record.model.size
         row = {
             "iteration": record.iteration,
-            "n_units": sum(widths),
+            "n_units": n_units(record.model),
             "n_parameters": size.n_parameters,
             "n_bytes": size.n_bytes,
             "n_multiply_adds": size.n_multiply_adds,
-            "unit_ratio": sum(dense.widths) / sum(widths),
+            "unit_ratio": n_units(dense) / n_units(record.model),
             "parameter_ratio": dense.size.n_parameters / size.n_parameters,
             "bytes_ratio": dense.size.n_bytes / size.n_bytes,
         }
-        for group, width in enumerate(widths):
-            row[f"n_units_{group}"] = width
-            row[f"n_pruned_{group}"] = record.n_pruned[group]
-            row[f"threshold_{group}"] = record.thresholds[group]
+        for group, (name, width) in enumerate(zip(names, widths, strict=True)):
+            row["n_inputs" if name == INPUTS else f"n_units_{name}"] = width
+            row[f"n_pruned_{name}"] = record.n_pruned[group]
+            row[f"threshold_{name}"] = record.thresholds[group]
         row |= {
             "accuracy_before": record.accuracy_before,
             "accuracy_after": record.accuracy_after,

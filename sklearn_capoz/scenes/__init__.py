@@ -4,6 +4,7 @@ from ._assessment import Assessment, assess
 from ._class_map import ClassMap, read_class_map
 from ._predict import SceneMap, predict_scene
 from ._regions import RegionSamples, sample_regions
+from ._required import required_bands
 from ._scene_sample import SceneSample, sample_scene
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "assess",
     "predict_scene",
     "read_class_map",
+    "required_bands",
     "sample_regions",
     "sample_scene",
 ]

@@ -52,6 +52,19 @@ class BandMatch:
     upper: np.ndarray
     weight: np.ndarray
 
+    def restricted(self, needed: np.ndarray) -> BandMatch:
+        """Read nothing for model bands that nobody looks at: another one stands in their place.
+
+        Parameters
+        ----------
+        needed : ndarray of shape (n_model_bands,), bool
+        """
+        stand_in = np.where(needed, np.arange(len(needed)), needed.argmax())
+        lower, upper = self.lower[stand_in], self.upper[stand_in]
+        used, index = np.unique(np.concatenate([lower, upper]), return_inverse=True)
+        n = len(lower)
+        return BandMatch(self.bands[used], index[:n], index[n:], self.weight[stand_in])
+
     def spectra(
         self,
         block: np.ndarray,

@@ -18,7 +18,8 @@ def match_scene(scene: Source, model: SceneModel, max_gap: float, *, scale_told:
     """Find the scene's bands for the model's, without those that hold nothing."""
 
     def of(good: np.ndarray) -> BandMatch:
-        return match_bands(scene.wavelengths, good, model.n_bands, model.wavelengths, max_gap)
+        match = match_bands(scene.wavelengths, good, model.n_bands, model.wavelengths, max_gap)
+        return match.restricted(model.needed)
 
     match = of(scene.usable())
     by_position = scene.wavelengths is None or model.wavelengths is None

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..estimators import FieldTrust
 from ..export._parts import take_apart
+from ..export._selection import needed_columns
 from ..spectral import ContinuumRemoval
 
 __all__ = ["SceneModel"]
@@ -31,13 +32,16 @@ class SceneModel:
         gets another one's wavelength.
     trust : FieldTrust or None
         What the model knows of how far to trust it.
+    needed : ndarray of shape (n_bands,), bool
+        Bands that are looked at.
     """
 
     steps: tuple[Any, ...]
     classifier: Any
     n_bands: int
     wavelengths: np.ndarray | None
-    trust: FieldTrust | None = None
+    trust: FieldTrust | None
+    needed: np.ndarray
 
     @property
     def begins_with_quotients(self) -> bool:
@@ -54,7 +58,12 @@ class SceneModel:
 
     @classmethod
     def of(
-        cls, estimator, *, needs_probability: bool = False, needs_trust: bool = False
+        cls,
+        estimator,
+        *,
+        needs_probability: bool = False,
+        needs_trust: bool = False,
+        needs_all_bands: bool = False,
     ) -> SceneModel:
         """Take a fitted classifier or Pipeline apart, or say why it cannot map a scene."""
         if not hasattr(estimator, "predict"):
@@ -76,13 +85,17 @@ class SceneModel:
                 "asks for: train with FieldTrainedClassifier, or with the command `train` on a "
                 "library."
             )
-        named, _, classifier = take_apart(estimator)
+        named, _, classifier = take_apart(estimator, selects=not needs_all_bands)
         steps = [step for _, step in named]
         n_bands = [*steps, classifier][0].n_features_in_
         wavelengths = _wavelengths([*steps, classifier], n_bands)
         if wavelengths is None and trust is not None:
             wavelengths = trust.wavelengths
-        return cls(tuple(steps), classifier, n_bands, wavelengths, trust)
+        needed = needed_columns(() if needs_all_bands else steps, n_bands)
+        if wavelengths is not None:
+            needed &= np.isfinite(wavelengths)
+            wavelengths = np.where(needed, wavelengths, wavelengths[needed.argmax()])
+        return cls(tuple(steps), classifier, n_bands, wavelengths, trust, needed)
 
     def feature_step(self, features):
         """Return the transformer whose output is the layer "features"; "model" is the first step.
@@ -109,7 +122,7 @@ def _wavelengths(steps: list, n_bands: int) -> np.ndarray | None:
             return None
         axis = getattr(step, "_axis", None)  # the spectral transformers' used columns
         if axis is not None and not isinstance(step.wavelengths, str):
-            found = np.full(n_bands, axis.wavelengths[0])
+            found = np.full(n_bands, np.nan)  # where it leaves a band out
             found[axis.columns] = axis.given[axis.columns]
             return found
         found = np.asarray(getattr(step, "wavelengths_", []), dtype=np.float64)

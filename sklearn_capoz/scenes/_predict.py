@@ -229,11 +229,15 @@ def predict_scene(
     >>> found.codes.shape, int(found.counts.sum())
     ((12, 10), 120)
     """
-    model = SceneModel.of(
-        estimator, needs_probability=proba or reject_below is not None, needs_trust=trust
-    )
     _check_settings(reject, reject_below, max_band_gap)
-    rejects_unlike = reject is not None and model.trust is not None
+    rejects_unlike = reject is not None and getattr(estimator, "trust_", None) is not None
+    model = SceneModel.of(
+        estimator,
+        needs_probability=proba or reject_below is not None,
+        needs_trust=trust,
+        # Those of the spectrum as a whole look at bands that the classifier does without.
+        needs_all_bands=features is not None or trust or rejects_unlike,
+    )
     path = check_output(output, resume=resume)
     features = model.feature_step(features)
     layers = map_layers(model.classifier.classes_, proba=proba, features=features, trust=trust)

@@ -39,6 +39,10 @@ class OptimizerState:
         """Remove the moments of the units of one hidden layer where `keep` is False."""
         return OptimizerState(tuple(m.cut(layer, keep) for m in self.moments), self.n_steps)
 
+    def cut_inputs(self, keep: np.ndarray) -> OptimizerState:
+        """Remove the moments of the inputs where `keep` is False."""
+        return OptimizerState(tuple(m.cut_inputs(keep) for m in self.moments), self.n_steps)
+
 
 def flatten(network: DenseNetwork) -> np.ndarray:
     """All weights, then all biases, as one new vector."""

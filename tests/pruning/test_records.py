@@ -14,6 +14,7 @@ class Sized:
 
     widths: tuple
     size: ModelSize
+    groups: tuple = ()
 
 
 def record(iteration, widths, parameters, **given):
