@@ -30,8 +30,6 @@ class TrainingSettings:
         "cosine" falls along half a cosine over `max_iter` epochs.
     max_iter : int
         Epochs.
-    pause_at : int or None
-        Training pauses after this epoch, to go on later, and no stopping rule ends it before.
     tol, n_iter_no_change, early_stopping
         See `StoppingRule`. With `early_stopping` the weights of the epoch with the best
         validation accuracy are given back.
@@ -45,6 +43,8 @@ class TrainingSettings:
         Weight l of the teacher in (1 - l) * CE + l * T^2 * KL(teacher_T || network_T).
     temperature : float
         T: both softmaxes take their logits divided by it.
+    pause_at : int or None
+        Training pauses after this epoch, to go on later, and no stopping rule ends it before.
     """
 
     solver: str = "adam"
