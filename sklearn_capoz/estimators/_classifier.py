@@ -11,6 +11,7 @@ from .._sklearn import Interval, StrOptions
 from .._validation import PRUNING_CONSTRAINTS
 from ..networks import ACTIVATIONS, DenseNetwork
 from ..pruning import PrunableModel
+from ..pruning._plan import first_epoch
 from ._class_weight import weigh_classes
 from ._first_training import (
     as_skorch_model,
@@ -24,8 +25,11 @@ from ._fitting import (
     Dense,
     Plan,
     check_dense_plan,
+    check_epochs,
     check_prunes_inputs,
     choose,
+    cut_widths,
+    first_training_of,
     learn,
     learnt_of_the_path,
     make_plan,
@@ -80,7 +84,8 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
         Share of the samples set aside, half of it to score units on and half to
         choose the iteration on; not used when `X_val` is given.
     retrain_max_iter : int, default=100
-        Epochs of retraining at most, after each cut; 0 prunes without retraining.
+        Epochs of retraining at most, after each cut; 0 prunes without retraining. A cut in the
+        middle of the first training (`Gradual` with `epochs`) is followed by none.
     compensation : {None, "bias", "least-squares"}, default=None
         How the next layer makes up for a unit that goes: not at all, by its mean
         in the bias, or by a least-squares refit on the scoring samples.
@@ -325,21 +330,30 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
             check_device(self.device)
         is_arrays = self.callbacks is None
         check_prunes_inputs(self, is_arrays)
-        return Plan(make_plan(self, widths), is_arrays)
+        pruning = make_plan(self, widths)
+        if not self.prune_inputs:
+            check_epochs(self, pruning.iterations(widths), self.max_iter)
+        return Plan(pruning, is_arrays)
 
     def _split(
         self, plan: Plan, X, y, X_val=None, y_val=None, sample_weight=None, groups=None
     ) -> Split:
         found = split(self, X, y, X_val, y_val, sample_weight, groups)
-        check_dense_plan(self, plan.pruning, check_widths(self.hidden_layer_sizes), found)
+        widths = check_widths(self.hidden_layer_sizes)
+        check_dense_plan(self, plan.pruning, widths, found, self.max_iter)
         return replace(found, data=weigh_classes(found.data, found.classes, self.class_weight))
 
     def _train(self, plan: Plan, samples: Split, network_only: bool = False) -> Dense:
         def trainer():
             n_classes, random_state = len(samples.classes), samples.training_random
-            return *first_training(self, samples.data, n_classes, random_state), None
+            widths, n_features = (
+                check_widths(self.hidden_layer_sizes),
+                samples.data.train.X.shape[1],
+            )
+            pause = first_epoch(plan.pruning.iterations(cut_widths(self, widths, n_features)))
+            return *first_training(self, samples.data, n_classes, random_state, pause), None
 
-        return train(self, samples, trainer)
+        return train(self, plan, samples, trainer)
 
     def _keep(
         self, plan: Plan, samples: Split, dense: Dense, records, iteration: int | None = None
@@ -349,10 +363,11 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
             iteration, model = choose(self, plan, samples, dense, records)
         else:
             model = records[iteration].model
+        n_epochs, losses = first_training_of(plan, dense, records)
         return learn(
             self,
             learnt_of_the_path(plan, samples, records, iteration)
-            | {"n_iter_": dense.n_epochs, "loss_curve_": list(dense.model.loss_curve)}
+            | {"n_iter_": n_epochs, "loss_curve_": losses}
             | kept_network(model),
         )
 

@@ -12,13 +12,17 @@ from .._sklearn import HasMethods
 from .._validation import PRUNING_CONSTRAINTS
 from ..networks import DenseNetwork
 from ..networks._predictor import Predictor
+from ..pruning._model import copy_generator
+from ..pruning._plan import first_epoch
 from ._check_inputs import has_several
 from ._fitting import (
     Dense,
     InnerPlan,
     check_dense_plan,
+    check_epochs,
     check_prunes_inputs,
     choose,
+    cut_widths,
     learn,
     learnt_of_the_path,
     make_plan,
@@ -229,7 +233,9 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         memory = None if self.memory is None else check_memory(self.memory)
         inner = find_inner(self.estimator)
         check_prunes_inputs(self, inner.description.is_arrays)
-        pruning = make_plan(self, inner.description.widths)
+        pruning, widths = make_plan(self, inner.description.widths), inner.description.widths
+        if widths is not None and not self.prune_inputs:
+            check_epochs(self, pruning.iterations(widths), inner.max_epochs)
         return InnerPlan(pruning, inner.description.is_arrays, inner, memory)
 
     def _split(
@@ -243,7 +249,7 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
             check_columns(estimator, X, n_features)
         widths = plan.inner.description.widths
         if plan.is_arrays and widths is not None:
-            check_dense_plan(self, plan.pruning, widths, found)
+            check_dense_plan(self, plan.pruning, widths, found, plan.inner.max_epochs)
         return replace(found, data=adapter.weigh(estimator, found.data, found.classes))
 
     def _train(self, plan: InnerPlan, samples: Split, network_only: bool = False) -> Dense:
@@ -254,24 +260,36 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         """
         adapter, estimator = plan.inner.adapter, plan.inner.estimator
         work = (estimator, samples.data, samples.classes, samples.training_random)
+        # None is no place to look things up: check_memory makes of it one that calls.
+        memory = check_memory(plan.memory)
 
         def first_training():
             if plan.inner.is_frozen:
                 fitted, random_state = adapter.copy(estimator), samples.training_random
                 adapter.show_inputs(fitted, samples.data.train.X)
             else:
+                pause = self._pause(plan, work)
+                if pause is not None:
+                    return *memory.cache(_train_until)(adapter, *work, pause), None
                 short = network_only and plan.memory is None and adapter.train_network(*work)
                 if short:
                     return *short, None
-                begun = adapter.begin(*work)
-                if begun is not None:
-                    plan.pruning.check(begun)
-                # None is no place to look things up: check_memory makes of it one that calls.
-                fitted, random_state = check_memory(plan.memory).cache(_fit)(adapter, *work)
+                fitted, random_state = memory.cache(_fit)(adapter, *work)
             n_epochs = adapter.describe(fitted).n_epochs
             return adapter.model(fitted, random_state), n_epochs, fitted
 
-        return train(self, samples, first_training)
+        return train(self, plan, samples, first_training)
+
+    def _pause(self, plan: InnerPlan, work: tuple) -> int | None:
+        """Check the plan for the network before its training; return where that first pauses."""
+        begun, widths = plan.inner.adapter.begin(*work), plan.inner.description.widths
+        if begun is not None:
+            check_epochs(self, plan.pruning.check(begun), plan.inner.max_epochs)
+            widths = begun.widths
+        if widths is None:
+            return None
+        n_features = work[1].train.X.shape[1]
+        return first_epoch(plan.pruning.iterations(cut_widths(self, widths, n_features)))
 
     def _keep(
         self, plan: InnerPlan, samples: Split, dense: Dense, records, iteration: int | None = None
@@ -281,8 +299,12 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
             iteration, model = choose(self, plan, samples, dense, records)
         else:
             model = records[iteration].model
-        adapter = plan.inner.adapter
-        kept = adapter.with_model(dense.fitted, model)
+        adapter, estimator = plan.inner.adapter, plan.inner.estimator
+        if dense.fitted is None:
+            random_state = copy_generator(samples.training_random)
+            kept = adapter.finish(estimator, samples.data, samples.classes, random_state, model)
+        else:
+            kept = adapter.with_model(dense.fitted, model)
         learnt = learnt_of_the_path(plan, samples, records, iteration)
         support = learnt.get("input_support_")
         if "feature_names_in_" in samples.columns:
@@ -304,6 +326,11 @@ def _predictor(adapter, kept, support: np.ndarray | None):
     """Return what predicts, of all columns of X: a kept estimator takes those that are left."""
     predictor = adapter.predictor(kept)
     return predictor if support is None else Predictor(predictor.network, support)
+
+
+def _train_until(adapter, estimator, data, classes, random_state, epoch):
+    """Train the network up to its first cut; a cache stores what a function gives."""
+    return adapter.train_until(estimator, data, classes, random_state, epoch)
 
 
 def _fit(adapter, estimator, data, classes, random_state):

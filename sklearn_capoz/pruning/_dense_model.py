@@ -16,6 +16,7 @@ from ..networks._dense import DenseNetwork
 from ..networks._groups import INPUTS, Member, UnitGroup
 from ..training._engine import TrainingResult, TrainingSettings, TrainingTask, train
 from ..training._optimizer import OptimizerState
+from ..training._pause import Pause
 from ..training._samples import PruningData, Samples
 from ._changes import Change, find_group
 from ._compensation import fold
@@ -46,6 +47,8 @@ class DenseModel:
         Which columns of the samples the network takes; None is all.
     prunes_inputs : bool
         Whether the inputs are a group of units that can go.
+    begun : Pause or None
+        Where that training has paused, to go on.
     """
 
     network: DenseNetwork
@@ -57,6 +60,7 @@ class DenseModel:
     loss_curve: tuple[float, ...] = ()
     inputs: np.ndarray | None = None
     prunes_inputs: bool = False
+    begun: Pause | None = None
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -103,7 +107,10 @@ class DenseModel:
         return self.network.labels(self.logits(X))
 
     def configured(self, settings: TrainingSettings, teacher: np.ndarray | None) -> DenseModel:
-        return replace(self, settings=settings, teacher=teacher)
+        return replace(self, settings=settings, teacher=teacher, begun=None)
+
+    def until(self, epoch: int | None) -> DenseModel:
+        return replace(self, settings=replace(self.settings, pause_at=epoch))
 
     def observe(
         self, samples: Samples, needs: frozenset[str], random_state: np.random.RandomState
@@ -161,11 +168,12 @@ class DenseModel:
             )
             network = replace(network, weights=tuple(weights), biases=tuple(biases))
         optimizer = None if self.optimizer is None else cut(self.optimizer)
+        begun = None if self.begun is None else self.begun.after_cut()
         inputs = self.inputs
         if inputs is not None and user == 0:
             inputs = inputs.copy()
             inputs[inputs] = keep
-        return replace(self, network=network, optimizer=optimizer, inputs=inputs)
+        return replace(self, network=network, optimizer=optimizer, inputs=inputs, begun=begun)
 
     @classmethod
     def train_together(
@@ -204,7 +212,7 @@ class DenseModel:
             self.network.activations,
             None if self.optimizer is None else self.optimizer.n_steps,
             *(array.tobytes() for array in arrays),
-            pickle.dumps(self.random_state.get_state()),
+            pickle.dumps((self.random_state.get_state(), self.begun)),
         )
 
     def _task(self, data: PruningData) -> TrainingTask:
@@ -222,6 +230,7 @@ class DenseModel:
             teacher=self.teacher,
             optimizer=self.optimizer,
             random_state=copy_generator(self.random_state),
+            begun=self.begun,
         )
 
     def _taken(self, X: np.ndarray) -> np.ndarray:
@@ -235,8 +244,9 @@ class DenseModel:
             self,
             network=result.network,
             optimizer=result.optimizer,
-            loss_curve=result.loss_curve,
+            loss_curve=(() if self.begun is None else self.loss_curve) + result.loss_curve,
             random_state=task.random_state,
+            begun=result.paused,
         )
 
 
