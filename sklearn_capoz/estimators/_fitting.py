@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from time import perf_counter
 
+import numpy as np
 from joblib import Memory
 
 from .._validation import check_hidden_layers
 from .._warn import warn
 from ..criteria import check_criterion
-from ..exceptions import PruningInterruptedWarning
+from ..exceptions import PruningInterruptedWarning, UnsupportedNetworkError
 from ..networks._inputs import joined
 from ..pruning import (
     IterationRecord,
@@ -25,6 +26,8 @@ from ..pruning import (
     prune_together,
 )
 from ..schedules import check_schedule
+from ..teachers import Teacher
+from ..teachers._base import Classroom, Lesson
 from ..thresholds import Costs, check_threshold
 from ..training import TrainingSettings
 from ..training._samples import Samples
@@ -36,7 +39,9 @@ __all__ = [
     "InnerPlan",
     "Plan",
     "check_dense_plan",
+    "check_engine",
     "choose",
+    "classroom",
     "job_of",
     "learn",
     "learnt_of_the_path",
@@ -56,6 +61,8 @@ class Plan:
         Criterion, rule and schedule, checked.
     is_arrays : bool
         Whether networks under pruning are plain arrays, which any process can be sent.
+    teacher : Teacher or None
+        Who teaches, where anybody does.
     inner : Inner or None
         The estimator that CAPoZPruner trains.
     memory : joblib.Memory or None
@@ -64,6 +71,7 @@ class Plan:
 
     pruning: PruningPlan
     is_arrays: bool
+    teacher: Teacher | None
     inner: Inner | None = None
     memory: Memory | None = None
 
@@ -90,6 +98,8 @@ class Dense:
         Of this training.
     fitted : estimator or None
         What the network came from, where that is more than the network.
+    lesson : Lesson or None
+        What it is taught in all that follows.
     """
 
     model: PrunableModel
@@ -97,6 +107,7 @@ class Dense:
     seconds: float
     settings: TrainingSettings
     fitted: object = None
+    lesson: Lesson | None = None
 
 
 def make_plan(estimator, widths: tuple[int, ...] | None) -> PruningPlan:
@@ -128,23 +139,50 @@ def check_dense_plan(plan: PruningPlan, widths: tuple[int, ...], split: Split) -
     plan.threshold.check_plan(plan.iterations(widths), costs, plan.min_units)
 
 
-def train(estimator, split: Split, trainer) -> Dense:
-    """Time a training, and give its network the settings of retraining and itself as a teacher.
+def check_engine(teacher: Teacher | None, has_engine: bool) -> None:
+    """Raise for a teacher that only the compiled engine has a loop for, where another trains."""
+    if teacher is not None and teacher.needs_engine and not has_engine:
+        raise UnsupportedNetworkError(
+            f"teacher={teacher} is for dense networks that the compiled engine trains: a "
+            'PrunedMLPClassifier with callbacks=None and device="cpu", or an MLPClassifier. For '
+            'others, teacher="ensemble" trains several networks too.'
+        )
+
+
+def classroom(
+    estimator, split: Split, untrained: Callable[[np.random.RandomState], PrunableModel]
+) -> Classroom:
+    """Return where teachers work; `untrained` makes networks like the one to prune."""
+    return Classroom(
+        split.data,
+        untrained,
+        split.teaching_random,
+        split.lessons,
+        estimator.distillation or 0.0,
+        estimator.temperature,
+    )
+
+
+def train(estimator, plan: Plan, room: Classroom, trainer) -> Dense:
+    """Time a training, and give its network the settings of retraining and its teacher.
 
     `trainer` returns the model, its epochs, and the estimator around it or None.
     """
-    start = perf_counter()
+    start, lesson = perf_counter(), None
     model, n_epochs, fitted = trainer()
-    teacher = None if estimator.distillation is None else model.logits(split.data.train.X)
+    if plan.teacher is not None:
+        model, lesson = plan.teacher.after(model, room)
     settings = replace(
         model.settings,
         max_iter=estimator.retrain_max_iter,
         learning_rate=estimator.retrain_learning_rate,
-        distillation=estimator.distillation or 0.0,
-        temperature=estimator.temperature,
+        distillation=room.share,
+        temperature=room.temperature,
     )
+    logits = None if lesson is None else lesson.logits(room.data.train)
+    student = model.configured(settings, logits)
     seconds = perf_counter() - start
-    return Dense(model.configured(settings, teacher), n_epochs, seconds, model.settings, fitted)
+    return Dense(student, n_epochs, seconds, model.settings, fitted, lesson)
 
 
 def job_of(plan: Plan, split: Split, dense: Dense) -> PruningJob:
@@ -184,10 +222,16 @@ def choose(
         return iteration, model
     parts = (data.train, data.score, data.select)
     everything = Samples(
-        *(joined([getattr(part, name) for part in parts]) for name in ("X", "y", "weight"))
+        *(joined([getattr(part, name) for part in parts]) for name in ("X", "y", "weight", "rows"))
     )
-    settings = replace(dense.settings, max_iter=dense.n_epochs, early_stopping=False)
-    last = model.configured(settings, teacher=None)
+    settings = replace(
+        dense.settings,
+        max_iter=dense.n_epochs,
+        early_stopping=False,
+        distillation=dense.model.settings.distillation,
+        temperature=dense.model.settings.temperature,
+    )
+    last = model.configured(settings, dense.lesson and dense.lesson.logits(everything))
     try:
         [(last, _)] = type(last).train_together([last], [replace(data, train=everything)])
     except KeyboardInterrupt:

@@ -109,19 +109,23 @@ class MLPClassifierAdapter(Adapter):
         estimator = with_random_state(clone(estimator), random_state)
         estimator._validate_params()
         generator = check_random_state(estimator.random_state)
+        model = self.untrained(estimator, data, classes, generator)
+        ((trained, n_epochs),) = DenseModel.train_together([model], [data])
+        return replace(trained, random_state=random_state), n_epochs
+
+    def untrained(self, estimator, data, classes, random_state):
         network = initial_network(
             data.train.X.shape[1],
             self.describe(estimator).widths,
             len(classes),
             estimator.activation,
-            generator,
+            random_state,
             data.train.X.dtype,
             "logistic" if len(classes) == 2 else "softmax",
         )
-        settings = _settings(estimator, estimator.solver)
-        model = DenseModel(network, None, settings, "cpu", generator)
-        ((trained, n_epochs),) = DenseModel.train_together([model], [data])
-        return replace(trained, random_state=random_state), n_epochs
+        # What scikit-learn trains by lbfgs, its peers are trained by Adam, which works on batches.
+        settings = _settings(estimator, "sgd" if estimator.solver == "sgd" else "adam")
+        return DenseModel(network, None, settings, "cpu", random_state)
 
     def with_model(self, fitted, model):
         pruned = deepcopy(fitted)

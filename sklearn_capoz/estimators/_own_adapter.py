@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from ._adapter import Adapter, Description
 from ._class_weight import weigh_classes
 from ._classifier import PrunedMLPClassifier
-from ._first_training import first_training, kept_network, training_settings
+from ._first_training import first_training, kept_network, training_settings, untrained_model
 from ._fitting import learn
 from ._register import register_adapter
 from ._split import with_random_state
@@ -67,6 +67,9 @@ class PrunedMLPAdapter(Adapter):
             "loss_curve_": list(model.loss_curve),
         }
         return learn(fitted, learnt | kept_network(model))
+
+    def untrained(self, estimator, data, classes, random_state):
+        return untrained_model(estimator, data, len(classes), random_state)
 
     def model(self, fitted, random_state):
         settings = training_settings(fitted)

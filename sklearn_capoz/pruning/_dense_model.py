@@ -14,6 +14,7 @@ from ..criteria import Layer
 from ..networks._dense import DenseNetwork
 from ..networks._groups import Member, UnitGroup
 from ..training._engine import TrainingResult, TrainingSettings, TrainingTask, train
+from ..training._mutual import train_mutually
 from ..training._optimizer import OptimizerState
 from ..training._samples import PruningData, Samples
 from ._changes import Change, find_group
@@ -38,9 +39,11 @@ class DenseModel:
     random_state : RandomState
         Draws the order of the rows in retraining, which goes on with a copy of it.
     teacher : ndarray of shape (n_train, n_outputs) or None
-        Logits of the dense network on the training samples, for distillation.
+        The teacher's logits on the training samples, for distillation.
     loss_curve : tuple of float
         Training loss in each epoch of the last training.
+    peers : tuple of DenseModel or None
+        Networks that learn with it and that it learns from, in place of a teacher.
     """
 
     network: DenseNetwork
@@ -50,6 +53,7 @@ class DenseModel:
     random_state: np.random.RandomState
     teacher: np.ndarray | None = None
     loss_curve: tuple[float, ...] = ()
+    peers: tuple[DenseModel, ...] | None = None
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -141,7 +145,9 @@ class DenseModel:
         # What the engine trains in one call has the settings and the device in common.
         calls: dict[tuple, dict[tuple, list[int]]] = {}
         for i, (model, part) in enumerate(zip(models, data, strict=True)):
-            if model.settings.max_iter > 0:
+            if model.settings.max_iter > 0 and model.peers is not None:
+                trained[i] = model._trained_with_peers(part)
+            elif model.settings.max_iter > 0:
                 equals = calls.setdefault((model.settings, model.device), {})
                 # One alone has no equal, and the fingerprint takes as long as some epochs.
                 key = (id(part), model._fingerprint()) if len(models) > 1 else ()
@@ -154,6 +160,17 @@ class DenseModel:
                 for i in numbers:
                     trained[i] = models[i]._trained(task, result), result.n_epochs
         return trained
+
+    def _trained_with_peers(self, data: PruningData) -> tuple[DenseModel, int]:
+        assert self.peers is not None
+        members = [self, *self.peers]
+        tasks = [model._task(data) for model in members]
+        results = train_mutually(tasks, self.settings)
+        student, *peers = (
+            model._trained(task, result)
+            for model, task, result in zip(members, tasks, results, strict=True)
+        )
+        return replace(student, peers=tuple(peers)), results[0].n_epochs
 
     def _fingerprint(self) -> tuple:
         """Return what training depends on beside the samples, the settings and the device."""
