@@ -117,7 +117,7 @@ class Adapter(ABC):
     def untrained(
         self, estimator, data: PruningData, classes: np.ndarray, random_state: np.random.RandomState
     ) -> PrunableModel | None:
-        """Return a network with new weights, drawn from `random_state`, to be trained as `fit` does.
+        """Return a network with new weights from `random_state`, to be trained as `fit` does.
 
         For teachers that train several, see `sklearn_capoz.teachers`; None where it cannot be had.
         """

@@ -84,8 +84,7 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
         How the next layer makes up for a unit that goes: not at all, by its mean
         in the bias, or by a least-squares refit on the scoring samples.
     distillation : float or None, default=None
-        Weight in (0, 1] of a teacher's softened outputs in the loss of retraining, and of
-        the last training on all samples.
+        Weight in (0, 1] of a teacher's softened outputs in the loss of retraining.
     teacher : str, Teacher, fitted classifier or None, default=None
         Whose outputs: None for the unpruned network's own, a name of
         `sklearn_capoz.teachers.TEACHERS` or an object of that module, or any fitted

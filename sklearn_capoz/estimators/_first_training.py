@@ -29,8 +29,8 @@ __all__ = [
     "kept_network",
     "net_of",
     "network_of",
-    "untrained_model",
     "training_settings",
+    "untrained_model",
 ]
 
 
@@ -101,9 +101,7 @@ def kept_network(model) -> dict:
         # So that a clone of the net has the pruned widths too.
         model.net.module__hidden_layer_sizes = model.widths
     # Only the pruning loop needed those who taught it.
-    kept = replace(model, teacher=None)
-    if isinstance(model, DenseModel):
-        kept = replace(kept, peers=None)
+    kept = model.configured(replace(model.settings, distillation=0.0), teacher=None)
     return {"_kept": kept, "_predictor": Predictor(network_of(kept))}
 
 

@@ -27,7 +27,7 @@ from ..pruning import (
 )
 from ..schedules import check_schedule
 from ..teachers import Teacher
-from ..teachers._base import Classroom, Lesson
+from ..teachers._base import Classroom
 from ..thresholds import Costs, check_threshold
 from ..training import TrainingSettings
 from ..training._samples import Samples
@@ -98,8 +98,6 @@ class Dense:
         Of this training.
     fitted : estimator or None
         What the network came from, where that is more than the network.
-    lesson : Lesson or None
-        What it is taught in all that follows.
     """
 
     model: PrunableModel
@@ -107,7 +105,6 @@ class Dense:
     seconds: float
     settings: TrainingSettings
     fitted: object = None
-    lesson: Lesson | None = None
 
 
 def make_plan(estimator, widths: tuple[int, ...] | None) -> PruningPlan:
@@ -182,7 +179,7 @@ def train(estimator, plan: Plan, room: Classroom, trainer) -> Dense:
     logits = None if lesson is None else lesson.logits(room.data.train)
     student = model.configured(settings, logits)
     seconds = perf_counter() - start
-    return Dense(student, n_epochs, seconds, model.settings, fitted, lesson)
+    return Dense(student, n_epochs, seconds, model.settings, fitted)
 
 
 def job_of(plan: Plan, split: Split, dense: Dense) -> PruningJob:
@@ -222,16 +219,13 @@ def choose(
         return iteration, model
     parts = (data.train, data.score, data.select)
     everything = Samples(
-        *(joined([getattr(part, name) for part in parts]) for name in ("X", "y", "weight", "rows"))
+        *(joined([getattr(part, name) for part in parts]) for name in ("X", "y", "weight"))
     )
+    # No teacher: the dense network, which has seen fewer samples than these, costs accuracy here.
     settings = replace(
-        dense.settings,
-        max_iter=dense.n_epochs,
-        early_stopping=False,
-        distillation=dense.model.settings.distillation,
-        temperature=dense.model.settings.temperature,
+        dense.settings, max_iter=dense.n_epochs, early_stopping=False, distillation=0.0
     )
-    last = model.configured(settings, dense.lesson and dense.lesson.logits(everything))
+    last = model.configured(settings, teacher=None)
     try:
         [(last, _)] = type(last).train_together([last], [replace(data, train=everything)])
     except KeyboardInterrupt:

@@ -238,8 +238,7 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         adapter, estimator = plan.inner.adapter, plan.inner.estimator
         known, n_features = plan.inner.description.classes, plan.inner.description.n_features
         given = X, y, X_val, y_val, sample_weight, groups
-        how = {"classes": known, "allow_nd": adapter.allow_nd, "teacher": plan.teacher}
-        found = split(self, *given, **how)
+        found = split(self, *given, classes=known, allow_nd=adapter.allow_nd, teacher=plan.teacher)
         if plan.inner.is_frozen and not has_several(X) and np.ndim(X) < 3:
             check_columns(estimator, X, n_features)
         widths = plan.inner.description.widths

@@ -84,7 +84,8 @@ class DenseModel:
         return self.network.labels(self.logits(X))
 
     def configured(self, settings: TrainingSettings, teacher: np.ndarray | None) -> DenseModel:
-        return replace(self, settings=settings, teacher=teacher)
+        peers = self.peers if settings.distillation > 0 else None
+        return replace(self, settings=settings, teacher=teacher, peers=peers)
 
     def observe(
         self, samples: Samples, needs: frozenset[str], random_state: np.random.RandomState

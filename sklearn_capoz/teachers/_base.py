@@ -83,9 +83,7 @@ class Classroom:
 
     def taught(self, model: Any, lesson: Lesson | None = None) -> Any:
         """Give a network the settings of one that is taught."""
-        settings = replace(
-            model.settings, distillation=self.share, temperature=self.temperature
-        )
+        settings = replace(model.settings, distillation=self.share, temperature=self.temperature)
         logits = None if lesson is None else lesson.logits(self.data.train)
         return model.configured(settings, logits)
 

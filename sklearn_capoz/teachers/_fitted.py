@@ -117,7 +117,7 @@ def _shown(classes) -> list | None:
 
 
 def _n_columns(X: Any) -> int | None:
-    shape = getattr(X, "shape", ())
+    shape: tuple = getattr(X, "shape", ())
     return shape[1] if len(shape) == 2 else None
 
 

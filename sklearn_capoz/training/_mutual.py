@@ -137,11 +137,10 @@ class _Cohort:
                 )
                 trainee.n_steps += 1
                 losses[k] += loss[0] * len(rows) / len(order)
-        for trainee, loss, validation in zip(
-            self.trainees, losses, self.validations, strict=True
-        ):
+        parts = zip(self.trainees, losses.tolist(), self.validations, strict=True)
+        for trainee, mean_loss, validation in parts:
             scores = None if validation is None else validation.evaluate(trainee.parameters)
-            if trainee.record(float(loss), scores):
+            if trainee.record(mean_loss, scores):
                 trainee.best = (trainee.parameters.copy(), trainee.moments.copy(), trainee.n_steps)
 
     def _tell_each_other(self, rows: np.ndarray) -> None:
