@@ -32,7 +32,8 @@ class Ensemble(Teacher):
     >>> from sklearn_capoz import PrunedMLPClassifier
     >>> from sklearn_capoz.teachers import Ensemble
     >>> model = PrunedMLPClassifier(
-    ...     (10,), teacher=Ensemble(n_networks=4), distillation=0.5, max_iter=20, random_state=0
+    ...     (10,), teacher=Ensemble(n_networks=4), distillation=0.5, threshold="fraction",
+    ...     n_iterations=1, max_iter=20, random_state=0,
     ... )
     >>> model.fit(*load_iris(return_X_y=True)).network_.n_classes
     3

@@ -203,7 +203,7 @@ class Unsure(ClassifierMixin, BaseEstimator):
         (3, TypeError, "teacher=3 is no teacher"),
         (RandomForestClassifier, TypeError, "is no teacher; give a fitted classifier"),
         (RandomForestClassifier(), NotFittedError, "give it as FrozenEstimator"),
-        (FrozenEstimator(RandomForestClassifier()), NotFittedError, "RandomForestClassifier is not"),
+        (FrozenEstimator(RandomForestClassifier()), NotFittedError, "is not fitted"),
         (LinearSVC().fit(X, NAMES), TypeError, "LinearSVC has no predict_proba"),
         (forest(y=Y), ValueError, r"knows the classes \[0, 1, 2\], y holds \['alunite'"),
         (forest(X[NAMES != "alunite"], NAMES[NAMES != "alunite"]), ValueError, "needs the same"),
