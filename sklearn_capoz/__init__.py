@@ -7,7 +7,7 @@ The data's journey, and where the code is:
 3. a group of units -> one score per unit: `sklearn_capoz.criteria`
 4. scores -> which units stay: `sklearn_capoz.thresholds`
 5. network and units -> a smaller network: `sklearn_capoz.pruning`
-6. when to score, cut and retrain: `sklearn_capoz.schedules`
+6. when to score, cut and retrain: `sklearn_capoz.schedules`; who teaches: `sklearn_capoz.teachers`
 7. all that as estimators: `PrunedMLPClassifier`, `PrunedCNNClassifier`, `CAPoZPruner`,
    `CAPoZPrunerCV`; for the field: `FieldTrainedClassifier`
 8. model -> file, device, map: `sklearn_capoz.export`, `sklearn_capoz.scenes`
@@ -63,6 +63,7 @@ _PACKAGES = (
     "schedules",
     "scenes",
     "spectral",
+    "teachers",
     "thresholds",
     "training",
 )

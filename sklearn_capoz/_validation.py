@@ -34,6 +34,7 @@ PRUNING_CONSTRAINTS: dict = {
     "retrain_learning_rate": [StrOptions({"constant", "cosine"})],
     "compensation": [StrOptions({"bias", "least-squares"}), None],
     "distillation": [Interval(Real, 0, 1, closed="right"), None],
+    "teacher": "no_validation",
     "temperature": [Interval(Real, 0, None, closed="neither")],
     "verbose": ["verbose"],
     "random_state": ["random_state"],

@@ -118,6 +118,15 @@ class Adapter(ABC):
         """
         return None
 
+    def untrained(
+        self, estimator, data: PruningData, classes: np.ndarray, random_state: np.random.RandomState
+    ) -> PrunableModel | None:
+        """Return a network with new weights from `random_state`, to be trained as `fit` does.
+
+        For teachers that train several, see `sklearn_capoz.teachers`; None where it cannot be had.
+        """
+        return self.begin(estimator, data, classes, random_state)
+
     def copy(self, fitted):
         """Return a trained estimator that shares no weight with this one."""
         return deepcopy(fitted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -12,6 +13,7 @@ from .._validation import PRUNING_CONSTRAINTS
 from ..networks import ACTIVATIONS, DenseNetwork
 from ..pruning import PrunableModel
 from ..pruning._plan import first_epoch
+from ..teachers import check_teacher
 from ._class_weight import weigh_classes
 from ._first_training import (
     as_skorch_model,
@@ -20,14 +22,17 @@ from ._first_training import (
     kept_network,
     net_of,
     network_of,
+    untrained_model,
 )
 from ._fitting import (
     Dense,
     Plan,
     check_dense_plan,
+    check_engine,
     check_epochs,
     check_prunes_inputs,
     choose,
+    classroom,
     cut_widths,
     first_training_of,
     learn,
@@ -90,8 +95,14 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
         How the next layer makes up for a unit that goes: not at all, by its mean
         in the bias, or by a least-squares refit on the scoring samples.
     distillation : float or None, default=None
-        Weight in (0, 1] of the dense network's softened outputs in the loss of
-        retraining.
+        Weight in (0, 1] of a teacher's softened outputs in the loss of retraining.
+    teacher : str, Teacher, fitted classifier or None, default=None
+        Whose outputs: None for the unpruned network's own, a name of
+        `sklearn_capoz.teachers.TEACHERS` or an object of that module, or any fitted
+        classifier with `predict_proba` for the same features and classes, which then
+        teaches the first training as well. In a
+        :class:`sklearn.frozen.FrozenEstimator` it survives `clone`, as in a grid search.
+        A pickled fitted model leaves it out.
     temperature : float, default=2.0
         Softening of those outputs.
     retrain_learning_rate : {"constant", "cosine"}, default="constant"
@@ -241,7 +252,7 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
         self, hidden_layer_sizes=(100,), activation="relu", *,
         criterion="c-apoz", threshold="mean+std", n_iterations=5, schedule="multi-pass",
         keep="best", tolerance=0.0, min_units=1, prune_inputs=False, validation_fraction=0.2,
-        retrain_max_iter=100, compensation=None, distillation=None, temperature=2.0,
+        retrain_max_iter=100, compensation=None, distillation=None, teacher=None, temperature=2.0,
         retrain_learning_rate="constant", solver="adam", alpha=0.0001, batch_size="auto",
         learning_rate_init=0.001, max_iter=200, early_stopping=False, n_iter_no_change=10,
         tol=1e-4, dropout=0.0, class_weight=None, n_restarts=1,
@@ -261,6 +272,7 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
         self.retrain_max_iter = retrain_max_iter
         self.compensation = compensation
         self.distillation = distillation
+        self.teacher = teacher
         self.temperature = temperature
         self.retrain_learning_rate = retrain_learning_rate
         self.solver = solver
@@ -330,30 +342,36 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
             check_device(self.device)
         is_arrays = self.callbacks is None
         check_prunes_inputs(self, is_arrays)
+        teacher = check_teacher(self.teacher, self.distillation)
+        check_engine(teacher, is_arrays and self.device == "cpu")
         pruning = make_plan(self, widths)
         if not self.prune_inputs:
             check_epochs(self, pruning.iterations(widths), self.max_iter)
-        return Plan(pruning, is_arrays)
+        return Plan(pruning, is_arrays, teacher)
 
     def _split(
         self, plan: Plan, X, y, X_val=None, y_val=None, sample_weight=None, groups=None
     ) -> Split:
-        found = split(self, X, y, X_val, y_val, sample_weight, groups)
+        given = X, y, X_val, y_val, sample_weight, groups
+        found = split(self, *given, teacher=plan.teacher)
         widths = check_widths(self.hidden_layer_sizes)
         check_dense_plan(self, plan.pruning, widths, found, self.max_iter)
         return replace(found, data=weigh_classes(found.data, found.classes, self.class_weight))
 
     def _train(self, plan: Plan, samples: Split, network_only: bool = False) -> Dense:
-        def trainer():
-            n_classes, random_state = len(samples.classes), samples.training_random
-            widths, n_features = (
-                check_widths(self.hidden_layer_sizes),
-                samples.data.train.X.shape[1],
-            )
-            pause = first_epoch(plan.pruning.iterations(cut_widths(self, widths, n_features)))
-            return *first_training(self, samples.data, n_classes, random_state, pause), None
+        data, n_classes = samples.data, len(samples.classes)
+        room = classroom(self, samples, partial(untrained_model, self, data, n_classes))
+        widths = cut_widths(self, check_widths(self.hidden_layer_sizes), data.train.X.shape[1])
+        pause = first_epoch(plan.pruning.iterations(widths))
 
-        return train(self, plan, samples, trainer)
+        def trainer():
+            def prepare(models):
+                return models if plan.teacher is None else plan.teacher.before(models, room)
+
+            given = self, data, n_classes, samples.training_random
+            return *first_training(*given, prepare=prepare, pause_at=pause), None
+
+        return train(self, plan, room, trainer)
 
     def _keep(
         self, plan: Plan, samples: Split, dense: Dense, records, iteration: int | None = None

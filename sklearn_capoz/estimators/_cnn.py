@@ -24,7 +24,10 @@ from .._sklearn import HasMethods, Interval, StrOptions, check_sample_weight
 from .._validation import PRUNING_CONSTRAINTS
 from .._warn import warn
 from ..datasets import ScenePixels
+from ..teachers import check_teacher, without_teacher
+from ..teachers._fitted import FittedTeacher, OfTheseSamples
 from ._cnn_inputs import batches, channels, channels_of_scene, check_X, middle, whole_patches
+from ._fitting import check_engine
 from ._pruner import CAPoZPruner
 
 __all__ = ["PrunedCNNClassifier"]
@@ -87,7 +90,10 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
     compensation : {None, "bias", "least-squares"}, default="least-squares"
         How the next layer makes up for a channel that goes.
     distillation : float or None, default=None
-        Weight in (0, 1] of the dense network's softened outputs in retraining.
+        Weight in (0, 1] of a teacher's softened outputs in retraining.
+    teacher : {"ensemble", "born-again"}, Teacher, fitted classifier or None, default=None
+        Whose outputs, as in :class:`PrunedMLPClassifier`; a fitted classifier is given the
+        samples as `fit` is. The first training is without.
     temperature : float, default=2.0
         Softening of those outputs.
     retrain_learning_rate : {"constant", "cosine"}, default="constant"
@@ -191,6 +197,7 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         retrain_max_iter=6,
         compensation="least-squares",
         distillation=None,
+        teacher=None,
         temperature=2.0,
         retrain_learning_rate="constant",
         dtype="float32",
@@ -216,6 +223,7 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         self.retrain_max_iter = retrain_max_iter
         self.compensation = compensation
         self.distillation = distillation
+        self.teacher = teacher
         self.temperature = temperature
         self.retrain_learning_rate = retrain_learning_rate
         self.dtype = dtype
@@ -247,6 +255,8 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         self : PrunedCNNClassifier
         """
         self._validate_params()
+        teacher = check_teacher(self.teacher, self.distillation)
+        check_engine(teacher, has_engine=False)
         size = 1 if self.kind == "1d" else self.patch_size
         X = check_X(self, X, size, self.dtype, reset=True)
         y = column_or_1d(y, warn=True)
@@ -264,6 +274,9 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         bands = self._fitted_bands(middle(X), y, sample_weight)
         samples, net = self._net(bands, X, size, len(np.unique(y)))
         pruner = CAPoZPruner(net, **self._pruning_params())
+        if isinstance(teacher, FittedTeacher):
+            lessons = np.exp(teacher.look_at(X, np.unique(y)))
+            pruner.set_params(teacher=OfTheseSamples(teacher.classifier, lessons))
         pruner.fit(samples, y, sample_weight=sample_weight, groups=groups)
         module = pruner.estimator_.module_
         # The scene has served its turn: what is kept takes patches from anywhere.
@@ -319,6 +332,10 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
     def dtype_(self) -> str:
         """Precision of the network that is there, whatever `dtype` says by now."""
         return str(next(self.module_.parameters()).dtype).removeprefix("torch.")
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        return without_teacher(state) if "module_" in state else state
 
     def _usable(self, X, size: int, sample_weight: np.ndarray | None) -> np.ndarray:
         """Mark samples that have a weight and no NaN in their patch; say how many have one."""

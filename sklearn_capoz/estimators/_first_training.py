@@ -5,6 +5,7 @@ Functions of the estimator, so that CAPoZPruner can run the same training withou
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 from numbers import Integral
@@ -29,6 +30,7 @@ __all__ = [
     "net_of",
     "network_of",
     "training_settings",
+    "untrained_model",
 ]
 
 
@@ -53,32 +55,37 @@ def first_training(
     n_classes: int,
     random_state: np.random.RandomState,
     pause_at: int | None = None,
+    prepare: Callable[[list], list] = list,
 ) -> tuple[PrunableModel, int]:
     """Train `n_restarts` networks side by side; return the best on the scoring samples.
 
     The pruning that follows, here or in CAPoZPruner, takes the network from there: after the
-    training, or where it has paused.
+    training, or where it has paused. `prepare` lets a teacher at the networks before.
     """
-    settings = training_settings(estimator)
-    models: list = []
-    for generator in spawn_random_states(random_state, estimator.n_restarts):
-        network = initial_network(
-            data.train.X.shape[1],
-            check_widths(estimator.hidden_layer_sizes),
-            n_classes,
-            estimator.activation,
-            generator,
-            data.train.X.dtype,
-        )
-        if estimator.callbacks is None:
-            models.append(DenseModel(network, None, settings, estimator.device, generator))
-        else:
-            net = _make_net(estimator, network, settings)
-            models.append(as_skorch_model(net, settings, generator))
+    generators = spawn_random_states(random_state, estimator.n_restarts)
+    models = prepare([untrained_model(estimator, data, n_classes, each) for each in generators])
     models = [model.until(pause_at) for model in models]
     trained = type(models[0]).train_together(models, [data] * len(models))
     accuracies = [accuracy(model, data.score) for model, _ in trained]
     return trained[int(np.argmax(accuracies))]
+
+
+def untrained_model(
+    estimator, data: PruningData, n_classes: int, random_state: np.random.RandomState
+) -> PrunableModel:
+    """Draw a network, with the settings of its first training."""
+    settings = training_settings(estimator)
+    network = initial_network(
+        data.train.X.shape[1],
+        check_widths(estimator.hidden_layer_sizes),
+        n_classes,
+        estimator.activation,
+        random_state,
+        data.train.X.dtype,
+    )
+    if estimator.callbacks is None:
+        return DenseModel(network, None, settings, estimator.device, random_state)
+    return as_skorch_model(_make_net(estimator, network, settings), settings, random_state)
 
 
 def training_settings(estimator) -> TrainingSettings:
@@ -95,7 +102,8 @@ def kept_network(model) -> dict:
     if not isinstance(model, DenseModel):
         # So that a clone of the net has the pruned widths too.
         model.net.module__hidden_layer_sizes = model.widths
-    kept = replace(model, teacher=None, begun=None)  # which only the pruning loop needed
+    # Only the pruning loop needed those who taught it.
+    kept = model.configured(replace(model.settings, distillation=0.0), teacher=None)
     support = None
     if isinstance(kept, DenseModel):
         kept, support = replace(kept, prunes_inputs=False), kept.inputs

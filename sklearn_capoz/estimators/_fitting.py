@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from time import perf_counter
 
+import numpy as np
 from joblib import Memory
 
 from .._validation import check_hidden_layers
@@ -27,6 +28,8 @@ from ..pruning import (
 )
 from ..pruning._plan import check_counts_inputs, first_epoch
 from ..schedules import Step, check_schedule
+from ..teachers import Teacher
+from ..teachers._base import Classroom
 from ..thresholds import Costs, check_threshold
 from ..training import TrainingSettings
 from ..training._samples import Samples
@@ -38,9 +41,11 @@ __all__ = [
     "InnerPlan",
     "Plan",
     "check_dense_plan",
+    "check_engine",
     "check_epochs",
     "check_prunes_inputs",
     "choose",
+    "classroom",
     "cut_widths",
     "first_training_of",
     "job_of",
@@ -62,6 +67,8 @@ class Plan:
         Criterion, rule and schedule, checked.
     is_arrays : bool
         Whether networks under pruning are plain arrays, which any process can be sent.
+    teacher : Teacher or None
+        Who teaches, where anybody does.
     inner : Inner or None
         The estimator that CAPoZPruner trains.
     memory : joblib.Memory or None
@@ -70,6 +77,7 @@ class Plan:
 
     pruning: PruningPlan
     is_arrays: bool
+    teacher: Teacher | None
     inner: Inner | None = None
     memory: Memory | None = None
 
@@ -195,14 +203,40 @@ def check_epochs(estimator, iterations: Sequence[Sequence[Step]], max_epochs: in
         )
 
 
-def train(estimator, plan: Plan, split: Split, trainer) -> Dense:
-    """Time a training, and give its network the settings of retraining and itself as a teacher.
+def check_engine(teacher: Teacher | None, has_engine: bool) -> None:
+    """Raise for a teacher that only the compiled engine has a loop for, where another trains."""
+    if teacher is not None and teacher.needs_engine and not has_engine:
+        raise UnsupportedNetworkError(
+            f"teacher={teacher} is for dense networks that the compiled engine trains: a "
+            'PrunedMLPClassifier with callbacks=None and device="cpu", or an MLPClassifier. For '
+            'others, teacher="ensemble" trains several networks too.'
+        )
+
+
+def classroom(
+    estimator, split: Split, untrained: Callable[[np.random.RandomState], PrunableModel]
+) -> Classroom:
+    """Return where teachers work; `untrained` makes networks like the one to prune."""
+    return Classroom(
+        split.data,
+        untrained,
+        split.teaching_random,
+        split.lessons,
+        estimator.distillation or 0.0,
+        estimator.temperature,
+    )
+
+
+def train(estimator, plan: Plan, room: Classroom, trainer) -> Dense:
+    """Time a training, and give its network the settings of retraining and its teacher.
 
     `trainer` returns the model, its epochs, and the estimator around it or None. A training that
     has paused for a cut goes on with its own settings, and has taught nobody yet.
     """
-    start = perf_counter()
+    start, lesson = perf_counter(), None
     model, n_epochs, fitted = trainer()
+    if plan.teacher is not None:
+        model, lesson = plan.teacher.after(model, room)
     if estimator.prune_inputs:
         model = model.with_inputs()
     iterations = plan.pruning.iterations(model.widths)
@@ -213,12 +247,12 @@ def train(estimator, plan: Plan, split: Split, trainer) -> Dense:
         settings,
         max_iter=estimator.retrain_max_iter,
         learning_rate=estimator.retrain_learning_rate,
-        distillation=estimator.distillation or 0.0,
-        temperature=estimator.temperature,
+        distillation=room.share,
+        temperature=room.temperature,
     )
     if model.settings.pause_at is None:
-        teacher = None if estimator.distillation is None else model.logits(split.data.train.X)
-        model = model.configured(retraining, teacher)
+        logits = None if lesson is None else lesson.logits(room.data.train)
+        model = model.configured(retraining, logits)
     return Dense(model, n_epochs, perf_counter() - start, settings, retraining, fitted)
 
 
@@ -263,7 +297,8 @@ def choose(
         *(joined([getattr(part, name) for part in parts]) for name in ("X", "y", "weight"))
     )
     n_epochs, _ = first_training_of(plan, dense, records)
-    settings = replace(dense.settings, max_iter=n_epochs, early_stopping=False)
+    # No teacher: the dense network, which has seen fewer samples than these, costs accuracy here.
+    settings = replace(dense.settings, max_iter=n_epochs, early_stopping=False, distillation=0.0)
     last = model.configured(settings, teacher=None)
     try:
         [(last, _)] = type(last).train_together([last], [replace(data, train=everything)])

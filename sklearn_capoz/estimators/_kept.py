@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._sklearn import CachedSignatureMixin
 from ..networks import DenseNetwork
+from ..teachers import without_teacher
 from ._prediction import NetworkPredictionMixin
 
 __all__ = ["KeptNetworkMixin", "missing", "read_only"]
@@ -51,7 +52,8 @@ class KeptNetworkMixin(CachedSignatureMixin, NetworkPredictionMixin):
     def __getstate__(self):
         # The compiled form would double a file; `__setstate__` makes it again.
         state: dict = super().__getstate__()  # type: ignore[assignment]
-        return {name: value for name, value in state.items() if name != "_predictor"}
+        kept = {name: value for name, value in state.items() if name != "_predictor"}
+        return without_teacher(kept) if "_kept" in kept else kept
 
 
 def missing(estimator, name: str, learnt: str) -> AttributeError:

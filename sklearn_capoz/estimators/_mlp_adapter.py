@@ -110,12 +110,12 @@ class MLPClassifierAdapter(Adapter):
     def train_network(self, estimator, data, classes, random_state):
         if not _engine_trains(estimator):
             return None
-        model = self._untrained(estimator, data, classes, random_state)
+        model = self._seeded(estimator, data, classes, random_state)
         ((trained, n_epochs),) = DenseModel.train_together([model], [data])
         return replace(trained, random_state=random_state), n_epochs
 
     def train_until(self, estimator, data, classes, random_state, epoch):
-        model = self._untrained(estimator, data, classes, copy_generator(random_state))
+        model = self._seeded(estimator, data, classes, copy_generator(random_state))
         return DenseModel.train_together([model.until(epoch)], [data])[0]
 
     def finish(self, estimator, data, classes, random_state, model):
@@ -133,21 +133,25 @@ class MLPClassifierAdapter(Adapter):
         fitted.n_iter_, fitted.t_ = len(losses), len(losses) * len(data.train.y)
         return fitted
 
-    def _untrained(self, estimator, data, classes, random_state) -> DenseModel:
+    def _seeded(self, estimator, data, classes, random_state) -> DenseModel:
         estimator = with_random_state(clone(estimator), random_state)
         estimator._validate_params()
         generator = check_random_state(estimator.random_state)
+        return self.untrained(estimator, data, classes, generator)
+
+    def untrained(self, estimator, data, classes, random_state):
         network = initial_network(
             data.train.X.shape[1],
             self.describe(estimator).widths,
             len(classes),
             estimator.activation,
-            generator,
+            random_state,
             data.train.X.dtype,
             "logistic" if len(classes) == 2 else "softmax",
         )
-        settings = _settings(estimator, estimator.solver)
-        return DenseModel(network, None, settings, "cpu", generator)
+        # What scikit-learn trains by lbfgs, its peers are trained by Adam, which works on batches.
+        settings = _settings(estimator, "sgd" if estimator.solver == "sgd" else "adam")
+        return DenseModel(network, None, settings, "cpu", random_state)
 
     def with_model(self, fitted, model):
         pruned = deepcopy(fitted)

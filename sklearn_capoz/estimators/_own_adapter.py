@@ -14,7 +14,7 @@ from ..pruning._model import copy_generator
 from ._adapter import Adapter, Description
 from ._class_weight import weigh_classes
 from ._classifier import PrunedMLPClassifier
-from ._first_training import first_training, kept_network, training_settings
+from ._first_training import first_training, kept_network, training_settings, untrained_model
 from ._fitting import learn
 from ._register import register_adapter
 from ._split import with_random_state
@@ -72,6 +72,9 @@ class PrunedMLPAdapter(Adapter):
     def finish(self, estimator, data, classes, random_state, model):
         fitted = _with_learnt(_checked_clone(estimator, random_state), data, classes, model)
         return self.with_model(fitted, model)
+
+    def untrained(self, estimator, data, classes, random_state):
+        return untrained_model(estimator, data, len(classes), random_state)
 
     def model(self, fitted, random_state):
         settings = training_settings(fitted)

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.utils.validation import check_memory
 
 from .._sklearn import HasMethods
 from .._validation import PRUNING_CONSTRAINTS
+from ..exceptions import UnsupportedNetworkError
 from ..networks import DenseNetwork
 from ..networks._predictor import Predictor
 from ..pruning._model import copy_generator
 from ..pruning._plan import first_epoch
+from ..teachers import check_teacher
 from ._check_inputs import has_several
 from ._fitting import (
     Dense,
     InnerPlan,
     check_dense_plan,
+    check_engine,
     check_epochs,
     check_prunes_inputs,
     choose,
+    classroom,
     cut_widths,
     learn,
     learnt_of_the_path,
@@ -30,7 +35,7 @@ from ._fitting import (
     train,
 )
 from ._kept import KeptNetworkMixin, read_only
-from ._register import check_columns, find_adapter, find_inner
+from ._register import Inner, check_columns, find_adapter, find_inner
 from ._split import Split, split
 
 __all__ = ["CAPoZPruner"]
@@ -73,7 +78,10 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
     compensation : {None, "bias", "least-squares"}, default=None
         How the next layer makes up for a unit that goes.
     distillation : float or None, default=None
-        Weight in (0, 1] of the dense network's softened outputs in retraining.
+        Weight in (0, 1] of a teacher's softened outputs in retraining.
+    teacher : str, Teacher, fitted classifier or None, default=None
+        Whose outputs, as in :class:`PrunedMLPClassifier`; the first training is the
+        estimator's own, and nobody's lesson.
     temperature : float, default=2.0
         Softening of those outputs.
     retrain_learning_rate : {"constant", "cosine"}, default="constant"
@@ -161,6 +169,7 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         retrain_max_iter=100,
         compensation=None,
         distillation=None,
+        teacher=None,
         temperature=2.0,
         retrain_learning_rate="constant",
         memory=None,
@@ -180,6 +189,7 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         self.retrain_max_iter = retrain_max_iter
         self.compensation = compensation
         self.distillation = distillation
+        self.teacher = teacher
         self.temperature = temperature
         self.retrain_learning_rate = retrain_learning_rate
         self.memory = memory
@@ -232,11 +242,14 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         self._validate_params()
         memory = None if self.memory is None else check_memory(self.memory)
         inner = find_inner(self.estimator)
-        check_prunes_inputs(self, inner.description.is_arrays)
-        pruning, widths = make_plan(self, inner.description.widths), inner.description.widths
+        is_arrays, widths = inner.description.is_arrays, inner.description.widths
+        check_prunes_inputs(self, is_arrays)
+        pruning = make_plan(self, widths)
         if widths is not None and not self.prune_inputs:
             check_epochs(self, pruning.iterations(widths), inner.max_epochs)
-        return InnerPlan(pruning, inner.description.is_arrays, inner, memory)
+        teacher = check_teacher(self.teacher, self.distillation)
+        check_engine(teacher, is_arrays)
+        return InnerPlan(pruning, is_arrays, teacher, inner, memory)
 
     def _split(
         self, plan: InnerPlan, X, y, X_val=None, y_val=None, sample_weight=None, groups=None
@@ -244,7 +257,7 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         adapter, estimator = plan.inner.adapter, plan.inner.estimator
         known, n_features = plan.inner.description.classes, plan.inner.description.n_features
         given = X, y, X_val, y_val, sample_weight, groups
-        found = split(self, *given, classes=known, allow_nd=adapter.allow_nd)
+        found = split(self, *given, classes=known, allow_nd=adapter.allow_nd, teacher=plan.teacher)
         if plan.inner.is_frozen and not has_several(X) and np.ndim(X) < 3:
             check_columns(estimator, X, n_features)
         widths = plan.inner.description.widths
@@ -260,6 +273,10 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         """
         adapter, estimator = plan.inner.adapter, plan.inner.estimator
         work = (estimator, samples.data, samples.classes, samples.training_random)
+        untrained = partial(_untrained, plan.inner, samples)
+        room = classroom(self, samples, untrained)
+        if plan.teacher is not None and plan.teacher.trains_networks:
+            untrained(np.random.RandomState(0))  # what cannot be had is said before any training
         # None is no place to look things up: check_memory makes of it one that calls.
         memory = check_memory(plan.memory)
 
@@ -278,7 +295,7 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
             n_epochs = adapter.describe(fitted).n_epochs
             return adapter.model(fitted, random_state), n_epochs, fitted
 
-        return train(self, plan, samples, first_training)
+        return train(self, plan, room, first_training)
 
     def _pause(self, plan: InnerPlan, work: tuple) -> int | None:
         """Check the plan for the network before its training; return where that first pauses."""
@@ -320,6 +337,20 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
             kept = state["_kept"]
             state["_predictor"] = _predictor(find_adapter(kept), kept, state.get("input_support_"))
         super().__setstate__(state)
+
+
+def _untrained(inner: Inner, samples: Split, random_state: np.random.RandomState):
+    """Make a network like the one to prune, with new weights."""
+    new = clone(inner.estimator)
+    if "random_state" in new.get_params(deep=False):
+        new.set_params(random_state=None)  # a seed would give every network the same weights
+    model = inner.adapter.untrained(new, samples.data, samples.classes, random_state)
+    if model is None:
+        raise UnsupportedNetworkError(
+            f"Teachers that are networks like {type(new).__name__} cannot be trained here, as its "
+            "adapter has no `untrained`; let a fitted classifier teach, or teacher=None."
+        )
+    return model
 
 
 def _predictor(adapter, kept, support: np.ndarray | None):

@@ -14,6 +14,7 @@ from .._validation import both_or_none, encode_labels
 from .._warn import warn
 from ..exceptions import SmallDataWarning
 from ..networks._inputs import describe_shape, leaves, sample_shape
+from ..teachers import Teacher
 from ..training._samples import PruningData, Samples, make_samples, split_samples
 from ._check_inputs import check_inputs, has_several
 
@@ -31,10 +32,12 @@ class Split:
         Labels in the order of the codes in `data`.
     columns : dict
         What an estimator learns of X: `n_features_in_` and, of a table, `feature_names_in_`.
-    training_random, scoring_random : RandomState
-        For training, and for criteria that draw.
+    training_random, scoring_random, teaching_random : RandomState
+        For training, for criteria that draw, and for teachers that are trained.
     sets_aside : bool
         Whether samples to score and to choose on were taken from X, and not from X_val.
+    lessons : ndarray of shape (n_samples, n_classes) or None
+        What a fitted teacher says of the samples in X.
     """
 
     data: PruningData
@@ -42,7 +45,9 @@ class Split:
     columns: dict
     training_random: np.random.RandomState
     scoring_random: np.random.RandomState
+    teaching_random: np.random.RandomState
     sets_aside: bool
+    lessons: np.ndarray | None = None
 
 
 def check_groups(groups) -> np.ndarray:
@@ -66,6 +71,7 @@ def split(
     *,
     classes=None,
     allow_nd=False,
+    teacher: Teacher | None = None,
 ) -> Split:
     """Check what `fit` is given, and split it.
 
@@ -79,9 +85,11 @@ def split(
         Labels of a network that is trained already; by default those in y.
     allow_nd : bool, default=False
         Whether the network takes samples of more axes, and several arrays.
+    teacher : Teacher or None, default=None
+        Is shown X as the user gave it.
     """
-    split_random, training_random, scoring_random = spawn_random_states(
-        check_random_state(estimator.random_state), 3
+    split_random, training_random, scoring_random, teaching_random = spawn_random_states(
+        check_random_state(estimator.random_state), 4
     )
     shell = shell_of(estimator)  # validate_data leaves its findings on what it is called with
     checked, y = _check_X_y(shell, X, y, allow_nd, reset=True)
@@ -120,7 +128,9 @@ def split(
     names = ("n_features_in_", "feature_names_in_")
     columns = {name: vars(shell)[name] for name in names if name in vars(shell)}
     sets_aside = not has_validation and data.score is not data.train
-    return Split(data, classes, columns, training_random, scoring_random, sets_aside)
+    lessons = None if teacher is None else teacher.look_at(X, classes)
+    generators = training_random, scoring_random, teaching_random
+    return Split(data, classes, columns, *generators, sets_aside, lessons)
 
 
 def _check_X_y(shell, X, y, allow_nd: bool, reset: bool):

@@ -15,6 +15,7 @@ from ..criteria import Layer
 from ..networks._dense import DenseNetwork
 from ..networks._groups import INPUTS, Member, UnitGroup
 from ..training._engine import TrainingResult, TrainingSettings, TrainingTask, train
+from ..training._mutual import train_mutually
 from ..training._optimizer import OptimizerState
 from ..training._pause import Pause
 from ..training._samples import PruningData, Samples
@@ -40,7 +41,7 @@ class DenseModel:
     random_state : RandomState
         Draws the order of the rows in retraining, which goes on with a copy of it.
     teacher : ndarray of shape (n_train, n_outputs) or None
-        Logits of the dense network on the training samples, for distillation.
+        The teacher's logits on the training samples, for distillation.
     loss_curve : tuple of float
         Training loss in each epoch of the last training.
     inputs : ndarray of shape (n_features,), bool, or None
@@ -49,6 +50,8 @@ class DenseModel:
         Whether the inputs are a group of units that can go.
     begun : Pause or None
         Where that training has paused, to go on.
+    peers : tuple of DenseModel or None
+        Networks that learn with it and that it learns from, in place of a teacher.
     """
 
     network: DenseNetwork
@@ -61,6 +64,7 @@ class DenseModel:
     inputs: np.ndarray | None = None
     prunes_inputs: bool = False
     begun: Pause | None = None
+    peers: tuple[DenseModel, ...] | None = None
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -107,7 +111,8 @@ class DenseModel:
         return self.network.labels(self.logits(X))
 
     def configured(self, settings: TrainingSettings, teacher: np.ndarray | None) -> DenseModel:
-        return replace(self, settings=settings, teacher=teacher, begun=None)
+        peers = self.peers if settings.distillation > 0 else None
+        return replace(self, settings=settings, teacher=teacher, peers=peers, begun=None)
 
     def until(self, epoch: int | None) -> DenseModel:
         return replace(self, settings=replace(self.settings, pause_at=epoch))
@@ -187,7 +192,9 @@ class DenseModel:
         # What the engine trains in one call has the settings and the device in common.
         calls: dict[tuple, dict[tuple, list[int]]] = {}
         for i, (model, part) in enumerate(zip(models, data, strict=True)):
-            if model.settings.max_iter > 0:
+            if model.settings.max_iter > 0 and model.peers is not None:
+                trained[i] = model._trained_with_peers(part)
+            elif model.settings.max_iter > 0:
                 equals = calls.setdefault((model.settings, model.device), {})
                 # One alone has no equal, and the fingerprint takes as long as some epochs.
                 key = (id(part), model._fingerprint()) if len(models) > 1 else ()
@@ -200,6 +207,17 @@ class DenseModel:
                 for i in numbers:
                     trained[i] = models[i]._trained(task, result), result.n_epochs
         return trained
+
+    def _trained_with_peers(self, data: PruningData) -> tuple[DenseModel, int]:
+        assert self.peers is not None
+        members = [self, *self.peers]
+        tasks = [model._task(data) for model in members]
+        results = train_mutually(tasks, self.settings)
+        student, *peers = (
+            model._trained(task, result)
+            for model, task, result in zip(members, tasks, results, strict=True)
+        )
+        return replace(student, peers=tuple(peers)), results[0].n_epochs
 
     def _fingerprint(self) -> tuple:
         """Return what training depends on beside the samples, the settings and the device."""

@@ -147,7 +147,8 @@ class PrunableModel(Protocol):
         ----------
         settings : TrainingSettings
         teacher : ndarray of shape (n_samples, n_outputs) or None
-            What `logits` of the dense network gave for the training samples.
+            What a teacher says of the training samples: what `logits` of a network gives, or
+            logarithms of probabilities.
         """
 
     def until(self, epoch: int | None) -> Self:

@@ -61,7 +61,7 @@ class SkorchModel:
     random_state : RandomState
         Retraining goes on with a copy of it.
     teacher : ndarray of shape (n_train, n_classes) or None
-        Logarithms of the dense network's probabilities on the training samples.
+        Logarithms of the teacher's probabilities on the training samples.
     trace : Trace, optional
         What its module does; traced when not given, and kept through all cuts.
     begun : Pause or None

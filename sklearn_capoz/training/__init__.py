@@ -5,6 +5,7 @@ What needs torch is imported when it is asked for: a dense network trains and pr
 
 from .._lazy import lazy_names
 from ._engine import initial_network, train
+from ._mutual import train_mutually
 from ._optimizer import OptimizerState
 from ._task import TrainingResult, TrainingSettings, TrainingTask
 
@@ -17,6 +18,7 @@ __all__ = [
     "initial_network",
     "net_from_training",
     "train",
+    "train_mutually",
 ]
 
 __getattr__ = lazy_names(__name__, {"MLPNet": "._skorch_net", "net_from_training": "._skorch_net"})

@@ -24,13 +24,8 @@ _ROWS_AT_ONCE = 10_000
 
 def train_one(trainee: Trainee, report: Callable[[int], object], cancelled: Event) -> None:
     """Train until the trainee has finished or the whole call is cancelled."""
-    architecture = _architecture(trainee.task.network)
-    batches = _batches(trainee.rows, trainee.batch_rows, architecture)
-    run = Run(architecture, batches, _rule(trainee.settings))
-    validation = None
-    if trainee.validation is not None:
-        validation = Run(architecture, _batches(trainee.validation, _VALIDATION_ROWS, architecture))
-    steps_per_epoch = -(-len(batches.y) // batches.size)
+    run, validation = make_runs(trainee)
+    steps_per_epoch = -(-len(run.batches.y) // run.batches.size)
     while not trainee.finished and not cancelled.is_set():
         n_epochs = _epochs_at_once(trainee)
         first = trainee.n_epochs
@@ -50,6 +45,16 @@ def train_one(trainee: Trainee, report: Callable[[int], object], cancelled: Even
             if trainee.record(float(loss), scores):
                 trainee.best = (trainee.parameters.copy(), trainee.moments.copy(), trainee.n_steps)
         report(n_epochs)
+
+
+def make_runs(trainee: Trainee) -> tuple[Run, Run | None]:
+    """Lay out the training rows, and those of validation where there are any."""
+    architecture = _architecture(trainee.task.network)
+    batches = _batches(trainee.rows, trainee.batch_rows, architecture)
+    run = Run(architecture, batches, _rule(trainee.settings))
+    if trainee.validation is None:
+        return run, None
+    return run, Run(architecture, _batches(trainee.validation, _VALIDATION_ROWS, architecture))
 
 
 def _epochs_at_once(trainee: Trainee) -> int:

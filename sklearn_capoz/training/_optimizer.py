@@ -8,7 +8,7 @@ import numpy as np
 
 from ..networks._dense import DenseNetwork
 
-__all__ = ["N_MOMENTS", "OptimizerState", "flatten", "unflatten"]
+__all__ = ["N_MOMENTS", "OptimizerState", "flatten", "unflatten", "views"]
 
 #: Solver -> how many moments it keeps of each parameter.
 N_MOMENTS = {"sgd": 1, "adam": 2}
@@ -51,9 +51,14 @@ def flatten(network: DenseNetwork) -> np.ndarray:
 
 def unflatten(vector: np.ndarray, like: DenseNetwork) -> DenseNetwork:
     """Copy a vector made by `flatten` into a network of the shapes of `like`."""
+    return views(vector.copy(), like)
+
+
+def views(vector: np.ndarray, like: DenseNetwork) -> DenseNetwork:
+    """View a vector made by `flatten` as a network of the shapes of `like`."""
     arrays, start = [], 0
     for old in (*like.weights, *like.biases):
-        arrays.append(vector[start : start + old.size].reshape(old.shape).copy())
+        arrays.append(vector[start : start + old.size].reshape(old.shape))
         start += old.size
     depth = len(like.weights)
     return DenseNetwork(tuple(arrays[:depth]), tuple(arrays[depth:]), like.activations, like.output)

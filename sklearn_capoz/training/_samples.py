@@ -26,14 +26,18 @@ class Samples:
     y : ndarray of shape (n_samples,), int
         Class codes from 0.
     weight : ndarray of shape (n_samples,)
+    rows : ndarray of shape (n_samples,), int, optional
+        Which of the samples that `fit` was given these are.
     """
 
     X: Any
     y: np.ndarray
     weight: np.ndarray
+    rows: np.ndarray | None = None
 
     def __getitem__(self, rows: np.ndarray | slice) -> Samples:
-        return Samples(take(self.X, rows), self.y[rows], self.weight[rows])
+        own = None if self.rows is None else self.rows[rows]
+        return Samples(take(self.X, rows), self.y[rows], self.weight[rows], own)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,15 +51,16 @@ class PruningData:
 
 def make_samples(X: Any, y: np.ndarray, sample_weight=None) -> Samples:
     """Check the weights, and leave out samples of no weight: they must take no place in a split."""
+    rows = np.arange(len(y))
     if sample_weight is None:
-        return Samples(X, y, np.ones(len(y)))
+        return Samples(X, y, np.ones(len(y)), rows)
     weight = check_sample_weight(
         sample_weight, next(leaves(X)), dtype=np.float64, ensure_non_negative=True
     )
     used = weight > 0
     if not used.any():
         raise ValueError("All values of sample_weight are zero; nothing is left to learn from.")
-    return Samples(X, y, weight)[used]
+    return Samples(X, y, weight, rows)[used]
 
 
 def split_samples(

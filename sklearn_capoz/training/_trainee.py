@@ -245,6 +245,8 @@ def _soften(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Teacher's probabilities at a temperature, and per row the sum of p * log(p)."""
     n_outputs = network.biases[-1].size
+    if network.output == "logistic" and teacher.ndim == 2 and teacher.shape[1] == 2:
+        teacher = teacher[:, 1:] - teacher[:, :1]  # the teacher has an output for each class
     if teacher.ndim != 2 or teacher.shape[1] != n_outputs:
         raise ValueError(
             f"The teacher's logits must have one column for each of the {n_outputs} outputs, "
