@@ -62,6 +62,9 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
     schedule : str or Schedule, default="multi-pass"
         When to score, cut and retrain: a name of
         `sklearn_capoz.schedules.SCHEDULES`, or an object of that module.
+    granularity : {"unit", "connection"}, default="unit"
+        What goes: hidden units, or single weights, by a criterion that has a value
+        per weight. A weight that is zero stays so in all training that follows.
     keep : {"best", "smallest", "last"}, default="best"
         Which iteration's network to keep: the most accurate, the smallest within
         `tolerance` of the most accurate, or, as in the paper, the last. The first
@@ -69,7 +72,7 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
     tolerance : float, default=0.0
         Accuracy (0..1) that `keep="smallest"` may give up.
     min_units : int, default=1
-        Units that stay in every hidden layer.
+        Units that stay in every hidden layer, or connections in every layer.
     validation_fraction : float, default=0.2
         Share of the samples set aside, half of it to score units on and half to
         choose the iteration on; not used when `X_val` is given.
@@ -139,11 +142,16 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
         beyond which units go in the next iteration (NaN where it counts units
         or the schedule names the widths); validation accuracy before and after
         retraining (with `schedule="iterative"`, around the iteration's last
-        one); epochs; seconds.
+        one); epochs; seconds. With `granularity="connection"` also `n_connections`
+        and `sparsity`, the share of weights that are zero, and of layer i, the last
+        one included, `n_connections_i`; parameters are then those that are not zero,
+        and bytes those of a model file.
     support_ : list of ndarray of bool
-        Per hidden layer, which of the original units remain.
+        Per hidden layer, which of the original units remain; of connections, per layer and of the
+        shape of its weights, which of them are not zero.
     importances_ : list of list of ndarray
-        `importances_[iteration][layer]`, the scores of the units alive then.
+        `importances_[iteration][layer]`, the scores of the units alive then, or of the
+        connections, in the order of the layer's weights.
     compression_rate_ : float
         Parameters of the dense network over those of the one kept.
     best_iteration_ : int
@@ -222,7 +230,7 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
     def __init__(
         self, hidden_layer_sizes=(100,), activation="relu", *,
         criterion="c-apoz", threshold="mean+std", n_iterations=5, schedule="multi-pass",
-        keep="best", tolerance=0.0, min_units=1, validation_fraction=0.2,
+        granularity="unit", keep="best", tolerance=0.0, min_units=1, validation_fraction=0.2,
         retrain_max_iter=100, compensation=None, distillation=None, temperature=2.0,
         retrain_learning_rate="constant", solver="adam", alpha=0.0001, batch_size="auto",
         learning_rate_init=0.001, max_iter=200, early_stopping=False, n_iter_no_change=10,
@@ -235,6 +243,7 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
         self.threshold = threshold
         self.n_iterations = n_iterations
         self.schedule = schedule
+        self.granularity = granularity
         self.keep = keep
         self.tolerance = tolerance
         self.min_units = min_units
@@ -309,7 +318,8 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
             from ..training._skorch_net import check_device  # imports torch: the CPU does without
 
             check_device(self.device)
-        return Plan(make_plan(self, widths), is_arrays=self.callbacks is None)
+        is_arrays = self.callbacks is None
+        return Plan(make_plan(self, widths, is_arrays), is_arrays)
 
     def _split(
         self, plan: Plan, X, y, X_val=None, y_val=None, sample_weight=None, groups=None

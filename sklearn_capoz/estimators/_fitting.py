@@ -24,6 +24,7 @@ from ..pruning import (
     history_table,
     prune_together,
 )
+from ..pruning._granularity import GRANULARITIES
 from ..schedules import check_schedule
 from ..thresholds import Costs, check_threshold
 from ..training import TrainingSettings
@@ -87,7 +88,7 @@ class Dense:
     seconds : float
         What training has cost.
     settings : TrainingSettings
-        Of this training.
+        Of this training; with them the network that is kept is trained on all samples.
     fitted : estimator or None
         What the network came from, where that is more than the network.
     """
@@ -99,8 +100,11 @@ class Dense:
     fitted: object = None
 
 
-def make_plan(estimator, widths: tuple[int, ...] | None) -> PruningPlan:
-    """Check criterion, rule and schedule, and whether they suit a network of these widths."""
+def make_plan(estimator, widths: tuple[int, ...] | None, is_arrays: bool) -> PruningPlan:
+    """Check criterion, rule and schedule, and whether they suit a network of these widths.
+
+    Of one that is not plain arrays, a model knows better why it has nothing that could go.
+    """
     plan = PruningPlan(
         criterion=check_criterion(estimator.criterion),
         threshold=check_threshold(estimator.threshold),
@@ -108,9 +112,13 @@ def make_plan(estimator, widths: tuple[int, ...] | None) -> PruningPlan:
         n_iterations=estimator.n_iterations,
         min_units=estimator.min_units,
         compensation=estimator.compensation,
+        granularity=GRANULARITIES[estimator.granularity],
     )
-    if widths is not None:
+    plan.check_parts()
+    if widths is not None and is_arrays:
         check_hidden_layers(widths)
+    # How many connections there are is known with the samples.
+    if widths and estimator.granularity == "unit":
         # A schedule for another number of layers raises here, not after the training.
         plan.iterations(widths)
     return plan
@@ -120,11 +128,16 @@ def check_dense_plan(plan: PruningPlan, widths: tuple[int, ...], split: Split) -
     """Raise where a plan does not suit a dense network of these widths, before its training."""
     n_outputs = len(split.classes) if len(split.classes) > 2 else 1  # a logistic one for two
 
-    def multiply_adds(widths: Sequence[int]) -> int:
+    def connections(widths: Sequence[int]) -> list[int]:
         sizes = (split.data.train.X.shape[1], *widths, n_outputs)
-        return sum(n_in * n_out for n_in, n_out in pairwise(sizes))
+        return [n_in * n_out for n_in, n_out in pairwise(sizes)]
 
-    costs = Costs(widths, multiply_adds, multiply_adds(widths), 0.0)
+    if plan.granularity is GRANULARITIES["connection"]:
+        widths = tuple(connections(widths))
+        costs = Costs(widths, sum, sum(widths), 0.0)
+    else:
+        dense = sum(connections(widths))
+        costs = Costs(widths, lambda widths: sum(connections(widths)), dense, 0.0)
     plan.threshold.check_plan(plan.iterations(widths), costs, plan.min_units)
 
 
@@ -142,9 +155,11 @@ def train(estimator, split: Split, trainer) -> Dense:
         learning_rate=estimator.retrain_learning_rate,
         distillation=estimator.distillation or 0.0,
         temperature=estimator.temperature,
+        zeros_stay=estimator.granularity == "connection",
     )
     seconds = perf_counter() - start
-    return Dense(model.configured(settings, teacher), n_epochs, seconds, model.settings, fitted)
+    again = replace(model.settings, zeros_stay=settings.zeros_stay)
+    return Dense(model.configured(settings, teacher), n_epochs, seconds, again, fitted)
 
 
 def job_of(plan: Plan, split: Split, dense: Dense) -> PruningJob:
@@ -203,7 +218,7 @@ def learnt_of_the_path(
     plan: Plan, split: Split, records: Sequence[IterationRecord], iteration: int
 ) -> dict:
     """Return the attributes that both estimators learn, with one of the iterations kept."""
-    history = history_table(records)
+    history = history_table(records, plan.pruning.granularity)
     return split.columns | {
         "classes_": split.classes,
         "history_": history,
@@ -234,12 +249,12 @@ def _progress(estimator):
         return
     from tqdm.auto import tqdm
 
-    total = estimator.n_iterations + 1
+    total, what = estimator.n_iterations + 1, GRANULARITIES[estimator.granularity]
     with tqdm(total=total, desc=f"{estimator.criterion}", unit="iteration") as bar:
 
         def show(record: IterationRecord) -> None:
-            units = "-".join(str(width) for width in record.model.widths)
-            bar.set_postfix_str(f"units {units}, accuracy {record.accuracy_after:.4f}")
+            left = "-".join(str(width) for width in what.widths(record.model))
+            bar.set_postfix_str(f"{what.noun}s {left}, accuracy {record.accuracy_after:.4f}")
             bar.update()
 
         yield show

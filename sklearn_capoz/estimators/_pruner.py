@@ -50,13 +50,15 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         Iterations of pruning at most.
     schedule : str or Schedule, default="multi-pass"
         When to score, cut and retrain.
+    granularity : {"unit", "connection"}, default="unit"
+        What goes: hidden units and channels, or single weights of any layer.
     keep : {"best", "smallest", "last"}, default="best"
         Which iteration's network to keep; "best" and "smallest" then train it on
         all samples, as in :class:`PrunedMLPClassifier`.
     tolerance : float, default=0.0
         Accuracy (0..1) that `keep="smallest"` may give up.
     min_units : int, default=1
-        Units that stay in every hidden layer.
+        Units that stay in every hidden layer, or connections in every layer.
     validation_fraction : float, default=0.2
         Share of the samples set aside to score units and to choose the iteration.
     retrain_max_iter : int, default=100
@@ -108,6 +110,10 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
     with the moments of the units that stay. A skorch net is retrained in its
     own loop.
 
+    Of connections, zeros stay zero in all that this class trains. Who trains `estimator_` further
+    sees to it himself: a skorch net by :class:`sklearn_capoz.training.ZerosStay` among its
+    callbacks; MLPClassifier has no such thing.
+
     An interrupt (Ctrl-C) during pruning does not raise: as MLPClassifier does,
     `fit` warns and keeps what it has, here the iterations that are done. In
     the first training it does what it does in the estimator's own: MLPClassifier
@@ -140,6 +146,7 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         threshold="mean+std",
         n_iterations=5,
         schedule="multi-pass",
+        granularity="unit",
         keep="best",
         tolerance=0.0,
         min_units=1,
@@ -158,6 +165,7 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         self.threshold = threshold
         self.n_iterations = n_iterations
         self.schedule = schedule
+        self.granularity = granularity
         self.keep = keep
         self.tolerance = tolerance
         self.min_units = min_units
@@ -217,8 +225,9 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         self._validate_params()
         memory = None if self.memory is None else check_memory(self.memory)
         inner = find_inner(self.estimator)
-        pruning = make_plan(self, inner.description.widths)
-        return InnerPlan(pruning, inner.description.is_arrays, inner, memory)
+        is_arrays = inner.description.is_arrays
+        pruning = make_plan(self, inner.description.widths, is_arrays)
+        return InnerPlan(pruning, is_arrays, inner, memory)
 
     def _split(
         self, plan: InnerPlan, X, y, X_val=None, y_val=None, sample_weight=None, groups=None

@@ -29,6 +29,7 @@ from ._skorch_anew import begun_anew
 from ._skorch_data import EngineOrder, SideLoader, beside
 from ._stopping import StoppingRule
 from ._task import TrainingSettings
+from ._zeros import ZerosStay
 
 __all__ = ["train_with_skorch"]
 
@@ -58,8 +59,8 @@ def train_with_skorch(
         X may be a dict or tuple of arrays, as the net's module takes them.
     settings : TrainingSettings
         Of it count max_iter, learning_rate ("cosine" starts from the optimizer's own rate),
-        tol, n_iter_no_change, early_stopping, distillation and temperature; the rest is
-        the net's.
+        tol, n_iter_no_change, early_stopping, distillation, temperature and zeros_stay; the rest
+        is the net's.
     sample_weight, X_val, y_val, sample_weight_val, teacher
         As in `TrainingTask`. The teacher's logits have the shape of the net's output. The
         net's own `train_split` is used when there is no validation set.
@@ -238,6 +239,8 @@ def _rules(net: NeuralNetClassifier, settings: TrainingSettings) -> Iterator[_En
     rules = _EngineRules(settings, net.module_)
     callbacks, max_epochs = net.callbacks_, net.max_epochs
     net.callbacks_ = [*callbacks, ("engine_rules", rules)]
+    if settings.zeros_stay:
+        net.callbacks_.insert(0, ("zeros_stay", ZerosStay().initialize()))
     net.max_epochs = settings.max_iter
     try:
         yield rules
