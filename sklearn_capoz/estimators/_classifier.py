@@ -148,7 +148,8 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
         and bytes those of a model file.
     support_ : list of ndarray of bool
         Per hidden layer, which of the original units remain; of connections, per layer and of the
-        shape of its weights, which of them are not zero.
+        shape of its weights, which of them are not zero. Where `callbacks` are given, weights
+        have torch's shape, (n_out, n_in).
     importances_ : list of list of ndarray
         `importances_[iteration][layer]`, the scores of the units alive then, or of the
         connections, in the order of the layer's weights.
@@ -355,6 +356,7 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
             state["_kept"] = state.pop("_model") or as_skorch_model(state["_net"])
             for name in ("_net", "network_", "_predictor"):
                 state.pop(name, None)
+        state.setdefault("granularity", "unit")  # as in files from before there was another
         if "_kept" in state:
             state |= kept_network(state["_kept"])
         super().__setstate__(state)

@@ -288,6 +288,7 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
     def __setstate__(self, state: dict) -> None:
         if "estimator_" in state:  # a file of version 0.1.0
             state["_kept"] = state.pop("estimator_")
+        state.setdefault("granularity", "unit")  # as in files from before there was another
         if "_kept" in state:
             kept = state["_kept"]
             state["_predictor"] = find_adapter(kept).predictor(kept)
