@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from ._sklearn import Interval, validate_parameter_constraints
+from ._sklearn import Interval, InvalidParameterError, validate_parameter_constraints
 from ._validation import check_part
 
 __all__ = [
@@ -35,7 +35,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Step:
-    """Score and cut these groups of units, then retrain.
+    """Score and cut these groups of units, then train on.
 
     Parameters
     ----------
@@ -43,13 +43,14 @@ class Step:
         Groups, counted from 0.
     units : tuple of int or None, default=None
         How many units of each of these groups stay; None leaves it to the threshold rule.
-    at : {"end"}, default="end"
-        When in the training: at its end.
+    at : int or {"end"}, default="end"
+        When: after so many epochs of the first training, which then goes on, or at its end, to be
+        retrained.
     """
 
     groups: tuple[int, ...]
     units: tuple[int, ...] | None = None
-    at: Literal["end"] = "end"
+    at: int | Literal["end"] = "end"
 
 
 class Schedule(BaseEstimator, ABC):
@@ -146,6 +147,10 @@ class Gradual(Schedule):
     ----------
     sparsity : float, default=0.7
         Final share :math:`s_f` of every layer's units that is removed.
+    epochs : tuple of int (begin, end) or None, default=None
+        None cuts the trained network and retrains it after each cut. (begin, end) cuts while it is
+        trained for the first time, as the source does: from epoch `begin` on, where nothing is
+        gone yet, n times at even distances, the last time after epoch `end`. No retraining follows.
 
     References
     ----------
@@ -156,17 +161,50 @@ class Gradual(Schedule):
     >>> from sklearn_capoz.schedules import Gradual
     >>> [step.units for step, in Gradual(0.7).iterations((30,), n_iterations=3)]
     [(15,), (10,), (9,)]
+
+    The same after 20, 40 and 60 epochs of the first training:
+
+    >>> schedule = Gradual(0.7, epochs=(0, 60))
+    >>> [(step.at, step.units) for step, in schedule.iterations((30,), n_iterations=3)]
+    [(20, (15,)), (40, (10,)), (60, (9,))]
     """
 
     _parameter_constraints = {"sparsity": [Interval(Real, 0, 1, closed="left")]}
 
-    def __init__(self, sparsity=0.7):
+    def __init__(self, sparsity=0.7, epochs=None):
         self.sparsity = sparsity
+        self.epochs = epochs
+
+    def check(self) -> None:
+        super().check()
+        if self.epochs is None:
+            return
+        given = tuple(self.epochs) if _is_sequence(self.epochs) else ()
+        whole = [isinstance(epoch, Integral) and int(epoch) >= 0 for epoch in given]
+        if len(given) != 2 or not all(whole) or given[0] >= given[1]:
+            raise ValueError(
+                "The epochs of Gradual must be two whole numbers (begin, end), 0 <= begin < end, "
+                f"epochs=(5, 60) for example, or None; got {self.epochs!r}."
+            )
 
     def iterations(self, widths, n_iterations):
+        groups = tuple(range(len(widths)))
         for t in range(1, n_iterations + 1):
             gone = self.sparsity * (1 - (1 - t / n_iterations) ** 3)
-            yield (Step(tuple(range(len(widths))), tuple(round(w * (1 - gone)) for w in widths)),)
+            units = tuple(round(width * (1 - gone)) for width in widths)
+            yield (Step(groups, units, self._time(t, n_iterations)),)
+
+    def _time(self, t: int, n: int) -> int | Literal["end"]:
+        """When cut t of n is."""
+        if self.epochs is None:
+            return "end"
+        begin, end = map(int, self.epochs)
+        if end - begin < n:
+            raise InvalidParameterError(
+                f"{self} has {end - begin} epochs for {n} cuts, and trains at least one between "
+                "two of them; widen epochs, or lower n_iterations."
+            )
+        return begin + round(t * (end - begin) / n)
 
 
 class Widths(Schedule):

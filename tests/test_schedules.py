@@ -49,6 +49,27 @@ def test_gradual_follows_the_cubic():
                      Step((0, 1), (16, 2))]  # fmt: skip
 
 
+def test_gradual_follows_the_cubic_in_time():
+    """From epoch 10 to 50 in four: s at 20, 30, 40, 50 as above; and none before 20."""
+    steps = [step for (step,) in iterations(Gradual(0.8, (10, 50)), (80, 8), 4)]
+    assert [step.at for step in steps] == [20, 30, 40, 50]
+    assert [step.units for step in steps] == [(43, 4), (24, 2), (17, 2), (16, 2)]
+
+
+@given(st.integers(0, 100), st.integers(1, 200), st.integers(1, 20))
+def test_gradual_ends_with_its_last_epoch(begin, n_epochs, n_iterations):
+    schedule = Gradual(0.5, epochs=(begin, begin + n_epochs))
+    if n_epochs < n_iterations:
+        with pytest.raises(ValueError, match=f"{n_epochs} epochs for {n_iterations} cuts"):
+            iterations(schedule, (9,), n_iterations)
+        return
+    epochs = [step.at for (step,) in iterations(schedule, (9,), n_iterations)]
+    gaps = np.diff([begin, *epochs])
+    assert epochs[-1] == begin + n_epochs
+    assert gaps.min() >= 1
+    assert np.ptp(gaps) <= 1
+
+
 @given(st.floats(0, 0.99), st.integers(1, 12), st.integers(1, 600))
 def test_gradual_falls_ever_more_slowly_to_its_share(sparsity, n_iterations, width):
     widths = [step.units[0] for (step,) in iterations(Gradual(sparsity), (width,), n_iterations)]
@@ -115,6 +136,11 @@ def test_names(name):
         ("once", InvalidParameterError, r"schedule='once' is not known; choose one of \['gradual'"),
         (7, TypeError, "an object of a subclass of sklearn_capoz.schedules.Schedule, made"),
         (Gradual(1.0), InvalidParameterError, "'sparsity' parameter of Gradual must be"),
+        (Gradual(epochs=(5,)), ValueError, r"must be two whole numbers .*got \(5,\)"),
+        (Gradual(epochs=(5, 5)), ValueError, "must be two whole numbers"),
+        (Gradual(epochs=(-1, 5)), ValueError, "must be two whole numbers"),
+        (Gradual(epochs=(1, 5.5)), ValueError, "must be two whole numbers"),
+        (Gradual(epochs=60), ValueError, r"epochs=\(5, 60\) for example, or None; got 60"),
         (Widths(()), ValueError, r"Widths needs whole numbers of at least 1: .*; got \(\)"),
         (Widths((5, 0)), ValueError, r"Widths needs whole numbers of at least 1: .*; got \(5, 0\)"),
         (

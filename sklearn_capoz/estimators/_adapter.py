@@ -37,6 +37,9 @@ class Description:
         columns is left to the estimator's own error.
     n_epochs : int, default=0
         Of a trained one: the epochs that training took.
+    max_epochs : int or None, default=None
+        Epochs that training takes at most; None where it cannot pause for a cut, see
+        `Adapter.train_until`.
     """
 
     widths: tuple[int, ...] | None = None
@@ -44,6 +47,7 @@ class Description:
     classes: np.ndarray | None = None
     n_features: int | None = None
     n_epochs: int = 0
+    max_epochs: int | None = None
 
 
 class Adapter(ABC):
@@ -138,6 +142,32 @@ class Adapter(ABC):
         Returns it with the number of epochs; or None, and `fit` is called.
         """
         return None
+
+    def train_until(
+        self,
+        estimator,
+        data: PruningData,
+        classes: np.ndarray,
+        random_state: np.random.RandomState,
+        epoch: int,
+    ) -> tuple[PrunableModel, int]:
+        """Train the network that `fit` would, up to an epoch; return it with the number of epochs.
+
+        It is asked for by schedules that cut while a network is trained, of estimators whose
+        description says `max_epochs`. The model then goes on from there by `train_together`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no train_until.")
+
+    def finish(
+        self,
+        estimator,
+        data: PruningData,
+        classes: np.ndarray,
+        random_state: np.random.RandomState,
+        model: PrunableModel,
+    ):
+        """Return a clone of an estimator, fitted, around the network that `train_until` began."""
+        raise NotImplementedError(f"{type(self).__name__} has no finish.")
 
 
 def is_skorch_net(estimator) -> bool:

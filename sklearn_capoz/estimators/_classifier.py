@@ -11,6 +11,7 @@ from .._sklearn import Interval, StrOptions
 from .._validation import PRUNING_CONSTRAINTS
 from ..networks import ACTIVATIONS, DenseNetwork
 from ..pruning import PrunableModel
+from ..pruning._plan import first_epoch
 from ._class_weight import weigh_classes
 from ._first_training import (
     as_skorch_model,
@@ -24,7 +25,10 @@ from ._fitting import (
     Dense,
     Plan,
     check_dense_plan,
+    check_epochs,
     choose,
+    dense_iterations,
+    first_training_of,
     learn,
     learnt_of_the_path,
     make_plan,
@@ -77,7 +81,8 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
         Share of the samples set aside, half of it to score units on and half to
         choose the iteration on; not used when `X_val` is given.
     retrain_max_iter : int, default=100
-        Epochs of retraining at most, after each cut; 0 prunes without retraining.
+        Epochs of retraining at most, after each cut; 0 prunes without retraining. A cut in the
+        middle of the first training (`Gradual` with `epochs`) is followed by none.
     compensation : {None, "bias", "least-squares"}, default=None
         How the next layer makes up for a unit that goes: not at all, by its mean
         in the bias, or by a least-squares refit on the scoring samples.
@@ -330,11 +335,16 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
         return replace(found, data=weigh_classes(found.data, found.classes, self.class_weight))
 
     def _train(self, plan: Plan, samples: Split, network_only: bool = False) -> Dense:
+        widths = check_widths(self.hidden_layer_sizes)
+        iterations = dense_iterations(plan.pruning, widths, samples)
+        check_epochs(self, iterations, self.max_iter)
+
         def trainer():
             n_classes, random_state = len(samples.classes), samples.training_random
-            return *first_training(self, samples.data, n_classes, random_state), None
+            pause = first_epoch(iterations)
+            return *first_training(self, samples.data, n_classes, random_state, pause), None
 
-        return train(self, samples, trainer)
+        return train(self, plan, samples, trainer)
 
     def _keep(
         self, plan: Plan, samples: Split, dense: Dense, records, iteration: int | None = None
@@ -344,10 +354,11 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
             iteration, model = choose(self, plan, samples, dense, records)
         else:
             model = records[iteration].model
+        n_epochs, losses = first_training_of(plan, dense, records)
         return learn(
             self,
             learnt_of_the_path(plan, samples, records, iteration)
-            | {"n_iter_": dense.n_epochs, "loss_curve_": list(dense.model.loss_curve)}
+            | {"n_iter_": n_epochs, "loss_curve_": losses}
             | kept_network(model),
         )
 

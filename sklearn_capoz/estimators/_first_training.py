@@ -48,11 +48,16 @@ def check_widths(hidden_layer_sizes) -> tuple[int, ...]:
 
 
 def first_training(
-    estimator, data: PruningData, n_classes: int, random_state: np.random.RandomState
+    estimator,
+    data: PruningData,
+    n_classes: int,
+    random_state: np.random.RandomState,
+    pause_at: int | None = None,
 ) -> tuple[PrunableModel, int]:
     """Train `n_restarts` networks side by side; return the best on the scoring samples.
 
-    The pruning that follows, here or in CAPoZPruner, takes the network from there.
+    The pruning that follows, here or in CAPoZPruner, takes the network from there: after the
+    training, or where it has paused.
     """
     settings = training_settings(estimator)
     models: list = []
@@ -70,6 +75,7 @@ def first_training(
         else:
             net = _make_net(estimator, network, settings)
             models.append(as_skorch_model(net, settings, generator))
+    models = [model.until(pause_at) for model in models]
     trained = type(models[0]).train_together(models, [data] * len(models))
     accuracies = [accuracy(model, data.score) for model, _ in trained]
     return trained[int(np.argmax(accuracies))]
@@ -89,7 +95,7 @@ def kept_network(model) -> dict:
     if not isinstance(model, DenseModel):
         # So that a clone of the net has the pruned widths too.
         model.net.module__hidden_layer_sizes = model.widths
-    kept = replace(model, teacher=None)  # which only the pruning loop needed
+    kept = replace(model, teacher=None, begun=None)  # which only the pruning loop needed
     return {"_kept": kept, "_predictor": Predictor(network_of(kept))}
 
 

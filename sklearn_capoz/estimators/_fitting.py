@@ -10,10 +10,11 @@ from time import perf_counter
 
 from joblib import Memory
 
+from .._sklearn import InvalidParameterError
 from .._validation import check_hidden_layers
 from .._warn import warn
 from ..criteria import check_criterion
-from ..exceptions import PruningInterruptedWarning
+from ..exceptions import PruningInterruptedWarning, UnsupportedNetworkError
 from ..networks._inputs import joined
 from ..pruning import (
     IterationRecord,
@@ -25,7 +26,8 @@ from ..pruning import (
     prune_together,
 )
 from ..pruning._granularity import GRANULARITIES
-from ..schedules import check_schedule
+from ..pruning._plan import first_epoch
+from ..schedules import Step, check_schedule
 from ..thresholds import Costs, check_threshold
 from ..training import TrainingSettings
 from ..training._samples import Samples
@@ -37,7 +39,10 @@ __all__ = [
     "InnerPlan",
     "Plan",
     "check_dense_plan",
+    "check_epochs",
     "choose",
+    "dense_iterations",
+    "first_training_of",
     "job_of",
     "learn",
     "learnt_of_the_path",
@@ -83,12 +88,13 @@ class Dense:
     Parameters
     ----------
     model : PrunableModel
-        With the settings of retraining.
+        With the settings of retraining; or of this training, where it has paused for a cut.
     n_epochs : int
     seconds : float
         What training has cost.
     settings : TrainingSettings
         Of this training; with them the network that is kept is trained on all samples.
+    retraining : TrainingSettings
     fitted : estimator or None
         What the network came from, where that is more than the network.
     """
@@ -97,6 +103,7 @@ class Dense:
     n_epochs: int
     seconds: float
     settings: TrainingSettings
+    retraining: TrainingSettings
     fitted: object = None
 
 
@@ -124,42 +131,90 @@ def make_plan(estimator, widths: tuple[int, ...] | None, is_arrays: bool) -> Pru
     return plan
 
 
+def _connections(widths: Sequence[int], split: Split) -> tuple[int, ...]:
+    """Count the weights of each layer of a dense network of these widths."""
+    n_outputs = len(split.classes) if len(split.classes) > 2 else 1  # a logistic one for two
+    sizes = (split.data.train.X.shape[1], *widths, n_outputs)
+    return tuple(n_in * n_out for n_in, n_out in pairwise(sizes))
+
+
+def dense_iterations(
+    plan: PruningPlan, widths: tuple[int, ...], split: Split
+) -> list[tuple[Step, ...]]:
+    """List the steps for a dense network of these widths, before it is there."""
+    of_units = plan.granularity is GRANULARITIES["unit"]
+    return plan.iterations(widths if of_units else _connections(widths, split))
+
+
 def check_dense_plan(plan: PruningPlan, widths: tuple[int, ...], split: Split) -> None:
     """Raise where a plan does not suit a dense network of these widths, before its training."""
-    n_outputs = len(split.classes) if len(split.classes) > 2 else 1  # a logistic one for two
-
-    def connections(widths: Sequence[int]) -> list[int]:
-        sizes = (split.data.train.X.shape[1], *widths, n_outputs)
-        return [n_in * n_out for n_in, n_out in pairwise(sizes)]
-
+    connections = _connections(widths, split)
     if plan.granularity is GRANULARITIES["connection"]:
-        widths = tuple(connections(widths))
-        costs = Costs(widths, sum, sum(widths), 0.0)
+        costs = Costs(connections, sum, sum(connections), 0.0)
     else:
-        dense = sum(connections(widths))
-        costs = Costs(widths, lambda widths: sum(connections(widths)), dense, 0.0)
-    plan.threshold.check_plan(plan.iterations(widths), costs, plan.min_units)
+        costs = Costs(widths, lambda n: sum(_connections(n, split)), sum(connections), 0.0)
+    plan.threshold.check_plan(dense_iterations(plan, widths, split), costs, plan.min_units)
 
 
-def train(estimator, split: Split, trainer) -> Dense:
+def check_epochs(estimator, iterations: Sequence[Sequence[Step]], max_epochs: int | None) -> None:
+    """Raise where a schedule cuts in the middle of a training that cannot be cut there.
+
+    Parameters
+    ----------
+    estimator : PrunedMLPClassifier or CAPoZPruner
+    iterations : sequence of sequence of Step
+    max_epochs : int or None
+        Of the first training; None where that cannot pause.
+    """
+    epochs = [step.at for steps in iterations for step in steps if step.at != "end"]
+    if not epochs:
+        return
+    cuts = f"{estimator.schedule} cuts while the network is trained for the first time"
+    if max_epochs is None:
+        raise UnsupportedNetworkError(
+            f"{cuts}, which cannot be done here: one in a FrozenEstimator is trained already; an "
+            "MLPClassifier has to train by solver='adam', or 'sgd' with a constant learning rate, "
+            "without early_stopping and verbose; another kind needs an adapter that says "
+            "max_epochs and has train_until. Take a schedule that cuts afterwards, 'gradual' for "
+            "example."
+        )
+    if epochs[-1] >= max_epochs:
+        raise InvalidParameterError(
+            f"{cuts}, the last time after epoch {epochs[-1]}, and that training has {max_epochs} "
+            "epochs. Let the schedule end earlier, so that the network learns after it, or train "
+            "longer (max_iter, or max_epochs of a skorch net)."
+        )
+    if estimator.distillation is not None:
+        raise InvalidParameterError(
+            f"{cuts}, so that there is no trained network to learn from: set distillation=None, "
+            "or take a schedule that cuts afterwards."
+        )
+
+
+def train(estimator, plan: Plan, split: Split, trainer) -> Dense:
     """Time a training, and give its network the settings of retraining and itself as a teacher.
 
-    `trainer` returns the model, its epochs, and the estimator around it or None.
+    `trainer` returns the model, its epochs, and the estimator around it or None. A training that
+    has paused for a cut goes on with its own settings, and has taught nobody yet.
     """
     start = perf_counter()
     model, n_epochs, fitted = trainer()
-    teacher = None if estimator.distillation is None else model.logits(split.data.train.X)
-    settings = replace(
-        model.settings,
+    iterations = plan.pruning.iterations(plan.pruning.granularity.widths(model))
+    if first_epoch(iterations) != model.settings.pause_at:  # it was trained to its end
+        check_epochs(estimator, iterations, None)
+    zeros_stay = estimator.granularity == "connection"
+    settings = replace(model.settings, pause_at=None, zeros_stay=zeros_stay)
+    retraining = replace(
+        settings,
         max_iter=estimator.retrain_max_iter,
         learning_rate=estimator.retrain_learning_rate,
         distillation=estimator.distillation or 0.0,
         temperature=estimator.temperature,
-        zeros_stay=estimator.granularity == "connection",
     )
-    seconds = perf_counter() - start
-    again = replace(model.settings, zeros_stay=settings.zeros_stay)
-    return Dense(model.configured(settings, teacher), n_epochs, seconds, again, fitted)
+    if model.settings.pause_at is None:
+        teacher = None if estimator.distillation is None else model.logits(split.data.train.X)
+        model = model.configured(retraining, teacher)
+    return Dense(model, n_epochs, perf_counter() - start, settings, retraining, fitted)
 
 
 def job_of(plan: Plan, split: Split, dense: Dense) -> PruningJob:
@@ -171,6 +226,7 @@ def job_of(plan: Plan, split: Split, dense: Dense) -> PruningJob:
         split.scoring_random,
         dense.n_epochs,
         dense.seconds,
+        retraining=dense.retraining,
         memory=plan.memory,
     )
 
@@ -201,7 +257,8 @@ def choose(
     everything = Samples(
         *(joined([getattr(part, name) for part in parts]) for name in ("X", "y", "weight"))
     )
-    settings = replace(dense.settings, max_iter=dense.n_epochs, early_stopping=False)
+    n_epochs, _ = first_training_of(plan, dense, records)
+    settings = replace(dense.settings, max_iter=n_epochs, early_stopping=False)
     last = model.configured(settings, teacher=None)
     try:
         [(last, _)] = type(last).train_together([last], [replace(data, train=everything)])
@@ -212,6 +269,17 @@ def choose(
         )
         return iteration, model
     return iteration, last
+
+
+def first_training_of(
+    plan: Plan, dense: Dense, records: Sequence[IterationRecord]
+) -> tuple[int, list[float]]:
+    """Return the epochs and losses of the first training, with those between cuts in its middle."""
+    iterations = plan.pruning.iterations(plan.pruning.granularity.widths(dense.model))
+    n_cuts = sum(steps[0].at != "end" for steps in iterations)
+    within = records[: n_cuts + 1]
+    n_epochs = sum(record.n_epochs for record in within)
+    return n_epochs, list(within[-1].model.loss_curve)
 
 
 def learnt_of_the_path(

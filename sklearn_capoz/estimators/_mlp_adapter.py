@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import has_fit_parameter
@@ -14,6 +16,7 @@ from sklearn.utils.validation import has_fit_parameter
 from ..exceptions import UnsupportedNetworkError
 from ..networks import DenseNetwork
 from ..pruning._dense_model import DenseModel
+from ..pruning._model import copy_generator
 from ..training import OptimizerState, TrainingSettings, initial_network
 from ._adapter import Adapter, Description
 from ._register import register_adapter
@@ -37,7 +40,8 @@ class MLPClassifierAdapter(Adapter):
     def describe(self, estimator):
         if not hasattr(estimator, "coefs_"):
             widths = tuple(np.atleast_1d(estimator.hidden_layer_sizes).tolist())
-            return Description(widths, is_arrays=True)
+            max_epochs = estimator.max_iter if _engine_trains(estimator) else None
+            return Description(widths, is_arrays=True, max_epochs=max_epochs)
         return Description(
             widths=tuple(len(biases) for biases in estimator.intercepts_[:-1]),
             is_arrays=True,
@@ -106,6 +110,30 @@ class MLPClassifierAdapter(Adapter):
     def train_network(self, estimator, data, classes, random_state):
         if not _engine_trains(estimator):
             return None
+        model = self._untrained(estimator, data, classes, random_state)
+        ((trained, n_epochs),) = DenseModel.train_together([model], [data])
+        return replace(trained, random_state=random_state), n_epochs
+
+    def train_until(self, estimator, data, classes, random_state, epoch):
+        model = self._untrained(estimator, data, classes, copy_generator(random_state))
+        return DenseModel.train_together([model.until(epoch)], [data])[0]
+
+    def finish(self, estimator, data, classes, random_state, model):
+        # scikit-learn alone knows what belongs to a fitted one: let it train on a sample a class.
+        shell = with_random_state(clone(estimator), random_state)
+        given = {"max_iter": shell.max_iter, "batch_size": shell.batch_size}
+        first = np.unique(data.train.y, return_index=True)[1]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            shell.set_params(max_iter=1, batch_size="auto")
+            shell.fit(data.train.X[first], classes[data.train.y[first]])
+        fitted = self.with_model(shell.set_params(**given), model)
+        losses = list(model.loss_curve)
+        fitted.loss_curve_, fitted.loss_, fitted.best_loss_ = losses, losses[-1], min(losses)
+        fitted.n_iter_, fitted.t_ = len(losses), len(losses) * len(data.train.y)
+        return fitted
+
+    def _untrained(self, estimator, data, classes, random_state) -> DenseModel:
         estimator = with_random_state(clone(estimator), random_state)
         estimator._validate_params()
         generator = check_random_state(estimator.random_state)
@@ -119,9 +147,7 @@ class MLPClassifierAdapter(Adapter):
             "logistic" if len(classes) == 2 else "softmax",
         )
         settings = _settings(estimator, estimator.solver)
-        model = DenseModel(network, None, settings, "cpu", generator)
-        ((trained, n_epochs),) = DenseModel.train_together([model], [data])
-        return replace(trained, random_state=random_state), n_epochs
+        return DenseModel(network, None, settings, "cpu", generator)
 
     def with_model(self, fitted, model):
         pruned = deepcopy(fitted)

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
+from ..pruning._model import copy_generator
 from ._adapter import Adapter, Description
 from ._class_weight import weigh_classes
 from ._classifier import PrunedMLPClassifier
@@ -29,7 +30,8 @@ class PrunedMLPAdapter(Adapter):
     def describe(self, estimator):
         is_arrays = estimator.callbacks is None
         if not hasattr(estimator, "classes_"):
-            return Description(tuple(np.atleast_1d(estimator.hidden_layer_sizes)), is_arrays)
+            widths = tuple(np.atleast_1d(estimator.hidden_layer_sizes))
+            return Description(widths, is_arrays, max_epochs=estimator.max_iter)
         return Description(
             estimator.network_.widths,
             is_arrays,
@@ -56,17 +58,18 @@ class PrunedMLPAdapter(Adapter):
         -------
         fitted : PrunedMLPClassifier
         """
-        fitted = with_random_state(clone(estimator), random_state)
-        fitted._plan()  # its parameters, those of its pruning included, must be right
+        fitted = _checked_clone(estimator, random_state)
         generator = check_random_state(fitted.random_state)
-        model, n_epochs = first_training(fitted, data, len(classes), generator)
-        learnt = {
-            "classes_": classes,
-            "n_features_in_": data.train.X.shape[1],
-            "n_iter_": n_epochs,
-            "loss_curve_": list(model.loss_curve),
-        }
-        return learn(fitted, learnt | kept_network(model))
+        model, _ = first_training(fitted, data, len(classes), generator)
+        return _with_learnt(fitted, data, classes, model)
+
+    def train_until(self, estimator, data, classes, random_state, epoch):
+        fitted = _checked_clone(estimator, copy_generator(random_state))
+        generator = check_random_state(fitted.random_state)
+        return first_training(fitted, data, len(classes), generator, epoch)
+
+    def finish(self, estimator, data, classes, random_state, model):
+        return _with_learnt(_checked_clone(estimator, random_state), data, classes, model)
 
     def model(self, fitted, random_state):
         settings = training_settings(fitted)
@@ -80,6 +83,22 @@ class PrunedMLPAdapter(Adapter):
 
     def weigh(self, estimator, data, classes):
         return weigh_classes(data, classes, estimator.class_weight)
+
+
+def _checked_clone(estimator, random_state) -> PrunedMLPClassifier:
+    new = with_random_state(clone(estimator), random_state)
+    new._plan()  # its parameters, those of its pruning included, must be right
+    return new
+
+
+def _with_learnt(estimator, data, classes, model) -> PrunedMLPClassifier:
+    learnt = {
+        "classes_": classes,
+        "n_features_in_": data.train.X.shape[1],
+        "n_iter_": len(model.loss_curve),
+        "loss_curve_": list(model.loss_curve),
+    }
+    return learn(estimator, learnt | kept_network(model))
 
 
 register_adapter(PrunedMLPAdapter())

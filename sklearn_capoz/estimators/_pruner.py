@@ -11,12 +11,16 @@ from sklearn.utils.validation import check_memory
 from .._sklearn import HasMethods
 from .._validation import PRUNING_CONSTRAINTS
 from ..networks import DenseNetwork
+from ..pruning._model import copy_generator
+from ..pruning._plan import first_epoch
 from ._check_inputs import has_several
 from ._fitting import (
     Dense,
     InnerPlan,
     check_dense_plan,
+    check_epochs,
     choose,
+    dense_iterations,
     learn,
     learnt_of_the_path,
     make_plan,
@@ -251,24 +255,40 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         """
         adapter, estimator = plan.inner.adapter, plan.inner.estimator
         work = (estimator, samples.data, samples.classes, samples.training_random)
+        # None is no place to look things up: check_memory makes of it one that calls.
+        memory = check_memory(plan.memory)
 
         def first_training():
             if plan.inner.is_frozen:
                 fitted, random_state = adapter.copy(estimator), samples.training_random
                 adapter.show_inputs(fitted, samples.data.train.X)
             else:
+                pause = self._pause(plan, samples)
+                if pause is not None:
+                    return *memory.cache(_train_until)(adapter, *work, pause), None
                 short = network_only and plan.memory is None and adapter.train_network(*work)
                 if short:
                     return *short, None
-                begun = adapter.begin(*work)
-                if begun is not None:
-                    plan.pruning.check(begun)
-                # None is no place to look things up: check_memory makes of it one that calls.
-                fitted, random_state = check_memory(plan.memory).cache(_fit)(adapter, *work)
+                fitted, random_state = memory.cache(_fit)(adapter, *work)
             n_epochs = adapter.describe(fitted).n_epochs
             return adapter.model(fitted, random_state), n_epochs, fitted
 
-        return train(self, samples, first_training)
+        return train(self, plan, samples, first_training)
+
+    def _pause(self, plan: InnerPlan, samples: Split) -> int | None:
+        """Check the plan for the network before its training; return where that first pauses."""
+        inner, widths = plan.inner, plan.inner.description.widths
+        begun = inner.adapter.begin(
+            inner.estimator, samples.data, samples.classes, samples.training_random
+        )
+        if begun is not None:
+            iterations = plan.pruning.check(begun)
+        elif widths is not None:
+            iterations = dense_iterations(plan.pruning, widths, samples)
+        else:
+            return None
+        check_epochs(self, iterations, inner.max_epochs)
+        return first_epoch(iterations)
 
     def _keep(
         self, plan: InnerPlan, samples: Split, dense: Dense, records, iteration: int | None = None
@@ -278,8 +298,12 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
             iteration, model = choose(self, plan, samples, dense, records)
         else:
             model = records[iteration].model
-        adapter = plan.inner.adapter
-        kept = adapter.with_model(dense.fitted, model)
+        adapter, estimator = plan.inner.adapter, plan.inner.estimator
+        if dense.fitted is None:
+            random_state = copy_generator(samples.training_random)
+            kept = adapter.finish(estimator, samples.data, samples.classes, random_state, model)
+        else:
+            kept = adapter.with_model(dense.fitted, model)
         if "feature_names_in_" in samples.columns:
             adapter.name_features(kept, samples.columns["feature_names_in_"])
         learnt = learnt_of_the_path(plan, samples, records, iteration)
@@ -293,6 +317,11 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
             kept = state["_kept"]
             state["_predictor"] = find_adapter(kept).predictor(kept)
         super().__setstate__(state)
+
+
+def _train_until(adapter, estimator, data, classes, random_state, epoch):
+    """Train the network up to its first cut; a cache stores what a function gives."""
+    return adapter.train_until(estimator, data, classes, random_state, epoch)
 
 
 def _fit(adapter, estimator, data, classes, random_state):

@@ -106,6 +106,11 @@ class Inner:
     description: Description
     is_frozen: bool
 
+    @property
+    def max_epochs(self) -> int | None:
+        """Of the training to come; None where there is none, or it cannot pause."""
+        return None if self.is_frozen else self.description.max_epochs
+
 
 def find_inner(estimator) -> Inner:
     """Look into an estimator: a trained one comes frozen, any other one is taken as new."""

@@ -119,6 +119,11 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     Notes
     -----
+    Candidates are networks along one path. Where a shorter run would not be its beginning, as a
+    schedule spreads its cuts over all iterations (`Gradual`), `best_estimator_` has the path's
+    `n_iterations` and keeps the network of the one chosen; where it cuts while the network is
+    trained, that is the network just before the next cut.
+
     With `sample_weight`, GridSearchCV of recent scikit-learn weighs the scores of
     the folds too; this search weighs training alone.
 
@@ -298,12 +303,15 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def _refit(self, pruner, steps, whole: tuple, dense: Dense | None, params: dict) -> dict:
         """Fit the chosen candidate on all samples; its dense network may be trained already."""
         start, seconds = perf_counter(), 0.0 if dense is None else dense.seconds
-        best = clone(pruner).set_params(**params)
+        n_iterations = params["n_iterations"]
+        best = clone(pruner).set_params(**params | {"n_iterations": self.max_iterations})
         plan = best._plan()
         samples = best._split(plan, *whole)
         dense = dense or best._train(plan, samples)
+        if plan.pruning.is_prefix(n_iterations, dense.model):
+            plan = best.set_params(n_iterations=n_iterations)._plan()
         [records] = prune_together([job_of(plan, samples, dense)], keep_interrupted=False)
-        best._keep(plan, samples, dense, records, len(records) - 1)
+        best._keep(plan, samples, dense, records, min(n_iterations, len(records) - 1))
         learnt = {"refit_time_": seconds + perf_counter() - start, "classes_": best.classes_}
         if steps is not None:
             best = complete(steps, best)

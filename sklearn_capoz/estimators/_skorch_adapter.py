@@ -33,12 +33,21 @@ class SkorchAdapter(Adapter):
     allow_nd = True
 
     def fit(self, estimator, data, classes, random_state):
-        model = self._begin(estimator, data, classes, random_state)
-        check_rows(model.net, for_module(data.train.X, model.net.module_), data.train.y)
-        trained, _ = model.retrained(data)
+        trained, _ = self._train(estimator, data, classes, random_state)
         # What comes next draws from where this training has stopped.
         random_state.set_state(trained.random_state.get_state())
         return trained.net
+
+    def train_until(self, estimator, data, classes, random_state, epoch):
+        return self._train(estimator, data, classes, copy_generator(random_state), epoch)
+
+    def finish(self, estimator, data, classes, random_state, model):
+        return model.net
+
+    def _train(self, estimator, data, classes, random_state, epoch=None):
+        model = self._begin(estimator, data, classes, random_state)
+        check_rows(model.net, for_module(data.train.X, model.net.module_), data.train.y)
+        return model.until(epoch).retrained(data)
 
     def begin(self, estimator, data, classes, random_state):
         return self._begin(estimator, data, classes, copy_generator(random_state))
@@ -78,7 +87,7 @@ class SkorchAdapter(Adapter):
 
     def describe(self, estimator):
         if not hasattr(estimator, "module_"):  # older nets have other attributes from the start
-            return Description()
+            return Description(max_epochs=estimator.max_epochs)
         known = {"classes": estimator.classes_, "n_epochs": len(estimator.history_)}
         if not hasattr(estimator, "input_shape_") and has_convolutions(estimator.module_):
             return Description(**known)  # `show_inputs` comes first

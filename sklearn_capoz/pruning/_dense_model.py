@@ -15,6 +15,7 @@ from ..networks._dense import DenseNetwork
 from ..networks._groups import Member, UnitGroup
 from ..training._engine import TrainingResult, TrainingSettings, TrainingTask, train
 from ..training._optimizer import OptimizerState
+from ..training._pause import Pause
 from ..training._samples import PruningData, Samples
 from ._changes import Change, Mask, find_group, find_weights
 from ._compensation import fold
@@ -41,6 +42,8 @@ class DenseModel:
         Logits of the dense network on the training samples, for distillation.
     loss_curve : tuple of float
         Training loss in each epoch of the last training.
+    begun : Pause or None
+        Where that training has paused, to go on.
     """
 
     network: DenseNetwork
@@ -50,6 +53,7 @@ class DenseModel:
     random_state: np.random.RandomState
     teacher: np.ndarray | None = None
     loss_curve: tuple[float, ...] = ()
+    begun: Pause | None = None
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -80,7 +84,10 @@ class DenseModel:
         return self.network.labels(self.logits(X))
 
     def configured(self, settings: TrainingSettings, teacher: np.ndarray | None) -> DenseModel:
-        return replace(self, settings=settings, teacher=teacher)
+        return replace(self, settings=settings, teacher=teacher, begun=None)
+
+    def until(self, epoch: int | None) -> DenseModel:
+        return replace(self, settings=replace(self.settings, pause_at=epoch))
 
     def observe(
         self, samples: Samples, needs: frozenset[str], random_state: np.random.RandomState
@@ -145,11 +152,9 @@ class DenseModel:
 
     def apply(self, change: Change, compensation: str | None, samples: Samples) -> DenseModel:
         """Mask weights; or remove units, and let the next layer make up for them."""
+        begun = None if self.begun is None else self.begun.after_cut()
         if isinstance(change, Mask):
-            weights = dict(zip(self.connections, self.network.weights, strict=True))
-            old = find_weights(weights, change)
-            weights[change.layer] = np.where(change.keep, old, old.dtype.type(0))
-            return replace(self, network=replace(self.network, weights=tuple(weights.values())))
+            return replace(self._masked(change), begun=begun)
         layer, keep = find_group(self.groups, change), change.keep
         network = self.network.cut(layer, keep)
         if compensation is not None:
@@ -165,7 +170,14 @@ class DenseModel:
             )
             network = replace(network, weights=tuple(folded), biases=tuple(biases))
         optimizer = None if self.optimizer is None else self.optimizer.cut(layer, keep)
-        return replace(self, network=network, optimizer=optimizer)
+        return replace(self, network=network, optimizer=optimizer, begun=begun)
+
+    def _masked(self, change: Mask) -> DenseModel:
+        weights = dict(zip(self.connections, self.network.weights, strict=True))
+        old = find_weights(weights, change)
+        weights[change.layer] = np.where(change.keep, old, old.dtype.type(0))
+        network = replace(self.network, weights=tuple(weights.values()))
+        return replace(self, network=network, settings=replace(self.settings, zeros_stay=True))
 
     @classmethod
     def train_together(
@@ -205,7 +217,7 @@ class DenseModel:
             self.network.activations,
             None if self.optimizer is None else self.optimizer.n_steps,
             *(array.tobytes() for array in arrays),
-            pickle.dumps(self.random_state.get_state()),
+            pickle.dumps((self.random_state.get_state(), self.begun)),
         )
 
     def _task(self, data: PruningData) -> TrainingTask:
@@ -223,6 +235,7 @@ class DenseModel:
             teacher=self.teacher,
             optimizer=self.optimizer,
             random_state=copy_generator(self.random_state),
+            begun=self.begun,
         )
 
     def _trained(self, task: TrainingTask, result: TrainingResult) -> DenseModel:
@@ -232,8 +245,9 @@ class DenseModel:
             self,
             network=result.network,
             optimizer=result.optimizer,
-            loss_curve=result.loss_curve,
+            loss_curve=(() if self.begun is None else self.loss_curve) + result.loss_curve,
             random_state=task.random_state,
+            begun=result.paused,
         )
 
 

@@ -110,9 +110,10 @@ class PrunableModel(Protocol):
         """
 
     # Some may be missing: `multiply_adds`, for which `Budget` alone asks, `connections` and
-    # `observe_connections` where only units go, and `stream`, which has the parameters of `observe`
-    # and yields the same of one batch of samples after the other. It is for models whose values
-    # are too many to see at once, and not named here.
+    # `observe_connections` where only units go, `until`, which schedules need that cut while a
+    # network is trained, and `stream`, which has the parameters of `observe` and yields the same of
+    # one batch of samples after the other. It is for models whose values are too many to see at
+    # once, and not named here.
 
     @property
     def connections(self) -> Mapping[str, LayerWeights]:
@@ -189,6 +190,19 @@ class PrunableModel(Protocol):
         settings : TrainingSettings
         teacher : ndarray of shape (n_samples, n_outputs) or None
             What `logits` of the dense network gave for the training samples.
+        """
+
+    def until(self, epoch: int | None) -> Self:
+        """Return the same network, whose training pauses after an epoch, or goes on to its end.
+
+        A training that has paused is gone on with by `train_together`: with the same moments,
+        draws, learning rates and stopping rule, unless the network was cut, with which the rule
+        begins to count anew, or `configured` for another training.
+
+        Parameters
+        ----------
+        epoch : int or None
+            Counted from the training's begin.
         """
 
     @classmethod

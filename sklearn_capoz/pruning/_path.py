@@ -23,7 +23,7 @@ __all__ = ["Path"]
 class Path:
     """A job, the iterations that are done, and the one at hand.
 
-    A step is done by `cut`, by training the network where a unit went, which is up to the caller
+    A step is done by `cut`, by training the network where that says so, which is up to the caller
     as others may train beside it, and by `end_step`. What an interrupt leaves unfinished is only
     ever the iteration at hand: `records` holds those that are done.
 
@@ -43,6 +43,9 @@ class Path:
         self.job = job
         self.random_state = copy_generator(job.random_state)
         self.iterations = job.plan.check(job.model)
+        # For each step the epoch at which the next one is, or None where that trains to its end.
+        steps = [step for steps in self.iterations for step in steps]
+        self.pauses = [*(None if step.at == "end" else step.at for step in steps[1:]), None]
         self.records = [_dense_record(job)]
         self._report()
         self._begin()
@@ -66,8 +69,13 @@ class Path:
         )
 
     def cut(self) -> bool:
-        """Score and cut as the next step says; return whether something went."""
+        """Score and cut as the next step says; return whether the network is to be trained.
+
+        Where something went; and in any case where the step is in the middle of the first training.
+        """
         step, plan = self.steps.pop(0), self.job.plan
+        pause, in_training = self.pauses.pop(0), step.at != "end"
+        self.ends_training = in_training and pause is None
         model, support = self.new.model, list(self.new.support)
         try:
             scores = self._score(model, step.groups)
@@ -95,6 +103,8 @@ class Path:
             change = what.change(what.names(model)[group], keep, support[group])
             model = model.apply(change, plan.compensation, self.job.data.score)
             n_pruned[group] += int((~keep).sum())
+        if in_training:
+            model = model.until(pause)
         if model is self.new.model:
             return False
         self.new = replace(
@@ -108,6 +118,8 @@ class Path:
 
     def trained(self, model: PrunableModel, n_epochs: int) -> None:
         """Go on with the network that was trained after a cut."""
+        if self.ends_training and self.job.retraining is not None:
+            model = model.configured(self.job.retraining, None)
         self.new = replace(
             self.new,
             model=model,
@@ -214,8 +226,9 @@ def _with_scores(
 
 def _stall(new: IterationRecord, steps: Sequence[Step], plan: PruningPlan) -> str | None:
     """Say why pruning cannot go on after an iteration, or None where it can."""
-    # A step that has nothing to do is not the end where the schedule says how many units stay.
-    if any(new.n_pruned) or any(step.units is not None for step in steps):
+    # A step that has nothing to do is not the end where the schedule says how many units stay, nor
+    # where the network goes on to learn.
+    if any(new.n_pruned) or any(step.units is not None or step.at != "end" for step in steps):
         return None
     stopped, what = f"Pruning stopped in iteration {new.iteration}: ", plan.granularity
     widths = what.widths(new.model)

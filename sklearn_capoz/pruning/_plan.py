@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from numbers import Integral
 
 import numpy as np
 from joblib import Memory
@@ -11,12 +12,13 @@ from joblib import Memory
 from ..criteria import Criterion
 from ..schedules import Schedule, Step
 from ..thresholds import ThresholdRule
+from ..training import TrainingSettings
 from ..training._samples import PruningData
 from ._granularity import GRANULARITIES, Granularity
 from ._model import PrunableModel
 from ._records import IterationRecord
 
-__all__ = ["PruningJob", "PruningPlan"]
+__all__ = ["PruningJob", "PruningPlan", "first_epoch"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,14 @@ class PruningPlan:
         self.threshold.check_plan(iterations, costs, self.min_units)
         return iterations
 
+    def is_prefix(self, n_iterations: int, model: PrunableModel) -> bool:
+        """Whether a run of fewer iterations is the beginning of this one."""
+        widths = self.granularity.widths(model)
+        iterations = self.iterations(widths)
+        fewer = replace(self, n_iterations=min(n_iterations, self.n_iterations))
+        beginning = iterations[:n_iterations]
+        return first_epoch(iterations) is None and fewer.iterations(widths) == beginning
+
     def iterations(self, widths: tuple[int, ...]) -> list[tuple[Step, ...]]:
         """List the schedule's steps for a network, checked: it may be the user's own.
 
@@ -93,9 +103,26 @@ class PruningPlan:
                     f"{self.schedule} gave {step}; its units must be None, or a number for each "
                     "of its groups."
                 )
-            if step.at != "end":
-                raise ValueError(f"{self.schedule} gave {step}; units are cut at='end' only.")
+        self._check_epochs([step for steps in iterations for step in steps])
         return iterations
+
+    def _check_epochs(self, steps: Sequence[Step]) -> None:
+        """Raise unless the steps are in the order of time."""
+        before: int | str = 0
+        for step in steps:
+            at = step.at
+            if at != "end" and not (isinstance(at, Integral) and before != "end" and at > before):
+                raise ValueError(
+                    f"{self.schedule} gave {step} after one at {before!r}; `at` must be 'end', or "
+                    "a whole number of epochs of 1 or more, each after the one before."
+                )
+            before = at
+
+
+def first_epoch(iterations: Sequence[Sequence[Step]]) -> int | None:
+    """Return the epoch of the first training at which the first cut is; None if it is after it."""
+    at = iterations[0][0].at if iterations else "end"
+    return None if at == "end" else at
 
 
 @dataclass(frozen=True)
@@ -105,7 +132,7 @@ class PruningJob:
     Parameters
     ----------
     model : PrunableModel
-        Trained.
+        Trained, or where the first step is at an epoch trained up to there.
     data : PruningData
     plan : PruningPlan
     random_state : RandomState
@@ -114,6 +141,8 @@ class PruningJob:
         What training has cost; noted in the first record.
     progress : callable or None
         Called with each new record.
+    retraining : TrainingSettings or None
+        Of a model whose training has paused: how it is retrained when that has ended.
     memory : joblib.Memory or None
         Where retrainings are looked up that an earlier run has done; such a network is
         retrained on its own.
@@ -126,4 +155,5 @@ class PruningJob:
     dense_epochs: int = 0
     dense_seconds: float = 0.0
     progress: Callable[[IterationRecord], object] | None = None
+    retraining: TrainingSettings | None = None
     memory: Memory | None = None

@@ -33,6 +33,7 @@ from ..networks._tracing import Trace, trace_shape, trace_table
 from ..networks._work import multiply_adds
 from ..training._engine import TrainingSettings
 from ..training._optimizer_surgery import rebuild_optimizer
+from ..training._pause import Pause
 from ..training._samples import PruningData, Samples
 from ..training._skorch_loop import train_with_skorch
 from ..training._skorch_net import copy_net
@@ -66,6 +67,8 @@ class SkorchModel:
         Logarithms of the dense network's probabilities on the training samples.
     trace : Trace, optional
         What its module does; traced when not given, and kept through all cuts.
+    begun : Pause or None
+        Where its training has paused, to go on.
     """
 
     net: NeuralNetClassifier
@@ -74,6 +77,7 @@ class SkorchModel:
     teacher: np.ndarray | None = None
 
     trace: Trace = None  # type: ignore[assignment]
+    begun: Pause | None = None
 
     def __post_init__(self):
         if self.trace is None:
@@ -116,7 +120,10 @@ class SkorchModel:
         return multiply_adds(self.net.module_, self.trace.work, self.trace.places, by_name)
 
     def configured(self, settings: TrainingSettings, teacher: np.ndarray | None) -> SkorchModel:
-        return replace(self, settings=settings, teacher=teacher)
+        return replace(self, settings=settings, teacher=teacher, begun=None)
+
+    def until(self, epoch: int | None) -> SkorchModel:
+        return replace(self, settings=replace(self.settings, pause_at=epoch))
 
     def labels(self, X: np.ndarray) -> np.ndarray:
         return self.logits(X).argmax(axis=1)
@@ -167,8 +174,9 @@ class SkorchModel:
 
     def apply(self, change: Change, compensation: str | None, samples: Samples) -> SkorchModel:
         """Mask weights; or remove units of one group, and let their users make up for them."""
+        begun = None if self.begun is None else self.begun.after_cut()
         if isinstance(change, Mask):
-            return self._masked(change)
+            return replace(self._masked(change), begun=begun)._known()
         position, keep = find_group(self.groups, change), change.keep
         group = self.groups[position].name
         module, kept = cut_module(self.net.module_, self.trace.places[group], keep)
@@ -179,13 +187,15 @@ class SkorchModel:
             if self.random_state is not None:
                 seed = copy_generator(self.random_state).randint(2**31 - 1)
             compensate(*old, module, trace, group, keep, compensation, samples, seed)
-        return replace(self, net=rebuild_optimizer(self.net, module, kept), trace=trace)._known()
+        net = rebuild_optimizer(self.net, module, kept)
+        return replace(self, net=net, trace=trace, begun=begun)._known()
 
     def _masked(self, change: Mask) -> SkorchModel:
         find_weights({name: own.weights for name, own in self.connections.items()}, change)
         module = deepcopy(self.net.module_)
         mask_weights(module.get_submodule(change.layer), change.keep)
-        return replace(self, net=rebuild_optimizer(self.net, module, {}))._known()
+        settings = replace(self.settings, zeros_stay=True)
+        return replace(self, net=rebuild_optimizer(self.net, module, {}), settings=settings)
 
     @classmethod
     def train_together(
@@ -201,7 +211,7 @@ class SkorchModel:
         """Train a copy of the net; return it with the number of epochs it took."""
         net, random_state = copy_net(self.net), copy_generator(self.random_state)
         watched = data.score if self.settings.early_stopping else None
-        n_epochs = train_with_skorch(
+        n_epochs, paused = train_with_skorch(
             net,
             for_module(data.train.X, net.module_),
             data.train.y,
@@ -212,8 +222,10 @@ class SkorchModel:
             sample_weight_val=None if watched is None else watched.weight,
             teacher=self.teacher,
             random_state=random_state,
+            begun=self.begun,
         )
-        return replace(self, net=net, random_state=random_state)._known(), n_epochs
+        trained = replace(self, net=net, random_state=random_state, begun=paused)
+        return trained._known(), n_epochs
 
     def _known(self) -> SkorchModel:
         """Note what its module does, which is a new one."""

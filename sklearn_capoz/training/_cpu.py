@@ -33,7 +33,7 @@ def train_one(trainee: Trainee, report: Callable[[int], object], cancelled: Even
     steps_per_epoch = -(-len(batches.y) // batches.size)
     while not trainee.finished and not cancelled.is_set():
         n_epochs = _epochs_at_once(trainee)
-        first = len(trainee.losses)
+        first = trainee.n_epochs
         losses = run.train(
             trainee.parameters,
             trainee.moments,

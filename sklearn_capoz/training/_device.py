@@ -47,6 +47,7 @@ def _kind(trainee: Trainee) -> tuple:
         network.biases[-1].size,
         trainee.rows.X.shape,
         None if validation is None else validation.X.shape,
+        trainee.n_epochs,  # the learning rate is that of an epoch
     )
 
 
@@ -133,7 +134,7 @@ class SideBySide:
         settings = self.settings
         order = np.stack([trainee.draw_order() for trainee in self.trainees])
         keep = self._draw_dropout()
-        rate = settings.learning_rate_at(len(self.trainees[0].losses))
+        rate = settings.learning_rate_at(self.trainees[0].n_epochs)
         n_rows, size = order.shape[1], self.trainees[0].batch_rows
         device_order = torch.from_numpy(order).to(self.device)
         loss = torch.zeros(len(self.trainees), dtype=torch.float64, device=self.device)

@@ -1,8 +1,10 @@
-"""A net that was trained before is trained again as if for the first time.
+"""A net that was trained before is trained again as if for the first time, or goes on.
 
 skorch counts on: a learning-rate schedule goes on from the last epoch, where OneCycleLR has no
 step left and StepLR has decayed to nothing; the best score so far is that of the network before
-the cut, so that `Checkpoint` brings back widths that are gone. After a cut all of it begins anew.
+the cut, so that `Checkpoint` brings back widths that are gone. When a net is retrained after a cut
+all of it begins anew. When it is cut in the middle of its training, learning-rate schedules alone
+go on, as if nothing had happened.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from skorch import NeuralNetClassifier
 from skorch.callbacks import LRScheduler
 from skorch.history import History
@@ -17,7 +20,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from ._task import TrainingSettings
 
-__all__ = ["begun_anew"]
+__all__ = ["begun_anew", "gone_on"]
 
 
 @contextmanager
@@ -34,15 +37,54 @@ def begun_anew(net: NeuralNetClassifier, settings: TrainingSettings) -> Iterator
         _reset_rates(net)
     for part in one_cycles:
         _fit_one_cycle(part, past, settings)
-    net.history_ = History()
     try:
-        yield
+        with _history_aside(net):
+            yield
     finally:
         for part, values in zip(one_cycles, own, strict=True):
             for name in ("total_steps", "epochs", "steps_per_epoch"):
                 vars(part).pop(name, None)
                 if name in values:
                     setattr(part, name, values[name])
+
+
+@contextmanager
+def gone_on(net: NeuralNetClassifier) -> Iterator[None]:
+    """Let the learning rates of a net that has paused go on; its history is put aside."""
+    schedulers = [part for _, part in net.callbacks_ if isinstance(part, LRScheduler)]
+    for part in schedulers:
+        _follow(part.lr_scheduler_, net.optimizer_)
+        # Where it would make a new schedule, that begins at the first epoch.
+        vars(part)["on_train_begin"] = _do_nothing
+    try:
+        with _history_aside(net):
+            yield
+    finally:
+        for part in schedulers:
+            del vars(part)["on_train_begin"]
+
+
+def _do_nothing(net, **kwargs) -> None:
+    pass
+
+
+def _follow(schedule, optimizer: torch.optim.Optimizer) -> None:
+    """Let a schedule, and those that it may be made of, set the rates of another optimizer."""
+    schedule.optimizer = optimizer
+    # At its first step a schedule warns of an optimizer other than that it was made for.
+    schedule._step_count = max(getattr(schedule, "_step_count", 2), 2)
+    for part in getattr(schedule, "_schedulers", ()):
+        _follow(part, optimizer)
+
+
+@contextmanager
+def _history_aside(net: NeuralNetClassifier) -> Iterator[None]:
+    """Let a net write a history of its own, and join it to the one before in the end."""
+    past = net.history_
+    net.history_ = History()
+    try:
+        yield
+    finally:
         for number, epoch in enumerate(net.history_, start=len(past) + 1):
             epoch["epoch"] = number
         net.history_ = History([*past, *net.history_])

@@ -24,8 +24,9 @@ from skorch.helper import predefined_split
 
 from ..exceptions import UnsupportedNetworkError
 from ..networks._inputs import take
+from ._pause import Pause
 from ._side_loss import SideLoss, side_criterion
-from ._skorch_anew import begun_anew
+from ._skorch_anew import begun_anew, gone_on
 from ._skorch_data import EngineOrder, SideLoader, beside
 from ._stopping import StoppingRule
 from ._task import TrainingSettings
@@ -47,7 +48,8 @@ def train_with_skorch(
     teacher: np.ndarray | None = None,
     random_state: int | np.random.RandomState | None = None,
     engine_order: bool = False,
-) -> int:
+    begun: Pause | None = None,
+) -> tuple[int, Pause | None]:
     """Go on training a net in place, with its own optimizer, iterators and callbacks.
 
     Parameters
@@ -58,9 +60,9 @@ def train_with_skorch(
     X, y : ndarray of shape (n_samples, ...) and (n_samples,)
         X may be a dict or tuple of arrays, as the net's module takes them.
     settings : TrainingSettings
-        Of it count max_iter, learning_rate ("cosine" starts from the optimizer's own rate),
-        tol, n_iter_no_change, early_stopping, distillation, temperature and zeros_stay; the rest
-        is the net's.
+        Of it count max_iter, pause_at, learning_rate ("cosine" starts from the optimizer's own
+        rate), tol, n_iter_no_change, early_stopping, distillation, temperature and zeros_stay; the
+        rest is the net's. A callback that ends the training ends it before `pause_at`, too.
     sample_weight, X_val, y_val, sample_weight_val, teacher
         As in `TrainingTask`. The teacher's logits have the shape of the net's output. The
         net's own `train_split` is used when there is no validation set.
@@ -68,10 +70,16 @@ def train_with_skorch(
         Seeds torch while the loop runs; the caller's generators stay as they were.
     engine_order : bool, default=False
         Whether batches are drawn as the engine draws them, and not by the net's iterator.
+    begun : Pause, optional
+        Where an earlier call has paused this training. Learning rate schedules go on from there;
+        the other callbacks begin anew.
 
     Returns
     -------
     n_epochs : int
+        Of this call.
+    paused : Pause or None
+        Where it has paused, as `pause_at` says.
 
     Raises
     ------
@@ -99,13 +107,15 @@ def train_with_skorch(
     seed = (deepcopy(random) if engine_order else random).randint(2**31)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
+        if begun is not None:
+            torch.set_rng_state(torch.from_numpy(begun.draws.copy()))
         if not net.initialized_:
             net.initialize()
         criterion = side_criterion(net, settings) if side or side_val else None
         with (
             _borrowed(net, criterion, sampler, X, side),
-            _rules(net, settings) as rules,
-            begun_anew(net, settings),
+            _rules(net, settings, begun) as rules,
+            begun_anew(net, settings) if begun is None else gone_on(net),
             interrupts() as interrupted,
         ):
             if X_val is not None:
@@ -114,7 +124,10 @@ def train_with_skorch(
             # skorch takes it as the end of this training, but the user wants all to end.
             if interrupted:
                 raise KeyboardInterrupt
-    return rules.n_epochs
+        if settings.pause_at is None:
+            return rules.n_epochs, None
+        n_before, state = rules.n_before, torch.get_rng_state().numpy()
+    return rules.n_epochs, Pause(n_before + rules.n_epochs, rules.rule, state, rules.best)
 
 
 def _two_columns(teacher: np.ndarray) -> np.ndarray:
@@ -165,9 +178,11 @@ _REMEDY = (
 class _EngineRules(Callback):
     """The engine's learning rate, stopping rule and choice of the best epoch."""
 
-    def __init__(self, settings: TrainingSettings, module: torch.nn.Module):
+    def __init__(self, settings: TrainingSettings, module: torch.nn.Module, begun: Pause | None):
         self.settings = settings
         self.module = module
+        self.begun = begun
+        self.n_before = 0 if begun is None else begun.n_epochs
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         settings = self.settings
@@ -178,15 +193,17 @@ class _EngineRules(Callback):
                 "parameters before."
             )
         self.n_epochs = 0
-        self.best: tuple | None = None
         self.rates = [group["lr"] for group in net.optimizer_.param_groups]
-        self.rule = StoppingRule(settings.tol, settings.n_iter_no_change, settings.early_stopping)
+        rule = StoppingRule(settings.tol, settings.n_iter_no_change, settings.early_stopping)
+        self.rule = rule if self.begun is None else self.begun.begin()
+        self.best: tuple | None = None if self.begun is None else self.begun.best
 
     def on_epoch_begin(self, net, dataset_train=None, dataset_valid=None, **kwargs):
         if self.settings.learning_rate == "cosine":
-            share = self.settings.learning_rate_at(self.n_epochs) / self.settings.learning_rate_init
-            for group, rate in zip(net.optimizer_.param_groups, self.rates, strict=True):
-                group["lr"] = share * rate
+            rate = self.settings.learning_rate_at(self.n_before + self.n_epochs)
+            share = rate / self.settings.learning_rate_init
+            for group, first in zip(net.optimizer_.param_groups, self.rates, strict=True):
+                group["lr"] = share * first
         if isinstance(net.criterion_, SideLoss):
             net.criterion_.forget()
         self.n_epochs += 1  # here, as other callbacks may end the training before this one's turn
@@ -217,12 +234,12 @@ class _EngineRules(Callback):
         if is_best and early_stopping:
             parts = (net.module_, net.optimizer_)
             self.best = tuple(deepcopy(part.state_dict()) for part in parts)
-        if self.rule.should_stop:
+        if self.rule.should_stop and self.settings.pause_at is None:
             raise KeyboardInterrupt  # skorch's way to end a fit, as in its EarlyStopping
 
     def finish(self, net: NeuralNetClassifier) -> None:
         """Bring back the best epoch and the learning rate; see that the weights are numbers."""
-        if self.best is not None:
+        if self.best is not None and self.settings.pause_at is None:
             net.module_.load_state_dict(self.best[0])
             net.optimizer_.load_state_dict(self.best[1])
         # A loss is measured before its step: the last step's weights are in none.
@@ -234,14 +251,17 @@ class _EngineRules(Callback):
 
 
 @contextmanager
-def _rules(net: NeuralNetClassifier, settings: TrainingSettings) -> Iterator[_EngineRules]:
+def _rules(
+    net: NeuralNetClassifier, settings: TrainingSettings, begun: Pause | None
+) -> Iterator[_EngineRules]:
     """Train by the engine's rules for as long as the context lasts."""
-    rules = _EngineRules(settings, net.module_)
+    rules = _EngineRules(settings, net.module_, begun)
     callbacks, max_epochs = net.callbacks_, net.max_epochs
     net.callbacks_ = [*callbacks, ("engine_rules", rules)]
     if settings.zeros_stay:
         net.callbacks_.insert(0, ("zeros_stay", ZerosStay().initialize()))
-    net.max_epochs = settings.max_iter
+    last = settings.max_iter if settings.pause_at is None else settings.pause_at
+    net.max_epochs = max(last - rules.n_before, 0)
     try:
         yield rules
         rules.finish(net)

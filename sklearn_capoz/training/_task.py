@@ -9,6 +9,7 @@ import numpy as np
 
 from ..networks._dense import DenseNetwork
 from ._optimizer import OptimizerState
+from ._pause import Pause
 
 __all__ = ["TrainingResult", "TrainingSettings", "TrainingTask"]
 
@@ -29,6 +30,8 @@ class TrainingSettings:
         "cosine" falls along half a cosine over `max_iter` epochs.
     max_iter : int
         Epochs.
+    pause_at : int or None
+        Training pauses after this epoch, to go on later, and no stopping rule ends it before.
     tol, n_iter_no_change, early_stopping
         See `StoppingRule`. With `early_stopping` the weights of the epoch with the best
         validation accuracy are given back.
@@ -66,6 +69,7 @@ class TrainingSettings:
     distillation: float = 0.0
     temperature: float = 2.0
     zeros_stay: bool = False
+    pause_at: int | None = None
 
     def learning_rate_at(self, epoch: int) -> float:
         """Learning rate of an epoch; the first is 0."""
@@ -101,6 +105,8 @@ class TrainingTask:
         Moments to go on with; zero when not given.
     random_state : int or RandomState, optional
         Draws the order of the rows (as MLPClassifier does) and the dropout.
+    begun : Pause, optional
+        Where an earlier call has paused this training.
     """
 
     network: DenseNetwork
@@ -113,6 +119,7 @@ class TrainingTask:
     teacher: np.ndarray | None = None
     optimizer: OptimizerState | None = None
     random_state: int | np.random.RandomState | None = None
+    begun: Pause | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,10 +132,12 @@ class TrainingResult:
     optimizer : OptimizerState
         Of the same epoch as the network.
     loss_curve, validation_losses, validation_accuracies : tuple of float
-        One per epoch; the validation ones are empty without a validation set.
+        One per epoch of this call; the validation ones are empty without a validation set.
     n_epochs : int
     converged : bool
         Whether the stopping rule ended the training, and not `max_iter`.
+    paused : Pause or None
+        Where it has paused, as `pause_at` says.
     """
 
     network: DenseNetwork
@@ -138,3 +147,4 @@ class TrainingResult:
     validation_accuracies: tuple[float, ...]
     n_epochs: int
     converged: bool
+    paused: Pause | None = None

@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 
 from ..networks._dense import DenseNetwork, without_denormals
 from ._optimizer import N_MOMENTS, OptimizerState, flatten, unflatten
+from ._pause import Pause
 from ._stopping import StoppingRule
 from ._task import TrainingResult, TrainingSettings, TrainingTask
 
@@ -51,10 +52,11 @@ class Trainee:
         if settings.zeros_stay:
             self.moments[:, ~self.moves] = 0  # an old one would go on moving its weight
         self.random = check_random_state(task.random_state)
-        self.order = np.arange(len(self.rows.y))
         self.no_dropout = np.empty((0, sum(network.widths)), dtype=bool)
-        self.rule = StoppingRule(settings.tol, settings.n_iter_no_change, settings.early_stopping)
-        self.best = (self.parameters.copy(), self.moments.copy(), self.n_steps)
+        rule = StoppingRule(settings.tol, settings.n_iter_no_change, settings.early_stopping)
+        begun = task.begun or Pause(0, rule, np.arange(len(self.rows.y)))
+        self.n_before, self.order, self.rule = begun.n_epochs, begun.draws, begun.begin()
+        self.best = begun.best or (self.parameters.copy(), self.moments.copy(), self.n_steps)
         self.losses: list[float] = []
         self.validation_losses: list[float] = []
         self.validation_accuracies: list[float] = []
@@ -91,7 +93,7 @@ class Trainee:
     def record(self, loss: float, validation: tuple[float, float] | None) -> bool:
         """Take note of an epoch; return whether the network is to be kept as the best."""
         if not np.isfinite(loss) and not self.settings.early_stopping:
-            raise self._divergence(f"The training loss is {loss} in epoch {len(self.losses) + 1}")
+            raise self._divergence(f"The training loss is {loss} in epoch {self.n_epochs + 1}")
         self.losses.append(loss)
         accuracy = None
         if validation is not None:
@@ -100,16 +102,27 @@ class Trainee:
         return self.rule.update(loss, accuracy) and self.settings.early_stopping
 
     @property
+    def n_epochs(self) -> int:
+        """Epochs of the whole training, those before a pause included."""
+        return self.n_before + len(self.losses)
+
+    @property
     def finished(self) -> bool:
-        return self.rule.should_stop or len(self.losses) >= self.settings.max_iter
+        return self.certain_epochs <= 0
 
     @property
     def certain_epochs(self) -> int:
         """Epochs that are still run whatever they bring."""
-        return min(self.settings.max_iter - len(self.losses), self.rule.n_until_stop)
+        if self.settings.pause_at is not None:
+            return self.settings.pause_at - self.n_epochs
+        return min(self.settings.max_iter - self.n_epochs, self.rule.n_until_stop)
 
     def result(self) -> TrainingResult:
-        if self.settings.early_stopping:
+        paused = None
+        if self.settings.pause_at is not None:
+            best = self.best if self.settings.early_stopping else None
+            paused = Pause(self.n_epochs, self.rule, self.order, best)
+        elif self.settings.early_stopping:
             self.parameters, self.moments, self.n_steps = self.best
         network = unflatten(self.parameters, self.task.network)
         if not _has_finite_outputs(network, self.rows.X):
@@ -123,6 +136,7 @@ class Trainee:
             tuple(self.validation_accuracies),
             len(self.losses),
             self.rule.should_stop,
+            paused,
         )
 
     def _divergence(self, what: str) -> ValueError:

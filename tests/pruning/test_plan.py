@@ -43,13 +43,28 @@ def test_the_steps_are_listed():
         ((Step((0,)), Step((0, 0))), "its groups must be different numbers from 0 to 1"),
         ((Step(()),), "its groups must be different numbers from 0 to 1"),
         ((Step((0, 1), (3,)),), "its units must be None, or a number for each of its groups."),
-        ((Step((0,), at=3),), "units are cut at='end' only"),
     ],
 )
 def test_steps_that_cannot_be_done_are_refused(steps, message):
     with pytest.raises(ValueError, match=re.escape(f"Given() gave {steps[-1]}; {message}")):
         plan(Given([(Step((0,)),), steps])).iterations((8, 5))
     plan(Given([(Step((0,)),), steps]), n_iterations=1).iterations((8, 5))  # not asked for
+
+
+def test_steps_at_epochs_come_before_the_end():
+    steps = [(Step((0,), at=3),), (Step((0,), at=7), Step((1,), at=np.int64(8))), (Step((0,)),)]
+    assert plan(Given(steps)).iterations((8, 5)) == steps
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("end", 3), (3, 3), (3, 2), (3, 0), (3, -1), (3, "4"), (3, 4.0), (3, None)],
+)
+def test_steps_out_of_the_order_of_time_are_refused(first, second):
+    given = Given([(Step((0,), at=first), Step((1,), at=second))])
+    message = f"at={second!r}) after one at {first!r}; `at` must be 'end', or a whole number"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        plan(given).iterations((8, 5))
 
 
 def test_the_last_unit_of_a_layer_stays_unless_more_are_asked_for():

@@ -91,7 +91,7 @@ def test_early_stopping_weighs_the_validation_samples(n_classes):
         task = TrainingTask(network, X, y, None, X_val, y_val, given, random_state=5)
         [result] = train([task], settings)
         net = net_from_training(network, settings)
-        epochs[name] = train_with_skorch(
+        epochs[name], _ = train_with_skorch(
             net, X, y, settings, X_val=X_val, y_val=y_val, sample_weight_val=given,
             random_state=5, engine_order=True,
         )  # fmt: skip
