@@ -169,7 +169,10 @@ class Gradual(Schedule):
     [(20, (15,)), (40, (10,)), (60, (9,))]
     """
 
-    _parameter_constraints = {"sparsity": [Interval(Real, 0, 1, closed="left")]}
+    _parameter_constraints = {
+        "sparsity": [Interval(Real, 0, 1, closed="left")],
+        "epochs": "no_validation",  # `check` says more
+    }
 
     def __init__(self, sparsity=0.7, epochs=None):
         self.sparsity = sparsity

@@ -30,8 +30,6 @@ class TrainingSettings:
         "cosine" falls along half a cosine over `max_iter` epochs.
     max_iter : int
         Epochs.
-    pause_at : int or None
-        Training pauses after this epoch, to go on later, and no stopping rule ends it before.
     tol, n_iter_no_change, early_stopping
         See `StoppingRule`. With `early_stopping` the weights of the epoch with the best
         validation accuracy are given back.
@@ -48,6 +46,8 @@ class TrainingSettings:
     zeros_stay : bool
         Whether weights that are zero as the training begins are connections that are gone: they
         stay exactly zero, and what an optimiser remembers of them is forgotten. Biases are free.
+    pause_at : int or None
+        Training pauses after this epoch, to go on later, and no stopping rule ends it before.
     """
 
     solver: str = "adam"
