@@ -27,6 +27,7 @@ from ._fitting import (
     check_dense_plan,
     check_epochs,
     choose,
+    dense_iterations,
     first_training_of,
     learn,
     learnt_of_the_path,
@@ -65,6 +66,9 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
     schedule : str or Schedule, default="multi-pass"
         When to score, cut and retrain: a name of
         `sklearn_capoz.schedules.SCHEDULES`, or an object of that module.
+    granularity : {"unit", "connection"}, default="unit"
+        What goes: hidden units, or single weights, by a criterion that has a value
+        per weight. A weight that is zero stays so in all training that follows.
     keep : {"best", "smallest", "last"}, default="best"
         Which iteration's network to keep: the most accurate, the smallest within
         `tolerance` of the most accurate, or, as in the paper, the last. The first
@@ -72,7 +76,7 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
     tolerance : float, default=0.0
         Accuracy (0..1) that `keep="smallest"` may give up.
     min_units : int, default=1
-        Units that stay in every hidden layer.
+        Units that stay in every hidden layer, or connections in every layer.
     validation_fraction : float, default=0.2
         Share of the samples set aside, half of it to score units on and half to
         choose the iteration on; not used when `X_val` is given.
@@ -143,11 +147,17 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
         beyond which units go in the next iteration (NaN where it counts units
         or the schedule names the widths); validation accuracy before and after
         retraining (with `schedule="iterative"`, around the iteration's last
-        one); epochs; seconds.
+        one); epochs; seconds. With `granularity="connection"` also `n_connections`
+        and `sparsity`, the share of weights that are zero, and of layer i, the last
+        one included, `n_connections_i`; parameters are then those that are not zero,
+        and bytes those of a model file.
     support_ : list of ndarray of bool
-        Per hidden layer, which of the original units remain.
+        Per hidden layer, which of the original units remain; of connections, per layer and of the
+        shape of its weights, which of them are not zero. Where `callbacks` are given, weights
+        have torch's shape, (n_out, n_in).
     importances_ : list of list of ndarray
-        `importances_[iteration][layer]`, the scores of the units alive then.
+        `importances_[iteration][layer]`, the scores of the units alive then, or of the
+        connections, in the order of the layer's weights.
     compression_rate_ : float
         Parameters of the dense network over those of the one kept.
     best_iteration_ : int
@@ -226,7 +236,7 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
     def __init__(
         self, hidden_layer_sizes=(100,), activation="relu", *,
         criterion="c-apoz", threshold="mean+std", n_iterations=5, schedule="multi-pass",
-        keep="best", tolerance=0.0, min_units=1, validation_fraction=0.2,
+        granularity="unit", keep="best", tolerance=0.0, min_units=1, validation_fraction=0.2,
         retrain_max_iter=100, compensation=None, distillation=None, temperature=2.0,
         retrain_learning_rate="constant", solver="adam", alpha=0.0001, batch_size="auto",
         learning_rate_init=0.001, max_iter=200, early_stopping=False, n_iter_no_change=10,
@@ -239,6 +249,7 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
         self.threshold = threshold
         self.n_iterations = n_iterations
         self.schedule = schedule
+        self.granularity = granularity
         self.keep = keep
         self.tolerance = tolerance
         self.min_units = min_units
@@ -313,9 +324,8 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
             from ..training._skorch_net import check_device  # imports torch: the CPU does without
 
             check_device(self.device)
-        pruning = make_plan(self, widths)
-        check_epochs(self, pruning.iterations(widths), self.max_iter)
-        return Plan(pruning, is_arrays=self.callbacks is None)
+        is_arrays = self.callbacks is None
+        return Plan(make_plan(self, widths, is_arrays), is_arrays)
 
     def _split(
         self, plan: Plan, X, y, X_val=None, y_val=None, sample_weight=None, groups=None
@@ -325,9 +335,13 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
         return replace(found, data=weigh_classes(found.data, found.classes, self.class_weight))
 
     def _train(self, plan: Plan, samples: Split, network_only: bool = False) -> Dense:
+        widths = check_widths(self.hidden_layer_sizes)
+        iterations = dense_iterations(plan.pruning, widths, samples)
+        check_epochs(self, iterations, self.max_iter)
+
         def trainer():
             n_classes, random_state = len(samples.classes), samples.training_random
-            pause = first_epoch(plan.pruning.iterations(check_widths(self.hidden_layer_sizes)))
+            pause = first_epoch(iterations)
             return *first_training(self, samples.data, n_classes, random_state, pause), None
 
         return train(self, plan, samples, trainer)
@@ -353,6 +367,7 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
             state["_kept"] = state.pop("_model") or as_skorch_model(state["_net"])
             for name in ("_net", "network_", "_predictor"):
                 state.pop(name, None)
+        state.setdefault("granularity", "unit")  # as in files from before there was another
         if "_kept" in state:
             state |= kept_network(state["_kept"])
         super().__setstate__(state)

@@ -10,6 +10,7 @@ from time import perf_counter
 
 from joblib import Memory
 
+from .._sklearn import InvalidParameterError
 from .._validation import check_hidden_layers
 from .._warn import warn
 from ..criteria import check_criterion
@@ -24,6 +25,7 @@ from ..pruning import (
     history_table,
     prune_together,
 )
+from ..pruning._granularity import GRANULARITIES
 from ..pruning._plan import first_epoch
 from ..schedules import Step, check_schedule
 from ..thresholds import Costs, check_threshold
@@ -39,6 +41,7 @@ __all__ = [
     "check_dense_plan",
     "check_epochs",
     "choose",
+    "dense_iterations",
     "first_training_of",
     "job_of",
     "learn",
@@ -90,7 +93,7 @@ class Dense:
     seconds : float
         What training has cost.
     settings : TrainingSettings
-        Of this training.
+        Of this training; with them the network that is kept is trained on all samples.
     retraining : TrainingSettings
     fitted : estimator or None
         What the network came from, where that is more than the network.
@@ -104,8 +107,11 @@ class Dense:
     fitted: object = None
 
 
-def make_plan(estimator, widths: tuple[int, ...] | None) -> PruningPlan:
-    """Check criterion, rule and schedule, and whether they suit a network of these widths."""
+def make_plan(estimator, widths: tuple[int, ...] | None, is_arrays: bool) -> PruningPlan:
+    """Check criterion, rule and schedule, and whether they suit a network of these widths.
+
+    Of one that is not plain arrays, a model knows better why it has nothing that could go.
+    """
     plan = PruningPlan(
         criterion=check_criterion(estimator.criterion),
         threshold=check_threshold(estimator.threshold),
@@ -113,24 +119,41 @@ def make_plan(estimator, widths: tuple[int, ...] | None) -> PruningPlan:
         n_iterations=estimator.n_iterations,
         min_units=estimator.min_units,
         compensation=estimator.compensation,
+        granularity=GRANULARITIES[estimator.granularity],
     )
-    if widths is not None:
+    plan.check_parts()
+    if widths is not None and is_arrays:
         check_hidden_layers(widths)
+    # How many connections there are is known with the samples.
+    if widths and estimator.granularity == "unit":
         # A schedule for another number of layers raises here, not after the training.
         plan.iterations(widths)
     return plan
 
 
+def _connections(widths: Sequence[int], split: Split) -> tuple[int, ...]:
+    """Count the weights of each layer of a dense network of these widths."""
+    n_outputs = len(split.classes) if len(split.classes) > 2 else 1  # a logistic one for two
+    sizes = (split.data.train.X.shape[1], *widths, n_outputs)
+    return tuple(n_in * n_out for n_in, n_out in pairwise(sizes))
+
+
+def dense_iterations(
+    plan: PruningPlan, widths: tuple[int, ...], split: Split
+) -> list[tuple[Step, ...]]:
+    """List the steps for a dense network of these widths, before it is there."""
+    of_units = plan.granularity is GRANULARITIES["unit"]
+    return plan.iterations(widths if of_units else _connections(widths, split))
+
+
 def check_dense_plan(plan: PruningPlan, widths: tuple[int, ...], split: Split) -> None:
     """Raise where a plan does not suit a dense network of these widths, before its training."""
-    n_outputs = len(split.classes) if len(split.classes) > 2 else 1  # a logistic one for two
-
-    def multiply_adds(widths: Sequence[int]) -> int:
-        sizes = (split.data.train.X.shape[1], *widths, n_outputs)
-        return sum(n_in * n_out for n_in, n_out in pairwise(sizes))
-
-    costs = Costs(widths, multiply_adds, multiply_adds(widths), 0.0)
-    plan.threshold.check_plan(plan.iterations(widths), costs, plan.min_units)
+    connections = _connections(widths, split)
+    if plan.granularity is GRANULARITIES["connection"]:
+        costs = Costs(connections, sum, sum(connections), 0.0)
+    else:
+        costs = Costs(widths, lambda n: sum(_connections(n, split)), sum(connections), 0.0)
+    plan.threshold.check_plan(dense_iterations(plan, widths, split), costs, plan.min_units)
 
 
 def check_epochs(estimator, iterations: Sequence[Sequence[Step]], max_epochs: int | None) -> None:
@@ -156,13 +179,13 @@ def check_epochs(estimator, iterations: Sequence[Sequence[Step]], max_epochs: in
             "example."
         )
     if epochs[-1] >= max_epochs:
-        raise ValueError(
+        raise InvalidParameterError(
             f"{cuts}, the last time after epoch {epochs[-1]}, and that training has {max_epochs} "
             "epochs. Let the schedule end earlier, so that the network learns after it, or train "
             "longer (max_iter, or max_epochs of a skorch net)."
         )
     if estimator.distillation is not None:
-        raise ValueError(
+        raise InvalidParameterError(
             f"{cuts}, so that there is no trained network to learn from: set distillation=None, "
             "or take a schedule that cuts afterwards."
         )
@@ -176,10 +199,11 @@ def train(estimator, plan: Plan, split: Split, trainer) -> Dense:
     """
     start = perf_counter()
     model, n_epochs, fitted = trainer()
-    iterations = plan.pruning.iterations(model.widths)
+    iterations = plan.pruning.iterations(plan.pruning.granularity.widths(model))
     if first_epoch(iterations) != model.settings.pause_at:  # it was trained to its end
         check_epochs(estimator, iterations, None)
-    settings = replace(model.settings, pause_at=None)
+    zeros_stay = estimator.granularity == "connection"
+    settings = replace(model.settings, pause_at=None, zeros_stay=zeros_stay)
     retraining = replace(
         settings,
         max_iter=estimator.retrain_max_iter,
@@ -251,7 +275,7 @@ def first_training_of(
     plan: Plan, dense: Dense, records: Sequence[IterationRecord]
 ) -> tuple[int, list[float]]:
     """Return the epochs and losses of the first training, with those between cuts in its middle."""
-    iterations = plan.pruning.iterations(dense.model.widths)
+    iterations = plan.pruning.iterations(plan.pruning.granularity.widths(dense.model))
     n_cuts = sum(steps[0].at != "end" for steps in iterations)
     within = records[: n_cuts + 1]
     n_epochs = sum(record.n_epochs for record in within)
@@ -262,7 +286,7 @@ def learnt_of_the_path(
     plan: Plan, split: Split, records: Sequence[IterationRecord], iteration: int
 ) -> dict:
     """Return the attributes that both estimators learn, with one of the iterations kept."""
-    history = history_table(records)
+    history = history_table(records, plan.pruning.granularity)
     return split.columns | {
         "classes_": split.classes,
         "history_": history,
@@ -293,12 +317,12 @@ def _progress(estimator):
         return
     from tqdm.auto import tqdm
 
-    total = estimator.n_iterations + 1
+    total, what = estimator.n_iterations + 1, GRANULARITIES[estimator.granularity]
     with tqdm(total=total, desc=f"{estimator.criterion}", unit="iteration") as bar:
 
         def show(record: IterationRecord) -> None:
-            units = "-".join(str(width) for width in record.model.widths)
-            bar.set_postfix_str(f"units {units}, accuracy {record.accuracy_after:.4f}")
+            left = "-".join(str(width) for width in what.widths(record.model))
+            bar.set_postfix_str(f"{what.noun}s {left}, accuracy {record.accuracy_after:.4f}")
             bar.update()
 
         yield show

@@ -155,7 +155,7 @@ class MLPClassifierAdapter(Adapter):
         pruned.coefs_ = [weights.copy() for weights in model.network.weights]
         pruned.intercepts_ = [biases.copy() for biases in model.network.biases]
         pruned.hidden_layer_sizes = model.network.widths
-        if model.network.widths != self.describe(fitted).widths:
+        if _is_cut(model.network, self.network(fitted)):
             _forget_the_best(pruned)
         optimizer = getattr(pruned, "_optimizer", None)
         if model.optimizer is not None and optimizer is not None:
@@ -168,6 +168,14 @@ class MLPClassifierAdapter(Adapter):
             else:
                 (optimizer.ms, optimizer.vs), optimizer.t = moments, model.optimizer.n_steps
         return pruned
+
+
+def _is_cut(network: DenseNetwork, old: DenseNetwork) -> bool:
+    """Whether units went, or connections."""
+    return network.widths != old.widths or any(
+        ((new == 0) > (before == 0)).any()
+        for new, before in zip(network.weights, old.weights, strict=True)
+    )
 
 
 def _engine_trains(estimator) -> bool:

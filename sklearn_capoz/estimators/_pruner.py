@@ -20,6 +20,7 @@ from ._fitting import (
     check_dense_plan,
     check_epochs,
     choose,
+    dense_iterations,
     learn,
     learnt_of_the_path,
     make_plan,
@@ -53,13 +54,15 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         Iterations of pruning at most.
     schedule : str or Schedule, default="multi-pass"
         When to score, cut and retrain.
+    granularity : {"unit", "connection"}, default="unit"
+        What goes: hidden units and channels, or single weights of any layer.
     keep : {"best", "smallest", "last"}, default="best"
         Which iteration's network to keep; "best" and "smallest" then train it on
         all samples, as in :class:`PrunedMLPClassifier`.
     tolerance : float, default=0.0
         Accuracy (0..1) that `keep="smallest"` may give up.
     min_units : int, default=1
-        Units that stay in every hidden layer.
+        Units that stay in every hidden layer, or connections in every layer.
     validation_fraction : float, default=0.2
         Share of the samples set aside to score units and to choose the iteration.
     retrain_max_iter : int, default=100
@@ -111,6 +114,10 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
     with the moments of the units that stay. A skorch net is retrained in its
     own loop.
 
+    Of connections, zeros stay zero in all that this class trains. Who trains `estimator_` further
+    sees to it himself: a skorch net by :class:`sklearn_capoz.training.ZerosStay` among its
+    callbacks; MLPClassifier has no such thing.
+
     An interrupt (Ctrl-C) during pruning does not raise: as MLPClassifier does,
     `fit` warns and keeps what it has, here the iterations that are done. In
     the first training it does what it does in the estimator's own: MLPClassifier
@@ -143,6 +150,7 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         threshold="mean+std",
         n_iterations=5,
         schedule="multi-pass",
+        granularity="unit",
         keep="best",
         tolerance=0.0,
         min_units=1,
@@ -161,6 +169,7 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         self.threshold = threshold
         self.n_iterations = n_iterations
         self.schedule = schedule
+        self.granularity = granularity
         self.keep = keep
         self.tolerance = tolerance
         self.min_units = min_units
@@ -220,10 +229,9 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         self._validate_params()
         memory = None if self.memory is None else check_memory(self.memory)
         inner = find_inner(self.estimator)
-        pruning, widths = make_plan(self, inner.description.widths), inner.description.widths
-        if widths is not None:
-            check_epochs(self, pruning.iterations(widths), inner.max_epochs)
-        return InnerPlan(pruning, inner.description.is_arrays, inner, memory)
+        is_arrays = inner.description.is_arrays
+        pruning = make_plan(self, inner.description.widths, is_arrays)
+        return InnerPlan(pruning, is_arrays, inner, memory)
 
     def _split(
         self, plan: InnerPlan, X, y, X_val=None, y_val=None, sample_weight=None, groups=None
@@ -255,7 +263,7 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
                 fitted, random_state = adapter.copy(estimator), samples.training_random
                 adapter.show_inputs(fitted, samples.data.train.X)
             else:
-                pause = self._pause(plan, work)
+                pause = self._pause(plan, samples)
                 if pause is not None:
                     return *memory.cache(_train_until)(adapter, *work, pause), None
                 short = network_only and plan.memory is None and adapter.train_network(*work)
@@ -267,13 +275,20 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
 
         return train(self, plan, samples, first_training)
 
-    def _pause(self, plan: InnerPlan, work: tuple) -> int | None:
+    def _pause(self, plan: InnerPlan, samples: Split) -> int | None:
         """Check the plan for the network before its training; return where that first pauses."""
-        begun, widths = plan.inner.adapter.begin(*work), plan.inner.description.widths
+        inner, widths = plan.inner, plan.inner.description.widths
+        begun = inner.adapter.begin(
+            inner.estimator, samples.data, samples.classes, samples.training_random
+        )
         if begun is not None:
-            check_epochs(self, plan.pruning.check(begun), plan.inner.max_epochs)
-            widths = begun.widths
-        return None if widths is None else first_epoch(plan.pruning.iterations(widths))
+            iterations = plan.pruning.check(begun)
+        elif widths is not None:
+            iterations = dense_iterations(plan.pruning, widths, samples)
+        else:
+            return None
+        check_epochs(self, iterations, inner.max_epochs)
+        return first_epoch(iterations)
 
     def _keep(
         self, plan: InnerPlan, samples: Split, dense: Dense, records, iteration: int | None = None
@@ -297,6 +312,7 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
     def __setstate__(self, state: dict) -> None:
         if "estimator_" in state:  # a file of version 0.1.0
             state["_kept"] = state.pop("estimator_")
+        state.setdefault("granularity", "unit")  # as in files from before there was another
         if "_kept" in state:
             kept = state["_kept"]
             state["_predictor"] = find_adapter(kept).predictor(kept)

@@ -154,8 +154,8 @@ def score_paths(
             scores, failure = scoring.rate(estimator, X, y)
             failures += [] if failure is None else [failure]
             # A path that has stalled stays what it is.
-            n_units = sum(record.model.widths)
-            rows[iteration:] = (n_units, record.model.size.n_parameters, *scores)
+            size = plan.pruning.granularity.size(record.model)
+            rows[iteration:] = (sum(record.model.widths), size.n_parameters, *scores)
     return table, failures
 
 

@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from ..criteria import Layer
+from ..criteria import Connections, Layer
 from ..networks._dense import DenseNetwork
 from ..networks._groups import Member, UnitGroup
 from ..training._engine import TrainingResult, TrainingSettings, TrainingTask, train
 from ..training._optimizer import OptimizerState
 from ..training._pause import Pause
 from ..training._samples import PruningData, Samples
-from ._changes import Change, find_group
+from ._changes import Change, Mask, find_group, find_weights
 from ._compensation import fold
-from ._model import ModelSize, copy_generator
+from ._model import LayerWeights, ModelSize, copy_generator
 
 __all__ = ["DenseModel"]
 
@@ -117,14 +117,50 @@ class DenseModel:
             for i, group in enumerate(self.groups)
         }
 
+    @property
+    def connections(self) -> dict[str, LayerWeights]:
+        """Weights of every layer, (n_in, n_out); each is used once for a sample."""
+        return {str(i): LayerWeights(w, 1) for i, w in enumerate(self.network.weights)}
+
+    def observe_connections(
+        self, samples: Samples, needs: frozenset[str], random_state: np.random.RandomState
+    ) -> dict[str, Connections]:
+        """View the weights of every layer, after a forward pass (and one back, if asked for)."""
+        network, n_layers = self.network, len(self.network.weights)
+        squares: list = [None] * n_layers
+        gradients: list = [None] * n_layers
+        if needs:
+            *hidden, logits = network.forward(samples.X)
+            inputs = [samples.X, *hidden]
+            share = samples.weight / samples.weight.sum()
+        if "inputs" in needs:
+            squares = [
+                np.broadcast_to((share @ values**2)[:, None], weights.shape)
+                for values, weights in zip(inputs, network.weights, strict=True)
+            ]
+        if "gradients" in needs:
+            _, deltas = network.derivatives(hidden, logits, samples.y)
+            # Of each sample the derivative is one product, whose absolute value is that of both.
+            gradients = [
+                (np.abs(values) * share[:, None]).T @ np.abs(delta)
+                for values, delta in zip(inputs, deltas, strict=True)
+            ]
+        return {
+            str(i): Connections(weights, random_state, gradients[i], squares[i])
+            for i, weights in enumerate(network.weights)
+        }
+
     def apply(self, change: Change, compensation: str | None, samples: Samples) -> DenseModel:
-        """Remove units of one hidden layer, and let the next layer make up for them."""
+        """Mask weights; or remove units, and let the next layer make up for them."""
+        begun = None if self.begun is None else self.begun.after_cut()
+        if isinstance(change, Mask):
+            return replace(self._masked(change), begun=begun)
         layer, keep = find_group(self.groups, change), change.keep
         network = self.network.cut(layer, keep)
         if compensation is not None:
-            weights: list[Any] = list(network.weights)
+            folded: list[Any] = list(network.weights)
             biases: list[Any] = list(network.biases)
-            weights[layer + 1], biases[layer + 1] = fold(
+            folded[layer + 1], biases[layer + 1] = fold(
                 self.network.forward(samples.X)[layer],
                 keep,
                 self.network.weights[layer + 1],
@@ -132,10 +168,16 @@ class DenseModel:
                 samples.weight,
                 compensation,
             )
-            network = replace(network, weights=tuple(weights), biases=tuple(biases))
+            network = replace(network, weights=tuple(folded), biases=tuple(biases))
         optimizer = None if self.optimizer is None else self.optimizer.cut(layer, keep)
-        begun = None if self.begun is None else self.begun.after_cut()
         return replace(self, network=network, optimizer=optimizer, begun=begun)
+
+    def _masked(self, change: Mask) -> DenseModel:
+        weights = dict(zip(self.connections, self.network.weights, strict=True))
+        old = find_weights(weights, change)
+        weights[change.layer] = np.where(change.keep, old, old.dtype.type(0))
+        network = replace(self.network, weights=tuple(weights.values()))
+        return replace(self, network=network, settings=replace(self.settings, zeros_stay=True))
 
     @classmethod
     def train_together(
