@@ -1,8 +1,9 @@
 """Run one benchmark: `python -m benchmarks NAME`, or list them all without a name.
 
-The experiments `paper`, `disjoint`, `mnist`, `sensitivity`, `peers`, `integers` and `inputs` take
-the options below and write their part of RESULTS.md. The other modules measure speed or one claim,
-print a table, and take options of their own: `python -m benchmarks NAME --help`.
+The experiments `paper`, `disjoint`, `mnist`, `sensitivity`, `peers`, `integers`, `inputs` and
+`connections` take the options below and write their part of RESULTS.md. The other modules measure
+speed or one claim, print a table, and take options of their own:
+`python -m benchmarks NAME --help`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from ._report import Report
 
 FOLDER = Path(__file__).parent
 #: In the order of RESULTS.md.
-EXPERIMENTS = ("paper", "sensitivity", "disjoint", "mnist", "peers", "integers", "inputs")
+EXPERIMENTS = (
+    *("paper", "sensitivity", "disjoint", "mnist", "peers"),
+    *("integers", "inputs", "connections"),
+)
 
 
 def main(arguments: list[str]) -> None:

@@ -25,6 +25,7 @@ PRUNING_CONSTRAINTS: dict = {
     "criterion": "no_validation",
     "threshold": "no_validation",
     "schedule": "no_validation",
+    "granularity": [StrOptions({"unit", "connection"})],
     "n_iterations": [Interval(Integral, 0, None, closed="left")],
     "keep": [StrOptions({"last", "best", "smallest"})],
     "tolerance": [Interval(Real, 0, 1, closed="both")],

@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from ._sklearn import Interval, validate_parameter_constraints
+from ._sklearn import Interval, InvalidParameterError, validate_parameter_constraints
 from ._validation import check_part
 
 __all__ = [
@@ -203,7 +203,7 @@ class Gradual(Schedule):
             return "end"
         begin, end = map(int, self.epochs)
         if end - begin < n:
-            raise ValueError(
+            raise InvalidParameterError(
                 f"{self} has {end - begin} epochs for {n} cuts, and trains at least one between "
                 "two of them; widen epochs, or lower n_iterations."
             )

@@ -3,14 +3,17 @@
 A criterion sees a `Layer`, a read-only view that one forward pass over the
 scoring samples fills, and returns a score per unit in its published units.
 `prune_high` says which side is redundant, `needs` what is to be computed of the
-samples. To add one, write a subclass of `Criterion` in a file of this folder and
+samples. Some also have a value per weight, for pruning single connections: `score_connections`
+sees `Connections`. To add one, write a subclass of `Criterion` in a file of this folder and
 enter its name in `CRITERIA`.
 """
 
 from collections.abc import Callable
 
+from .._sklearn import InvalidParameterError
 from .._validation import check_part
 from ._base import NEEDS, Criterion, Inputs, Layer, StreamedCriterion
+from ._connections import CONNECTION_NEEDS, Connections
 from ._controls import Random, Reversed
 from ._redundancy import Correlation, Reconstruction
 from ._responses import Gradient, MeanActivation, Taylor
@@ -22,6 +25,7 @@ __all__ = [
     "APoZ",
     "CAPoZ",
     "ClassCAPoZ",
+    "Connections",
     "Contrast",
     "Correlation",
     "Criterion",
@@ -36,6 +40,7 @@ __all__ = [
     "StreamedCriterion",
     "Taylor",
     "WeightNorm",
+    "check_connection_criterion",
     "check_criterion",
 ]
 
@@ -79,3 +84,32 @@ def check_criterion(criterion) -> Criterion:
             f"where the weights are enough; got {criterion.needs!r}."
         )
     return criterion
+
+
+def check_connection_criterion(criterion: Criterion) -> None:
+    """Raise unless a criterion has a value per weight.
+
+    Parameters
+    ----------
+    criterion : Criterion
+
+    Raises
+    ------
+    InvalidParameterError
+        Naming those that have one.
+    ValueError
+        For needs that nothing could fill.
+    """
+    needs = criterion.connection_needs
+    if needs is None:
+        known = [name for name, make in CRITERIA.items() if make().connection_needs is not None]
+        raise InvalidParameterError(
+            f"granularity='connection' needs a criterion that has a value per weight, and "
+            f"{type(criterion).__name__} scores units; choose one of {known}, or an object with "
+            "`connection_needs` and `score_connections`."
+        )
+    if not CONNECTION_NEEDS.issuperset(needs):
+        raise ValueError(
+            f"{type(criterion).__name__}.connection_needs must be None or a frozenset of "
+            f"{sorted(CONNECTION_NEEDS)}; got {needs!r}."
+        )

@@ -5,12 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
 from .._sklearn import validate_parameter_constraints
+
+if TYPE_CHECKING:
+    from ._connections import Connections
 
 __all__ = [
     "NEEDS",
@@ -167,6 +170,9 @@ class Criterion(BaseEstimator, ABC):
     to be computed of the scoring samples beforehand, a frozenset of "activations", "gradients" and
     "inputs". A criterion that looks at weights alone needs nothing, and takes no forward pass.
 
+    A criterion that has a value per weight says in `score_connections` how redundant each weight
+    of a layer is, and in `connection_needs` what that takes.
+
     `score` sees all samples at once. Where the values of channels are too many for that, it sees
     positions that a seed picks; a `StreamedCriterion` sees all of them, batch by batch.
 
@@ -186,6 +192,9 @@ class Criterion(BaseEstimator, ABC):
     prune_high = True
     #: What the layer view must hold.
     needs: frozenset[str] = frozenset({"activations"})
+    #: What the view of a layer's connections must hold, of "gradients" and "inputs"; None where
+    #: the criterion has no value per weight.
+    connection_needs: frozenset[str] | None = None
 
     _parameter_constraints: dict = {}
 
@@ -219,6 +228,20 @@ class Criterion(BaseEstimator, ABC):
         scores : ndarray of shape (n_units,)
             Finite numbers.
         """
+
+    def score_connections(self, layer: Connections) -> np.ndarray:
+        """Score every weight of a layer; only where `connection_needs` is not None.
+
+        Parameters
+        ----------
+        layer : Connections
+
+        Returns
+        -------
+        scores : ndarray of the shape of `layer.weights`
+            Finite numbers; those of weights that are zero are not looked at.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no value per weight.")
 
 
 class StreamedCriterion(Criterion):

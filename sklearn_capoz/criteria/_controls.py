@@ -10,9 +10,13 @@ class Random(Criterion):
 
     name = "random"
     needs = frozenset()
+    connection_needs = frozenset()
 
     def score(self, layer):
         return layer.random_state.uniform(size=layer.n_units)
+
+    def score_connections(self, layer):
+        return layer.random_state.uniform(size=layer.weights.shape)
 
 
 class Reversed(Criterion):
@@ -47,8 +51,15 @@ class Reversed(Criterion):
         return self.criterion.needs
 
     @property
+    def connection_needs(self):  # type: ignore[override]
+        return self.criterion.connection_needs
+
+    @property
     def streamed(self):
         return self.criterion.streamed
 
     def score(self, layer):
         return self.criterion.score(layer)
+
+    def score_connections(self, layer):
+        return self.criterion.score_connections(layer)

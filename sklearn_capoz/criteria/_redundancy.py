@@ -86,6 +86,11 @@ class Reconstruction(StreamedCriterion):
     low is redundant. It belongs with `compensation="least-squares"`, which does
     the same refit.
 
+    Of connections nothing makes up for one that goes. Without its weight w, by which inputs x are
+    multiplied, the layer's sums lose :math:`w^2 E[x^2]` of their mean square, and the score is the
+    logarithm of that, as a share of the sum over the layer's connections: the diagonal of Optimal
+    Brain Surgeon, in whose order weights go as by Wanda's :math:`|w| \|x\|_2`.
+
     Parameters
     ----------
     ridge : float, default=1e-3
@@ -100,12 +105,15 @@ class Reconstruction(StreamedCriterion):
     References
     ----------
     Hassibi and Stork, Second order derivatives for network pruning: Optimal
-    Brain Surgeon, 1993; Luo et al., ThiNet, 2017, DOI 10.1109/ICCV.2017.541.
+    Brain Surgeon, 1993; Luo et al., ThiNet, 2017, DOI 10.1109/ICCV.2017.541;
+    Sun et al., A simple and effective pruning approach for large language models
+    (Wanda), 2023, arXiv:2306.11695.
     """
 
     name = "log10 of lost variance share"
     prune_high = False
     needs = frozenset({"activations", "inputs"})
+    connection_needs = frozenset({"inputs"})
     _parameter_constraints = {"ridge": [Interval(Real, 0, None, closed="neither")]}
 
     #: Scores below this share of the variance are all the same: nothing is lost.
@@ -141,6 +149,11 @@ class Reconstruction(StreamedCriterion):
             for removal in removals:
                 removal.take(unit)
         return scores
+
+    def score_connections(self, layer):
+        lost = layer.weights.astype(np.float64) ** 2 * layer.input_squares
+        share = lost / max(lost.sum(), np.finfo(float).tiny)
+        return np.log10(np.maximum(share, self._floor))
 
 
 class _Removal:

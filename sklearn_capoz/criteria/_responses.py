@@ -35,13 +35,20 @@ class MeanActivation(_Mean):
 
 
 class Gradient(_Mean):
-    """Mean absolute derivative of the loss by each unit's activation; low is redundant."""
+    """Mean absolute derivative of the loss by each unit's activation; low is redundant.
+
+    Of a connection it is the derivative by the weight.
+    """
 
     name = "mean |gradient|"
     needs = frozenset({"gradients"})
+    connection_needs = frozenset({"gradients"})
 
     def _values(self, layer):
         return np.abs(layer.gradients)
+
+    def score_connections(self, layer):
+        return layer.gradients
 
 
 class Taylor(_Mean):
@@ -50,15 +57,21 @@ class Taylor(_Mean):
     The mean over samples of the absolute product of the activation and the
     derivative of the loss by it. Of a channel the products at all positions are
     summed before the absolute value: it is zeroed at all of them at once.
+    Of a connection it is the weight times the derivative by it.
 
     References
     ----------
     Molchanov et al., Pruning convolutional neural networks for resource
-    efficient inference, 2017, arXiv:1611.06440.
+    efficient inference, 2017, arXiv:1611.06440; of weights, Molchanov et al.,
+    Importance estimation for neural network pruning, 2019, arXiv:1906.10771.
     """
 
     name = "Taylor"
     needs = frozenset({"activations", "gradients"})
+    connection_needs = frozenset({"gradients"})
 
     def _values(self, layer):
         return np.abs(layer.per_sample(layer.activations * layer.gradients))
+
+    def score_connections(self, layer):
+        return np.abs(layer.weights) * layer.gradients

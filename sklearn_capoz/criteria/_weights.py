@@ -13,6 +13,8 @@ from ._base import Criterion
 class WeightNorm(Criterion):
     """Norm of each unit's incoming weights; low is redundant.
 
+    Of a connection it is the absolute weight.
+
     Parameters
     ----------
     order : {1, 2}, default=1
@@ -20,11 +22,13 @@ class WeightNorm(Criterion):
 
     References
     ----------
-    Li et al., Pruning filters for efficient ConvNets, 2017, arXiv:1608.08710.
+    Li et al., Pruning filters for efficient ConvNets, 2017, arXiv:1608.08710; of connections, Han
+    et al., Learning both weights and connections, 2015, arXiv:1506.02626.
     """
 
     prune_high = False
     needs = frozenset()
+    connection_needs = frozenset()
     _parameter_constraints = {"order": [Options(Integral, {1, 2})]}
 
     def __init__(self, order=1):
@@ -36,6 +40,9 @@ class WeightNorm(Criterion):
 
     def score(self, layer):
         return np.linalg.norm(layer.incoming, ord=self.order, axis=1)
+
+    def score_connections(self, layer):
+        return np.abs(layer.weights)
 
 
 class GeometricMedian(Criterion):

@@ -33,7 +33,7 @@ from ._fitting import (
     check_prunes_inputs,
     choose,
     classroom,
-    cut_widths,
+    dense_iterations,
     first_training_of,
     learn,
     learnt_of_the_path,
@@ -72,6 +72,9 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
     schedule : str or Schedule, default="multi-pass"
         When to score, cut and retrain: a name of
         `sklearn_capoz.schedules.SCHEDULES`, or an object of that module.
+    granularity : {"unit", "connection"}, default="unit"
+        What goes: hidden units, or single weights, by a criterion that has a value
+        per weight. A weight that is zero stays so in all training that follows.
     keep : {"best", "smallest", "last"}, default="best"
         Which iteration's network to keep: the most accurate, the smallest within
         `tolerance` of the most accurate, or, as in the paper, the last. The first
@@ -79,7 +82,7 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
     tolerance : float, default=0.0
         Accuracy (0..1) that `keep="smallest"` may give up.
     min_units : int, default=1
-        Units that stay in every hidden layer, and inputs.
+        Units that stay in every hidden layer, and inputs; or connections in every layer.
     prune_inputs : bool, default=False
         Whether the network's inputs are units too: scored by the same criterion, cut by the same
         rule and schedule, for which they are the first group. X keeps its columns, of which the
@@ -163,11 +166,17 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
         or the schedule names the widths), and with `prune_inputs` `n_inputs`,
         `n_pruned_inputs` and `threshold_inputs`; validation accuracy before and after
         retraining (with `schedule="iterative"`, around the iteration's last
-        one); epochs; seconds.
+        one); epochs; seconds. With `granularity="connection"` also `n_connections`
+        and `sparsity`, the share of weights that are zero, and of layer i, the last
+        one included, `n_connections_i`; parameters are then those that are not zero,
+        and bytes those of a model file.
     support_ : list of ndarray of bool
-        Per hidden layer, which of the original units remain.
+        Per hidden layer, which of the original units remain; of connections, per layer and of the
+        shape of its weights, which of them are not zero. Where `callbacks` are given, weights
+        have torch's shape, (n_out, n_in).
     importances_ : list of list of ndarray
-        `importances_[iteration][layer]`, the scores of the units alive then.
+        `importances_[iteration][layer]`, the scores of the units alive then, or of the
+        connections, in the order of the layer's weights.
     input_support_ : ndarray of shape (n_features_in_,), bool
         With `prune_inputs`, which columns of X the network takes.
     input_importances_ : list of ndarray
@@ -251,8 +260,9 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
     def __init__(
         self, hidden_layer_sizes=(100,), activation="relu", *,
         criterion="c-apoz", threshold="mean+std", n_iterations=5, schedule="multi-pass",
-        keep="best", tolerance=0.0, min_units=1, prune_inputs=False, validation_fraction=0.2,
-        retrain_max_iter=100, compensation=None, distillation=None, teacher=None, temperature=2.0,
+        granularity="unit", keep="best", tolerance=0.0, min_units=1, prune_inputs=False,
+        validation_fraction=0.2, retrain_max_iter=100, compensation=None,
+        distillation=None, teacher=None, temperature=2.0,
         retrain_learning_rate="constant", solver="adam", alpha=0.0001, batch_size="auto",
         learning_rate_init=0.001, max_iter=200, early_stopping=False, n_iter_no_change=10,
         tol=1e-4, dropout=0.0, class_weight=None, n_restarts=1,
@@ -264,6 +274,7 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
         self.threshold = threshold
         self.n_iterations = n_iterations
         self.schedule = schedule
+        self.granularity = granularity
         self.keep = keep
         self.tolerance = tolerance
         self.min_units = min_units
@@ -344,10 +355,7 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
         check_prunes_inputs(self, is_arrays)
         teacher = check_teacher(self.teacher, self.distillation)
         check_engine(teacher, is_arrays and self.device == "cpu")
-        pruning = make_plan(self, widths)
-        if not self.prune_inputs:
-            check_epochs(self, pruning.iterations(widths), self.max_iter)
-        return Plan(pruning, is_arrays, teacher)
+        return Plan(make_plan(self, widths, is_arrays), is_arrays, teacher)
 
     def _split(
         self, plan: Plan, X, y, X_val=None, y_val=None, sample_weight=None, groups=None
@@ -355,14 +363,16 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
         given = X, y, X_val, y_val, sample_weight, groups
         found = split(self, *given, teacher=plan.teacher)
         widths = check_widths(self.hidden_layer_sizes)
-        check_dense_plan(self, plan.pruning, widths, found, self.max_iter)
+        check_dense_plan(self, plan.pruning, widths, found)
         return replace(found, data=weigh_classes(found.data, found.classes, self.class_weight))
 
     def _train(self, plan: Plan, samples: Split, network_only: bool = False) -> Dense:
         data, n_classes = samples.data, len(samples.classes)
         room = classroom(self, samples, partial(untrained_model, self, data, n_classes))
-        widths = cut_widths(self, check_widths(self.hidden_layer_sizes), data.train.X.shape[1])
-        pause = first_epoch(plan.pruning.iterations(widths))
+        widths = check_widths(self.hidden_layer_sizes)
+        iterations = dense_iterations(self, plan.pruning, widths, samples)
+        check_epochs(self, iterations, self.max_iter)
+        pause = first_epoch(iterations)
 
         def trainer():
             def prepare(models):
@@ -394,6 +404,7 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
             state["_kept"] = state.pop("_model") or as_skorch_model(state["_net"])
             for name in ("_net", "network_", "_predictor"):
                 state.pop(name, None)
+        state.setdefault("granularity", "unit")  # as in files from before there was another
         if "_kept" in state:
             state |= kept_network(state["_kept"])
         super().__setstate__(state)

@@ -76,6 +76,8 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         Iterations of pruning at most; 0 leaves the network dense.
     schedule : str or Schedule, default="multi-pass"
         When to score, cut and retrain.
+    granularity : {"unit", "connection"}, default="unit"
+        What goes: channels and units, or single weights (with `compensation=None`).
     keep : {"best", "smallest", "last"}, default="best"
         Which iteration's network to keep, as in :class:`PrunedMLPClassifier`.
     tolerance : float, default=0.0
@@ -190,6 +192,7 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         threshold="mean+std",
         n_iterations=5,
         schedule="multi-pass",
+        granularity="unit",
         keep="best",
         tolerance=0.0,
         min_units=1,
@@ -216,6 +219,7 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         self.threshold = threshold
         self.n_iterations = n_iterations
         self.schedule = schedule
+        self.granularity = granularity
         self.keep = keep
         self.tolerance = tolerance
         self.min_units = min_units

@@ -141,6 +141,10 @@ def _make_net(estimator, network: DenseNetwork, settings: TrainingSettings, **tr
     from ..training._skorch_net import net_from_training  # imports torch
 
     callbacks = deepcopy(estimator.callbacks)
+    if estimator.granularity == "connection":
+        from ..training._zeros import ZerosStay
+
+        callbacks = [*(callbacks or []), ("zeros_stay", ZerosStay())]
     return net_from_training(
         network, settings, callbacks=callbacks, device=estimator.device, **trained
     )

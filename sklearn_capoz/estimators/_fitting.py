@@ -11,6 +11,7 @@ from time import perf_counter
 import numpy as np
 from joblib import Memory
 
+from .._sklearn import InvalidParameterError
 from .._validation import check_hidden_layers
 from .._warn import warn
 from ..criteria import check_criterion
@@ -26,6 +27,7 @@ from ..pruning import (
     history_table,
     prune_together,
 )
+from ..pruning._granularity import GRANULARITIES
 from ..pruning._plan import check_counts_inputs, first_epoch
 from ..schedules import Step, check_schedule
 from ..teachers import Teacher
@@ -46,7 +48,7 @@ __all__ = [
     "check_prunes_inputs",
     "choose",
     "classroom",
-    "cut_widths",
+    "dense_iterations",
     "first_training_of",
     "job_of",
     "learn",
@@ -101,7 +103,7 @@ class Dense:
     seconds : float
         What training has cost.
     settings : TrainingSettings
-        Of this training.
+        Of this training; with them the network that is kept is trained on all samples.
     retraining : TrainingSettings
     fitted : estimator or None
         What the network came from, where that is more than the network.
@@ -115,8 +117,11 @@ class Dense:
     fitted: object = None
 
 
-def make_plan(estimator, widths: tuple[int, ...] | None) -> PruningPlan:
-    """Check criterion, rule and schedule, and whether they suit a network of these widths."""
+def make_plan(estimator, widths: tuple[int, ...] | None, is_arrays: bool) -> PruningPlan:
+    """Check criterion, rule and schedule, and whether they suit a network of these widths.
+
+    Of one that is not plain arrays, a model knows better why it has nothing that could go.
+    """
     plan = PruningPlan(
         criterion=check_criterion(estimator.criterion),
         threshold=check_threshold(estimator.threshold),
@@ -124,10 +129,13 @@ def make_plan(estimator, widths: tuple[int, ...] | None) -> PruningPlan:
         n_iterations=estimator.n_iterations,
         min_units=estimator.min_units,
         compensation=estimator.compensation,
+        granularity=GRANULARITIES[estimator.granularity],
     )
-    if widths is not None:
+    plan.check_parts()
+    if widths is not None and is_arrays:
         check_hidden_layers(widths)
-    if widths is not None and not estimator.prune_inputs:  # how many inputs there are X will say
+    # How many connections there are is known with the samples, and so is how many inputs.
+    if widths and estimator.granularity == "unit" and not estimator.prune_inputs:
         # A schedule for another number of layers raises here, not after the training.
         plan.iterations(widths)
     return plan
@@ -135,37 +143,62 @@ def make_plan(estimator, widths: tuple[int, ...] | None) -> PruningPlan:
 
 def check_prunes_inputs(estimator, is_arrays: bool) -> None:
     """Raise where inputs are to be pruned of a network that does not let them go."""
-    if estimator.prune_inputs and not is_arrays:
+    if not estimator.prune_inputs:
+        return
+    if not is_arrays:
         raise UnsupportedNetworkError(
             "prune_inputs=True cuts the inputs of dense networks that are held as arrays: those of "
             "a PrunedMLPClassifier with callbacks=None, or of an MLPClassifier in a CAPoZPruner. "
             "A skorch net's module may do anything with its inputs, so that none of them goes."
         )
+    if estimator.granularity != "unit":
+        raise InvalidParameterError(
+            "prune_inputs=True takes inputs away whole, as units, and "
+            f"granularity={estimator.granularity!r} takes single weights; take granularity='unit', "
+            "or prune_inputs=False."
+        )
 
 
-def cut_widths(estimator, widths: tuple[int, ...], n_features: int) -> tuple[int, ...]:
-    """Widths of all groups that a schedule cuts: of the inputs too, where these are pruned."""
-    return (n_features, *widths) if estimator.prune_inputs else widths
-
-
-def check_dense_plan(
-    estimator, plan: PruningPlan, widths: tuple[int, ...], split: Split, max_epochs: int | None
-) -> None:
-    """Raise where a plan does not suit a dense network of these widths, before its training."""
-    n_features = split.data.train.X.shape[1]
+def _sizes(widths: Sequence[int], split: Split) -> tuple[int, ...]:
+    """Return the units of every layer of a dense network, its inputs and outputs included."""
     n_outputs = len(split.classes) if len(split.classes) > 2 else 1  # a logistic one for two
-    first: tuple[int, ...] = (n_features,)
-    widths = cut_widths(estimator, widths, n_features)
+    return (split.data.train.X.shape[1], *widths, n_outputs)
+
+
+def _connections(sizes: Sequence[int]) -> tuple[int, ...]:
+    """Count the weights between layers of these sizes."""
+    return tuple(n_in * n_out for n_in, n_out in pairwise(sizes))
+
+
+def dense_iterations(
+    estimator, plan: PruningPlan, widths: tuple[int, ...], split: Split
+) -> list[tuple[Step, ...]]:
+    """List the steps for a dense network of these widths, before it is there."""
+    if plan.granularity is GRANULARITIES["connection"]:
+        return plan.iterations(_connections(_sizes(widths, split)))
     if estimator.prune_inputs:
-        check_counts_inputs(plan.criterion, split.data.score.X)
-        check_epochs(estimator, plan.iterations(widths), max_epochs)
-        first = ()
+        widths = (split.data.train.X.shape[1], *widths)
+    return plan.iterations(widths)
 
-    def multiply_adds(widths: Sequence[int]) -> int:
-        return sum(n_in * n_out for n_in, n_out in pairwise((*first, *widths, n_outputs)))
 
-    costs = Costs(widths, multiply_adds, multiply_adds(widths), 0.0)
-    plan.threshold.check_plan(plan.iterations(widths), costs, plan.min_units)
+def check_dense_plan(estimator, plan: PruningPlan, widths: tuple[int, ...], split: Split) -> None:
+    """Raise where a plan does not suit a dense network of these widths, before its training."""
+    sizes = _sizes(widths, split)
+    connections = _connections(sizes)
+    if plan.granularity is GRANULARITIES["connection"]:
+        costs = Costs(connections, sum, sum(connections), 0.0)
+    else:
+        if estimator.prune_inputs:
+            check_counts_inputs(plan.criterion, split.data.score.X)
+        first, cut = ((), sizes[:-1]) if estimator.prune_inputs else (sizes[:1], widths)
+
+        def multiply_adds(widths: Sequence[int]) -> int:
+            return sum(_connections((*first, *widths, sizes[-1])))
+
+        costs = Costs(cut, multiply_adds, sum(connections), 0.0)
+    plan.threshold.check_plan(
+        dense_iterations(estimator, plan, widths, split), costs, plan.min_units
+    )
 
 
 def check_epochs(estimator, iterations: Sequence[Sequence[Step]], max_epochs: int | None) -> None:
@@ -191,13 +224,13 @@ def check_epochs(estimator, iterations: Sequence[Sequence[Step]], max_epochs: in
             "example."
         )
     if epochs[-1] >= max_epochs:
-        raise ValueError(
+        raise InvalidParameterError(
             f"{cuts}, the last time after epoch {epochs[-1]}, and that training has {max_epochs} "
             "epochs. Let the schedule end earlier, so that the network learns after it, or train "
             "longer (max_iter, or max_epochs of a skorch net)."
         )
     if estimator.distillation is not None:
-        raise ValueError(
+        raise InvalidParameterError(
             f"{cuts}, so that there is no trained network to learn from: set distillation=None, "
             "or take a schedule that cuts afterwards."
         )
@@ -239,10 +272,11 @@ def train(estimator, plan: Plan, room: Classroom, trainer) -> Dense:
         model, lesson = plan.teacher.after(model, room)
     if estimator.prune_inputs:
         model = model.with_inputs()
-    iterations = plan.pruning.iterations(model.widths)
+    iterations = plan.pruning.iterations(plan.pruning.granularity.widths(model))
     if first_epoch(iterations) != model.settings.pause_at:  # it was trained to its end
         check_epochs(estimator, iterations, None)
-    settings = replace(model.settings, pause_at=None)
+    zeros_stay = estimator.granularity == "connection"
+    settings = replace(model.settings, pause_at=None, zeros_stay=zeros_stay)
     retraining = replace(
         settings,
         max_iter=estimator.retrain_max_iter,
@@ -315,7 +349,7 @@ def first_training_of(
     plan: Plan, dense: Dense, records: Sequence[IterationRecord]
 ) -> tuple[int, list[float]]:
     """Return the epochs and losses of the first training, with those between cuts in its middle."""
-    iterations = plan.pruning.iterations(dense.model.widths)
+    iterations = plan.pruning.iterations(plan.pruning.granularity.widths(dense.model))
     n_cuts = sum(steps[0].at != "end" for steps in iterations)
     within = records[: n_cuts + 1]
     n_epochs = sum(record.n_epochs for record in within)
@@ -326,7 +360,7 @@ def learnt_of_the_path(
     plan: Plan, split: Split, records: Sequence[IterationRecord], iteration: int
 ) -> dict:
     """Return the attributes that both estimators learn, with one of the iterations kept."""
-    history = history_table(records)
+    history = history_table(records, plan.pruning.granularity)
     importances = [list(record.importances) for record in records]
     support = list(records[iteration].support)
     of_inputs = {}
@@ -374,12 +408,12 @@ def _progress(estimator):
         return
     from tqdm.auto import tqdm
 
-    total = estimator.n_iterations + 1
+    total, what = estimator.n_iterations + 1, GRANULARITIES[estimator.granularity]
     with tqdm(total=total, desc=f"{estimator.criterion}", unit="iteration") as bar:
 
         def show(record: IterationRecord) -> None:
-            units = "-".join(str(width) for width in record.model.widths)
-            bar.set_postfix_str(f"units {units}, accuracy {record.accuracy_after:.4f}")
+            left = "-".join(str(width) for width in what.widths(record.model))
+            bar.set_postfix_str(f"{what.noun}s {left}, accuracy {record.accuracy_after:.4f}")
             bar.update()
 
         yield show

@@ -160,7 +160,7 @@ class MLPClassifierAdapter(Adapter):
         pruned.intercepts_ = [biases.copy() for biases in model.network.biases]
         pruned.hidden_layer_sizes = model.network.widths
         pruned.n_features_in_ = model.network.n_features
-        if [w.shape for w in pruned.coefs_] != [w.shape for w in fitted.coefs_]:
+        if _is_cut(model.network, self.network(fitted)):
             _forget_the_best(pruned)
         optimizer = getattr(pruned, "_optimizer", None)
         if model.optimizer is not None and optimizer is not None:
@@ -173,6 +173,16 @@ class MLPClassifierAdapter(Adapter):
             else:
                 (optimizer.ms, optimizer.vs), optimizer.t = moments, model.optimizer.n_steps
         return pruned
+
+
+def _is_cut(network: DenseNetwork, old: DenseNetwork) -> bool:
+    """Whether inputs or units went, or connections."""
+    if (network.n_features, network.widths) != (old.n_features, old.widths):
+        return True
+    return any(
+        ((new == 0) > (before == 0)).any()
+        for new, before in zip(network.weights, old.weights, strict=True)
+    )
 
 
 def _engine_trains(estimator) -> bool:

@@ -27,7 +27,7 @@ from ._fitting import (
     check_prunes_inputs,
     choose,
     classroom,
-    cut_widths,
+    dense_iterations,
     learn,
     learnt_of_the_path,
     make_plan,
@@ -61,13 +61,15 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         Iterations of pruning at most.
     schedule : str or Schedule, default="multi-pass"
         When to score, cut and retrain.
+    granularity : {"unit", "connection"}, default="unit"
+        What goes: hidden units and channels, or single weights of any layer.
     keep : {"best", "smallest", "last"}, default="best"
         Which iteration's network to keep; "best" and "smallest" then train it on
         all samples, as in :class:`PrunedMLPClassifier`.
     tolerance : float, default=0.0
         Accuracy (0..1) that `keep="smallest"` may give up.
     min_units : int, default=1
-        Units that stay in every hidden layer, and inputs.
+        Units that stay in every hidden layer, and inputs; or connections in every layer.
     prune_inputs : bool, default=False
         Whether the network's inputs are units too, as in :class:`PrunedMLPClassifier`. Not those of
         a skorch net.
@@ -128,6 +130,10 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
     with the moments of the units that stay. A skorch net is retrained in its
     own loop.
 
+    Of connections, zeros stay zero in all that this class trains. Who trains `estimator_` further
+    sees to it himself: a skorch net by :class:`sklearn_capoz.training.ZerosStay` among its
+    callbacks; MLPClassifier has no such thing.
+
     An interrupt (Ctrl-C) during pruning does not raise: as MLPClassifier does,
     `fit` warns and keeps what it has, here the iterations that are done. In
     the first training it does what it does in the estimator's own: MLPClassifier
@@ -161,6 +167,7 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         threshold="mean+std",
         n_iterations=5,
         schedule="multi-pass",
+        granularity="unit",
         keep="best",
         tolerance=0.0,
         min_units=1,
@@ -181,6 +188,7 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         self.threshold = threshold
         self.n_iterations = n_iterations
         self.schedule = schedule
+        self.granularity = granularity
         self.keep = keep
         self.tolerance = tolerance
         self.min_units = min_units
@@ -242,13 +250,11 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         self._validate_params()
         memory = None if self.memory is None else check_memory(self.memory)
         inner = find_inner(self.estimator)
-        is_arrays, widths = inner.description.is_arrays, inner.description.widths
+        is_arrays = inner.description.is_arrays
         check_prunes_inputs(self, is_arrays)
-        pruning = make_plan(self, widths)
-        if widths is not None and not self.prune_inputs:
-            check_epochs(self, pruning.iterations(widths), inner.max_epochs)
         teacher = check_teacher(self.teacher, self.distillation)
         check_engine(teacher, is_arrays)
+        pruning = make_plan(self, inner.description.widths, is_arrays)
         return InnerPlan(pruning, is_arrays, teacher, inner, memory)
 
     def _split(
@@ -262,7 +268,7 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
             check_columns(estimator, X, n_features)
         widths = plan.inner.description.widths
         if plan.is_arrays and widths is not None:
-            check_dense_plan(self, plan.pruning, widths, found, plan.inner.max_epochs)
+            check_dense_plan(self, plan.pruning, widths, found)
         return replace(found, data=adapter.weigh(estimator, found.data, found.classes))
 
     def _train(self, plan: InnerPlan, samples: Split, network_only: bool = False) -> Dense:
@@ -285,7 +291,7 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
                 fitted, random_state = adapter.copy(estimator), samples.training_random
                 adapter.show_inputs(fitted, samples.data.train.X)
             else:
-                pause = self._pause(plan, work)
+                pause = self._pause(plan, samples)
                 if pause is not None:
                     return *memory.cache(_train_until)(adapter, *work, pause), None
                 short = network_only and plan.memory is None and adapter.train_network(*work)
@@ -297,16 +303,20 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
 
         return train(self, plan, room, first_training)
 
-    def _pause(self, plan: InnerPlan, work: tuple) -> int | None:
+    def _pause(self, plan: InnerPlan, samples: Split) -> int | None:
         """Check the plan for the network before its training; return where that first pauses."""
-        begun, widths = plan.inner.adapter.begin(*work), plan.inner.description.widths
+        inner, widths = plan.inner, plan.inner.description.widths
+        begun = inner.adapter.begin(
+            inner.estimator, samples.data, samples.classes, samples.training_random
+        )
         if begun is not None:
-            check_epochs(self, plan.pruning.check(begun), plan.inner.max_epochs)
-            widths = begun.widths
-        if widths is None:
+            iterations = plan.pruning.check(begun)
+        elif widths is not None:
+            iterations = dense_iterations(self, plan.pruning, widths, samples)
+        else:
             return None
-        n_features = work[1].train.X.shape[1]
-        return first_epoch(plan.pruning.iterations(cut_widths(self, widths, n_features)))
+        check_epochs(self, iterations, inner.max_epochs)
+        return first_epoch(iterations)
 
     def _keep(
         self, plan: InnerPlan, samples: Split, dense: Dense, records, iteration: int | None = None
@@ -333,6 +343,7 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
     def __setstate__(self, state: dict) -> None:
         if "estimator_" in state:  # a file of version 0.1.0
             state["_kept"] = state.pop("estimator_")
+        state.setdefault("granularity", "unit")  # as in files from before there was another
         if "_kept" in state:
             kept = state["_kept"]
             state["_predictor"] = _predictor(find_adapter(kept), kept, state.get("input_support_"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from numbers import Integral, Real
 from time import perf_counter
@@ -208,8 +209,10 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         parts = list(product(_candidates(self, "criteria"), _candidates(self, "thresholds")))
         plans = [(check_criterion(c), check_threshold(t)) for c, t in parts]
         scoring = make_scoring(pruner, self.scoring, self.refit, self.error_score)
-        pruner.set_params(criterion=plans[0][0], threshold=plans[0][1])  # its own are not searched
-        plan = pruner._plan()  # what is wrong with the parameters is no matter of a fold
+        # Its own are not searched; what is wrong with the parameters is no matter of a fold.
+        plan = pruner.set_params(criterion=plans[0][0], threshold=plans[0][1])._plan()
+        for criterion, threshold in plans:
+            replace(plan.pruning, criterion=criterion, threshold=threshold).check_parts()
         samples, columns = self._check(X, y, groups, sample_weight, steps, plan)
         cv = check_cv(self.cv, samples[1], classifier=True)
         splits = list(cv.split(*samples[:2], samples[3]))
@@ -305,7 +308,7 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         plan = best._plan()
         samples = best._split(plan, *whole)
         dense = dense or best._train(plan, samples)
-        if plan.pruning.is_prefix(n_iterations, dense.model.widths):
+        if plan.pruning.is_prefix(n_iterations, dense.model):
             plan = best.set_params(n_iterations=n_iterations)._plan()
         [records] = prune_together([job_of(plan, samples, dense)], keep_interrupted=False)
         best._keep(plan, samples, dense, records, min(n_iterations, len(records) - 1))

@@ -15,10 +15,10 @@ from sklearn.pipeline import Pipeline
 from .._sklearn import InvalidParameterError, safe_indexing
 from ..exceptions import PruningStalledWarning, SmallDataWarning, UnsupportedNetworkError
 from ..networks import DenseNetwork
-from ..networks._groups import INPUTS
 from ..networks._predictor import Predictor
 from ..pruning import prune_together
 from ..pruning._dense_model import DenseModel
+from ..pruning._records import count_units
 from ._fitting import Dense, Plan, job_of
 from ._prediction import NetworkPredictionMixin
 from ._search_scoring import Scoring
@@ -156,9 +156,8 @@ def score_paths(
             scores, failure = scoring.rate(estimator, X, y)
             failures += [] if failure is None else [failure]
             # A path that has stalled stays what it is.
-            groups = record.model.groups
-            n_units = sum(group.n_units for group in groups if group.name != INPUTS)
-            rows[iteration:] = (n_units, record.model.size.n_parameters, *scores)
+            size = plan.pruning.granularity.size(record.model)
+            rows[iteration:] = (count_units(record.model), size.n_parameters, *scores)
     return table, failures
 
 

@@ -16,11 +16,12 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
-from .._validation import both_or_none, check_hidden_layers, encode_labels
+from .._validation import both_or_none, encode_labels
 from ..criteria import check_criterion
 from ..networks._inputs import leaves
 from ..pruning import Remove, accuracy
 from ..pruning._compensation import check_compensation
+from ..pruning._granularity import GRANULARITIES
 from ..pruning._model import score_units
 from ..training._samples import Samples, make_samples, split_samples
 from ._check_inputs import check_inputs, has_several
@@ -106,7 +107,7 @@ def sensitivity_curve(
     inner = adapter.copy(inner)
     adapter.show_inputs(inner, samples.X)
     model = adapter.model(inner, random_state)
-    check_hidden_layers(model.widths)
+    GRANULARITIES["unit"].check_model(model)
     names = [group.name for group in model.groups]
     scores = score_units(model, criterion, ranking, random_state, names)
     sign = 1 if criterion.prune_high else -1

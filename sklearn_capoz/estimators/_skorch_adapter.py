@@ -117,12 +117,6 @@ class SkorchAdapter(Adapter):
         # The net stops by its own callbacks, or after max_epochs.
         settings = TrainingSettings(max_iter=fitted.max_epochs, n_iter_no_change=10**9)
         model = SkorchModel(fitted, settings, random_state)
-        if not model.groups:
-            whole = "; ".join(f"{name!r}, as {why}" for name, why in model.trace.kept_whole.items())
-            raise UnsupportedNetworkError(
-                f"{type(fitted.module_).__name__} has no units that could go: "
-                + (f"those of {whole}." if whole else "it has no Linear and no convolution.")
-            )
         # With NLLLoss skorch takes the logarithm of what the module gives, which must be
         # probabilities; what other criteria and a get_loss of the user's own mean is theirs.
         is_plain = type(fitted).get_loss is NeuralNetClassifier.get_loss

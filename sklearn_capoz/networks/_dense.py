@@ -119,16 +119,33 @@ class DenseNetwork:
         -------
         gradients : list of ndarray of shape (n_samples, n_units)
         """
+        by_activation, by_sum = self.derivatives(hidden, logits, y)
+        return [by_sum[0] @ self.weights[0].T, *by_activation] if by_inputs else by_activation
+
+    def derivatives(
+        self, hidden: list[np.ndarray], logits: np.ndarray, y: np.ndarray
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Return each sample's derivatives of the cross-entropy.
+
+        Returns
+        -------
+        by_activation : list of ndarray of shape (n_samples, n_units)
+            By the units of every hidden layer.
+        by_sum : list of ndarray of shape (n_samples, n_units)
+            By what goes into the activations of every layer, and by the logits.
+        """
         if self.output == "softmax":
             delta = softmax(logits, axis=1)
             delta[np.arange(len(y)), y] -= 1
         else:
             delta = expit(logits) - y[:, None]
-        gradients: list[np.ndarray] = []
+        by_activation: list[np.ndarray] = []
+        by_sum = [delta]
         for i in range(len(hidden) - 1, -1, -1):
-            gradients.insert(0, delta @ self.weights[i + 1].T)
-            delta = gradients[0] * ACTIVATIONS[self.activations[i]].derivative(hidden[i])
-        return [delta @ self.weights[0].T, *gradients] if by_inputs else gradients
+            by_activation.insert(0, by_sum[0] @ self.weights[i + 1].T)
+            slope = ACTIVATIONS[self.activations[i]].derivative(hidden[i])
+            by_sum.insert(0, by_activation[0] * slope)
+        return by_activation, by_sum
 
     def cut(self, layer: int, keep: np.ndarray) -> DenseNetwork:
         """Remove the units of one hidden layer where `keep` is False.

@@ -26,7 +26,7 @@ def input_windows(
     ----------
     layer : Linear, or a convolution of one group
     inputs : Tensor
-        Of the layer, as it gets them.
+        What its product gets.
     entries : Tensor of shape (n_entries,), int
         Which of its input features or channels to look at.
 
@@ -46,8 +46,8 @@ def input_windows(
         inputs, strides, dilations = _spread(layer, inputs), [1] * n_axes, list(layer.dilation)
     else:
         strides, dilations = list(layer.stride), list(layer.dilation)
-        mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
-        inputs = nn.functional.pad(inputs, layer._reversed_padding_repeated_twice, mode=mode)
+        if layer.padding_mode == "zeros":  # else it has padded them before its product
+            inputs = nn.functional.pad(inputs, layer._reversed_padding_repeated_twice)
     for axis, (size, stride, dilation) in enumerate(zip(sizes, strides, dilations, strict=True)):
         inputs = inputs.unfold(2 + axis, (size - 1) * dilation + 1, stride)[..., ::dilation]
     return inputs.movedim(1, 1 + n_axes), 1 + n_axes

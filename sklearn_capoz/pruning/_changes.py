@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..networks._groups import UnitGroup
 
-__all__ = ["Change", "Remove", "find_group"]
+__all__ = ["Change", "Mask", "Remove", "find_group", "find_weights"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +27,47 @@ class Remove:
     keep: np.ndarray
 
 
-#: A union, as soon as pruning can do more than remove.
-Change = Remove
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """Set connections of one layer to zero; a weight that is zero is one that is gone.
+
+    Parameters
+    ----------
+    layer : str
+    keep : ndarray of the shape of the layer's weights, bool
+        True stays.
+    """
+
+    layer: str
+    keep: np.ndarray
 
 
-def find_group(groups: Sequence[UnitGroup], change: Change) -> int:
+Change = Remove | Mask
+
+
+def find_weights(weights: Mapping[str, np.ndarray], change: Mask) -> np.ndarray:
+    """Return the weights that a change is about, and check that it can be done.
+
+    Raises
+    ------
+    ValueError
+        If no layer has the name, or `keep` does not fit its weights.
+    """
+    if change.layer not in weights:
+        raise ValueError(
+            f"The network has no layer {change.layer!r} with weights, those that it has are "
+            f"{list(weights)}."
+        )
+    shape, keep = weights[change.layer].shape, change.keep
+    if keep.shape != shape or keep.dtype != bool:
+        raise ValueError(
+            f"keep must be a boolean array of shape {shape}, a value for each weight of the layer "
+            f"{change.layer!r}; got {keep!r}."
+        )
+    return weights[change.layer]
+
+
+def find_group(groups: Sequence[UnitGroup], change: Remove) -> int:
     """Return the position of the group that a change is about, and check that it can be done.
 
     Raises

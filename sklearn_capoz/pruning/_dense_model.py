@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..criteria import Layer
+from ..criteria import Connections, Layer
 from ..networks._dense import DenseNetwork
 from ..networks._groups import INPUTS, Member, UnitGroup
 from ..training._engine import TrainingResult, TrainingSettings, TrainingTask, train
@@ -19,9 +19,9 @@ from ..training._mutual import train_mutually
 from ..training._optimizer import OptimizerState
 from ..training._pause import Pause
 from ..training._samples import PruningData, Samples
-from ._changes import Change, find_group
+from ._changes import Change, Mask, find_group, find_weights
 from ._compensation import fold
-from ._model import ModelSize, copy_generator
+from ._model import LayerWeights, ModelSize, copy_generator
 
 __all__ = ["DenseModel"]
 
@@ -153,8 +153,44 @@ class DenseModel:
             for i, group in enumerate(groups)
         }
 
+    @property
+    def connections(self) -> dict[str, LayerWeights]:
+        """Weights of every layer, (n_in, n_out); each is used once for a sample."""
+        return {str(i): LayerWeights(w, 1) for i, w in enumerate(self.network.weights)}
+
+    def observe_connections(
+        self, samples: Samples, needs: frozenset[str], random_state: np.random.RandomState
+    ) -> dict[str, Connections]:
+        """View the weights of every layer, after a forward pass (and one back, if asked for)."""
+        network, n_layers = self.network, len(self.network.weights)
+        squares: list = [None] * n_layers
+        gradients: list = [None] * n_layers
+        if needs:
+            *hidden, logits = network.forward(samples.X)
+            inputs = [samples.X, *hidden]
+            share = samples.weight / samples.weight.sum()
+        if "inputs" in needs:
+            squares = [
+                np.broadcast_to((share @ values**2)[:, None], weights.shape)
+                for values, weights in zip(inputs, network.weights, strict=True)
+            ]
+        if "gradients" in needs:
+            _, deltas = network.derivatives(hidden, logits, samples.y)
+            # Of each sample the derivative is one product, whose absolute value is that of both.
+            gradients = [
+                (np.abs(values) * share[:, None]).T @ np.abs(delta)
+                for values, delta in zip(inputs, deltas, strict=True)
+            ]
+        return {
+            str(i): Connections(weights, random_state, gradients[i], squares[i])
+            for i, weights in enumerate(network.weights)
+        }
+
     def apply(self, change: Change, compensation: str | None, samples: Samples) -> DenseModel:
-        """Remove units of one group, and let the next layer make up for them."""
+        """Mask weights; or remove units of one group, and let the next layer make up for them."""
+        begun = None if self.begun is None else self.begun.after_cut()
+        if isinstance(change, Mask):
+            return replace(self._masked(change), begun=begun)
         position, keep = find_group(self.groups, change), change.keep
         user = position + (not self.prunes_inputs)  # the layer that uses them
         cut = partial(_cut, user, keep)
@@ -173,12 +209,18 @@ class DenseModel:
             )
             network = replace(network, weights=tuple(weights), biases=tuple(biases))
         optimizer = None if self.optimizer is None else cut(self.optimizer)
-        begun = None if self.begun is None else self.begun.after_cut()
         inputs = self.inputs
         if inputs is not None and user == 0:
             inputs = inputs.copy()
             inputs[inputs] = keep
         return replace(self, network=network, optimizer=optimizer, inputs=inputs, begun=begun)
+
+    def _masked(self, change: Mask) -> DenseModel:
+        weights = dict(zip(self.connections, self.network.weights, strict=True))
+        old = find_weights(weights, change)
+        weights[change.layer] = np.where(change.keep, old, old.dtype.type(0))
+        network = replace(self.network, weights=tuple(weights.values()))
+        return replace(self, network=network, settings=replace(self.settings, zeros_stay=True))
 
     @classmethod
     def train_together(

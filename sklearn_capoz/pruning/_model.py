@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 
-from ..criteria import Criterion, Layer
+from ..criteria import Connections, Criterion, Layer
 from ..criteria._base import score_batches
 from ..networks._groups import UnitGroup
 from ..thresholds import Costs
@@ -15,7 +15,15 @@ from ..training import TrainingSettings
 from ..training._samples import PruningData, Samples
 from ._changes import Change
 
-__all__ = ["ModelSize", "PrunableModel", "accuracy", "copy_generator", "costs_of", "score_units"]
+__all__ = [
+    "LayerWeights",
+    "ModelSize",
+    "PrunableModel",
+    "accuracy",
+    "copy_generator",
+    "costs_of",
+    "score_units",
+]
 
 
 class ModelSize(NamedTuple):
@@ -34,6 +42,21 @@ class ModelSize(NamedTuple):
     n_parameters: int
     n_bytes: int
     n_multiply_adds: int
+
+
+class LayerWeights(NamedTuple):
+    """The weights of one layer: its connections.
+
+    Parameters
+    ----------
+    weights : ndarray
+        Zero where a connection is gone.
+    n_uses : int
+        Multiply-adds that each weight takes in the prediction of one sample.
+    """
+
+    weights: np.ndarray
+    n_uses: int
 
 
 class PrunableModel(Protocol):
@@ -86,10 +109,27 @@ class PrunableModel(Protocol):
         layers : dict of str to Layer
         """
 
-    # Three may be missing: `multiply_adds`, for which `Budget` alone asks; `until`, which schedules
-    # need that cut while a network is trained; and `stream`, which has the parameters of `observe`
-    # and yields the same of one batch of samples after the other. It is for models whose values are
-    # too many to see at once, and not named here.
+    # Some may be missing: `multiply_adds`, for which `Budget` alone asks, `connections` and
+    # `observe_connections` where only units go, `until`, which schedules need that cut while a
+    # network is trained, and `stream`, which has the parameters of `observe` and yields the same of
+    # one batch of samples after the other. It is for models whose values are too many to see at
+    # once, and not named here.
+
+    @property
+    def connections(self) -> Mapping[str, LayerWeights]:
+        """The weights that can be masked, by the name of their layer, from the input on."""
+
+    def observe_connections(
+        self, samples: Samples, needs: frozenset[str], random_state: np.random.RandomState
+    ) -> dict[str, Connections]:
+        """View the weights of every layer, as `observe` does its groups of units.
+
+        Parameters
+        ----------
+        samples : Samples
+        needs : frozenset of {"gradients", "inputs"}
+        random_state : RandomState
+        """
 
     def multiply_adds(self, widths: Sequence[int]) -> int:
         """Count those of a prediction, were the groups of these widths.
@@ -107,13 +147,15 @@ class PrunableModel(Protocol):
         ----------
         change : Change
         compensation : {None, "bias", "least-squares"}
+            Of units that are removed.
         samples : Samples
             Compensation looks at what the units did on them.
 
         Raises
         ------
         ValueError
-            If the change names no group of this network, or has not its number of units.
+            If the change names no group or layer of this network, or has not its number of units
+            or weights.
         """
 
     def logits(self, X: np.ndarray) -> np.ndarray:

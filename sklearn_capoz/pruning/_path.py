@@ -14,8 +14,7 @@ from ..exceptions import NoCorrectSampleError, PruningStalledWarning
 from ..networks._groups import input_group
 from ..schedules import Step
 from ..thresholds import Costs, Count, Decision
-from ._changes import Remove
-from ._model import PrunableModel, accuracy, copy_generator, costs_of, score_units
+from ._model import PrunableModel, accuracy, copy_generator
 from ._plan import PruningJob, PruningPlan, check_counts_inputs
 from ._records import IterationRecord
 
@@ -75,7 +74,7 @@ class Path:
     def cut(self) -> bool:
         """Score and cut as the next step says; return whether the network is to be trained.
 
-        Where a unit went; and in any case where the step is in the middle of the first training.
+        Where something went; and in any case where the step is in the middle of the first training.
         """
         step, plan = self.steps.pop(0), self.job.plan
         pause, in_training = self.pauses.pop(0), step.at != "end"
@@ -94,19 +93,19 @@ class Path:
                 "them."
             )
             return False
-        progress = self.new.iteration / len(self.iterations)
-        decisions = _decide(scores, plan, step, costs_of(model, self.job.model, progress))
+        progress, what = self.new.iteration / len(self.iterations), plan.granularity
+        decisions = _decide(scores, plan, step, what.costs(model, self.job.model, progress))
         self.scored = _with_scores(self.scored, scores, decisions)
         n_pruned = list(self.new.n_pruned)
         for group, (keep, _) in decisions.items():
             if keep.all():
                 continue
-            change = Remove(model.groups[group].name, keep)
-            model = model.apply(change, plan.compensation, self.job.data.score)
-            n_pruned[group] += int((~keep).sum())
             # `support` counts the dense network's units, `keep` those that were left of them.
             support[group] = support[group].copy()
             support[group][support[group]] = keep
+            change = what.change(what.names(model)[group], keep, support[group])
+            model = model.apply(change, plan.compensation, self.job.data.score)
+            n_pruned[group] += int((~keep).sum())
         if in_training:
             model = model.until(pause)
         if model is self.new.model:
@@ -127,6 +126,7 @@ class Path:
         self.new = replace(
             self.new,
             model=model,
+            support=self.job.plan.granularity.support(model, self.new.support),
             n_epochs=self.new.n_epochs + n_epochs,
             accuracy_after=accuracy(model, self.job.data.select),
         )
@@ -158,14 +158,15 @@ class Path:
             return
         decisions = {}
         if all(step.units is None for steps in self.iterations for step in steps):
-            costs = costs_of(last.model, self.job.model, 1.0)
+            costs = self.job.plan.granularity.costs(last.model, self.job.model, 1.0)
             decisions = _decide(scores, self.job.plan, Step(tuple(missing)), costs)
         self.records[-1] = _with_scores(last, scores, decisions)
 
     def _score(self, model: PrunableModel, groups: Iterable[int]) -> dict[int, np.ndarray]:
-        criterion, names = self.job.plan.criterion, [group.name for group in model.groups]
+        plan, samples = self.job.plan, self.job.data.score
+        names = plan.granularity.names(model)
         wanted = [names[group] for group in groups]
-        scores = score_units(model, criterion, self.job.data.score, self.random_state, wanted)
+        scores = plan.granularity.score(model, plan.criterion, samples, self.random_state, wanted)
         return {names.index(name): own for name, own in scores.items()}
 
     def _stop(self, why: str) -> None:
@@ -179,18 +180,18 @@ class Path:
 
 
 def _dense_record(job: PruningJob) -> IterationRecord:
-    widths = job.model.widths
+    support = job.plan.granularity.support(job.model)
     reached = accuracy(job.model, job.data.select)
     return IterationRecord(
         iteration=0,
         model=job.model,
-        support=tuple(np.ones(width, dtype=bool) for width in widths),
-        n_pruned=(0,) * len(widths),
+        support=support,
+        n_pruned=(0,) * len(support),
         accuracy_before=reached,
         accuracy_after=reached,
         n_epochs=job.dense_epochs,
         seconds=job.dense_seconds,
-        **_no_scores(len(widths)),
+        **_no_scores(len(support)),
     )
 
 
@@ -232,13 +233,14 @@ def _stall(new: IterationRecord, steps: Sequence[Step], plan: PruningPlan) -> st
     # where the network goes on to learn.
     if any(new.n_pruned) or any(step.units is not None or step.at != "end" for step in steps):
         return None
-    stopped, widths = f"Pruning stopped in iteration {new.iteration}: ", new.model.widths
+    stopped, what = f"Pruning stopped in iteration {new.iteration}: ", plan.granularity
+    widths = what.widths(new.model)
     if all(widths[group] <= plan.min_units for step in steps for group in step.groups):
         return (
-            f"{stopped}no layer has more than min_units={plan.min_units} units left; the widths "
-            f"are {widths}."
+            f"{stopped}no layer has more than min_units={plan.min_units} {what.noun}s left; the "
+            f"{what.counts} are {widths}."
         )
     return (
-        f"{stopped}{plan.threshold} finds no unit to remove by {plan.criterion}. A rule that "
-        "counts, as Fraction(0.25), always does."
+        f"{stopped}{plan.threshold} finds no {what.noun} to remove by {plan.criterion}. A rule "
+        "that counts, as Fraction(0.25), always does."
     )

@@ -16,7 +16,8 @@ from ..schedules import Schedule, Step
 from ..thresholds import ThresholdRule
 from ..training import TrainingSettings
 from ..training._samples import PruningData
-from ._model import PrunableModel, costs_of
+from ._granularity import GRANULARITIES, Granularity
+from ._model import PrunableModel
 from ._records import IterationRecord
 
 __all__ = ["PruningJob", "PruningPlan", "check_counts_inputs", "first_epoch"]
@@ -59,9 +60,11 @@ class PruningPlan:
     n_iterations : int
         Iterations at most.
     min_units : int, default=1
-        Units that stay in every group.
+        Units, or connections, that stay in every group.
     compensation : {None, "bias", "least-squares"}, default=None
         How the next layer makes up for a unit that goes.
+    granularity : Granularity
+        What goes: units or connections.
     """
 
     criterion: Criterion
@@ -70,15 +73,23 @@ class PruningPlan:
     n_iterations: int
     min_units: int = 1
     compensation: str | None = None
+    granularity: Granularity = GRANULARITIES["unit"]
+
+    def check_parts(self) -> None:
+        """Raise where criterion or compensation do not suit what goes."""
+        self.granularity.check(self.criterion, self.compensation)
 
     def check(self, model: PrunableModel) -> list[tuple[Step, ...]]:
         """List the steps for a network, and raise where the plan does not suit it."""
-        iterations = self.iterations(model.widths)
-        self.threshold.check_plan(iterations, costs_of(model, model, 0.0), self.min_units)
+        self.granularity.check_model(model)
+        iterations = self.iterations(self.granularity.widths(model))
+        costs = self.granularity.costs(model, model, 0.0)
+        self.threshold.check_plan(iterations, costs, self.min_units)
         return iterations
 
-    def is_prefix(self, n_iterations: int, widths: tuple[int, ...]) -> bool:
+    def is_prefix(self, n_iterations: int, model: PrunableModel) -> bool:
         """Whether a run of fewer iterations is the beginning of this one."""
+        widths = self.granularity.widths(model)
         iterations = self.iterations(widths)
         fewer = replace(self, n_iterations=min(n_iterations, self.n_iterations))
         beginning = iterations[:n_iterations]
@@ -90,7 +101,7 @@ class PruningPlan:
         Parameters
         ----------
         widths : tuple of int
-            Units of each group.
+            Units or connections of each group.
 
         Returns
         -------
@@ -109,7 +120,7 @@ class PruningPlan:
             if not groups or len(groups) < len(step.groups) or groups - set(range(n_groups)):
                 raise ValueError(
                     f"{self.schedule} gave {step}; its groups must be different numbers from 0 to "
-                    f"{n_groups - 1}: the network has the widths {widths}."
+                    f"{n_groups - 1}: the network has the {self.granularity.counts} {widths}."
                 )
             if step.units is not None and len(step.units) != len(step.groups):
                 raise ValueError(

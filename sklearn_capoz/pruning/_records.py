@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from ..networks._groups import INPUTS, input_group
+from ._granularity import GRANULARITIES, Granularity
 from ._model import PrunableModel
 
-__all__ = ["IterationRecord", "choose_iteration", "history_table"]
+__all__ = ["IterationRecord", "choose_iteration", "count_units", "history_table"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,9 +25,9 @@ class IterationRecord:
     model : PrunableModel
         The network after this iteration's retraining.
     support : tuple of ndarray of bool
-        Per group, which units of the dense network remain.
+        Per group, which units or connections of the dense network remain.
     n_pruned : tuple of int
-        Per group, units removed to make this network.
+        Per group, how many went to make this network.
     accuracy_before, accuracy_after : float
         On the samples set aside for choosing, before and after retraining. Where
         an iteration retrains several times, before and after the last of these.
@@ -35,7 +36,7 @@ class IterationRecord:
     seconds : float
         Scoring, surgery and retraining.
     importances : tuple of ndarray
-        Per group, the scores of this network's units.
+        Per group, the scores of this network's units or connections.
     thresholds : tuple of float
         Per group, what the rule made of these scores: units beyond it go in the
         next iteration. NaN where the rule counts, or is not asked as the schedule
@@ -74,13 +75,22 @@ def choose_iteration(records: Sequence[IterationRecord], keep: str, tolerance: f
     return int(np.flatnonzero(reached >= allowed - 1e-12)[-1])
 
 
-def history_table(records: Sequence[IterationRecord]) -> pd.DataFrame:
+def count_units(model: PrunableModel) -> int:
+    """Count hidden units; inputs that are pruned too are none."""
+    return sum(group.n_units for group in model.groups if group.name != INPUTS)
+
+
+def history_table(
+    records: Sequence[IterationRecord], granularity: Granularity = GRANULARITIES["unit"]
+) -> pd.DataFrame:
     """Return the records as a table with a row per iteration, all columns plain numbers.
 
     Parameters
     ----------
     records : sequence of IterationRecord
         Of one network, from the dense one on: ratios are to the first.
+    granularity : Granularity
+        What went: units or connections.
 
     Returns
     -------
@@ -91,30 +101,32 @@ def history_table(records: Sequence[IterationRecord]) -> pd.DataFrame:
         `threshold_i` of hidden layer i, or other group of units; of inputs, where they are pruned
         too, `n_inputs`, `n_pruned_inputs` and `threshold_inputs`; `accuracy_before`,
         `accuracy_after`, `n_epochs`, `seconds`.
+        Of connections `n_connections` and `sparsity`, the share of weights that are zero, come
+        behind `n_units`, and group i is layer i, with `n_connections_i`. What they store is
+        `n_parameters`, without zeros, and `n_bytes` as a model file holds them.
     """
     dense, rows = records[0].model, []
+    dense_units, dense_size = count_units(dense), granularity.size(dense)
     inputs = input_group(dense.groups)
-    names = [str(group) for group in range(len(dense.widths) - (inputs is not None))]
+    names = [str(i) for i in range(len(granularity.widths(dense)) - (inputs is not None))]
     if inputs is not None:
         names.insert(inputs, INPUTS)
-
-    def n_units(model: PrunableModel) -> int:
-        return sum(n for name, n in zip(names, model.widths, strict=True) if name != INPUTS)
-
     for record in records:
-        widths, size = record.model.widths, record.model.size
+        n_units, size = count_units(record.model), granularity.size(record.model)
+        widths = granularity.widths(record.model)
         row = {
             "iteration": record.iteration,
-            "n_units": n_units(record.model),
+            "n_units": n_units,
+            **_connections(record, widths, granularity),
             "n_parameters": size.n_parameters,
             "n_bytes": size.n_bytes,
             "n_multiply_adds": size.n_multiply_adds,
-            "unit_ratio": n_units(dense) / n_units(record.model),
-            "parameter_ratio": dense.size.n_parameters / size.n_parameters,
-            "bytes_ratio": dense.size.n_bytes / size.n_bytes,
+            "unit_ratio": dense_units / n_units if n_units else 1.0,
+            "parameter_ratio": dense_size.n_parameters / size.n_parameters,
+            "bytes_ratio": dense_size.n_bytes / size.n_bytes,
         }
         for group, (name, width) in enumerate(zip(names, widths, strict=True)):
-            row["n_inputs" if name == INPUTS else f"n_units_{name}"] = width
+            row["n_inputs" if name == INPUTS else f"n_{granularity.noun}s_{name}"] = width
             row[f"n_pruned_{name}"] = record.n_pruned[group]
             row[f"threshold_{name}"] = record.thresholds[group]
         row |= {
@@ -126,3 +138,12 @@ def history_table(records: Sequence[IterationRecord]) -> pd.DataFrame:
         rows.append(row)
     # By columns: from rows pandas finds the types out again, and takes longer than some trainings.
     return pd.DataFrame({name: np.array([row[name] for row in rows]) for name in rows[0]})
+
+
+def _connections(
+    record: IterationRecord, widths: Sequence[int], granularity: Granularity
+) -> dict[str, float]:
+    if granularity.noun != "connection":
+        return {}
+    n_weights = sum(support.size for support in record.support)
+    return {"n_connections": sum(widths), "sparsity": 1 - sum(widths) / n_weights}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -13,7 +14,8 @@ import torch
 from sklearn.utils import assert_all_finite
 from skorch import NeuralNetClassifier
 
-from ..criteria import Layer
+from ..criteria import Connections, Layer
+from ..networks._connections import mask_weights
 from ..networks._groups import UnitGroup
 from ..networks._inputs import (
     describe_shape,
@@ -35,9 +37,10 @@ from ..training._pause import Pause
 from ..training._samples import PruningData, Samples
 from ..training._skorch_loop import train_with_skorch
 from ..training._skorch_net import copy_net
-from ._changes import Change, find_group
-from ._model import ModelSize, copy_generator
+from ._changes import Change, Mask, find_group, find_weights
+from ._model import LayerWeights, ModelSize, copy_generator
 from ._skorch_compensation import compensate
+from ._skorch_connections import layer_weights, view_connections
 from ._skorch_layers import batches_of, join_layers, pick_positions, view_layers
 
 __all__ = ["SkorchModel", "SkorchPredictor", "has_convolutions", "trace_net"]
@@ -88,6 +91,14 @@ class SkorchModel:
     @property
     def widths(self) -> tuple[int, ...]:
         return tuple(group.n_units for group in self.groups)
+
+    @property
+    def no_units(self) -> str:
+        """Say why there are none that could go, of a module that has no groups."""
+        whole = "; ".join(f"{name!r}, as {why}" for name, why in self.trace.kept_whole.items())
+        return f"{type(self.net.module_).__name__} has no units that could go: " + (
+            f"those of {whole}." if whole else "it has no Linear and no convolution."
+        )
 
     @property
     def n_features(self) -> int | None:
@@ -149,8 +160,23 @@ class SkorchModel:
         """View every group batch by batch, after a forward pass each, and one back if asked for."""
         return view_layers(self.net.module_, self.trace, self._run, samples, needs, random_state)
 
+    @property
+    def connections(self) -> dict[str, LayerWeights]:
+        """Weights of every Linear and convolution, in torch's own shapes."""
+        return layer_weights(self.net.module_, self.trace)
+
+    def observe_connections(
+        self, samples: Samples, needs: frozenset[str], random_state: np.random.RandomState
+    ) -> dict[str, Connections]:
+        """View the weights of every layer; samples are seen batch by batch."""
+        asked = samples, needs, random_state
+        return view_connections(self.net.module_, self.trace, self._run, *asked)
+
     def apply(self, change: Change, compensation: str | None, samples: Samples) -> SkorchModel:
-        """Remove units of one group, and let those that use them make up for them."""
+        """Mask weights; or remove units of one group, and let their users make up for them."""
+        begun = None if self.begun is None else self.begun.after_cut()
+        if isinstance(change, Mask):
+            return replace(self._masked(change), begun=begun)._known()
         position, keep = find_group(self.groups, change), change.keep
         group = self.groups[position].name
         module, kept = cut_module(self.net.module_, self.trace.places[group], keep)
@@ -162,8 +188,14 @@ class SkorchModel:
                 seed = copy_generator(self.random_state).randint(2**31 - 1)
             compensate(*old, module, trace, group, keep, compensation, samples, seed)
         net = rebuild_optimizer(self.net, module, kept)
-        begun = None if self.begun is None else self.begun.after_cut()
         return replace(self, net=net, trace=trace, begun=begun)._known()
+
+    def _masked(self, change: Mask) -> SkorchModel:
+        find_weights({name: own.weights for name, own in self.connections.items()}, change)
+        module = deepcopy(self.net.module_)
+        mask_weights(module.get_submodule(change.layer), change.keep)
+        settings = replace(self.settings, zeros_stay=True)
+        return replace(self, net=rebuild_optimizer(self.net, module, {}), settings=settings)
 
     @classmethod
     def train_together(

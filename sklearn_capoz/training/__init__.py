@@ -15,10 +15,14 @@ __all__ = [
     "TrainingResult",
     "TrainingSettings",
     "TrainingTask",
+    "ZerosStay",
     "initial_network",
     "net_from_training",
     "train",
     "train_mutually",
 ]
 
-__getattr__ = lazy_names(__name__, {"MLPNet": "._skorch_net", "net_from_training": "._skorch_net"})
+__getattr__ = lazy_names(
+    __name__,
+    {"MLPNet": "._skorch_net", "ZerosStay": "._zeros", "net_from_training": "._skorch_net"},
+)

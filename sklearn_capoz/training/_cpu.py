@@ -107,4 +107,5 @@ def _rule(settings: TrainingSettings) -> Rule:
         float(settings.dropout),
         float(settings.distillation),
         float(settings.temperature),
+        bool(settings.zeros_stay),
     )

@@ -3,7 +3,7 @@
 All arrays have a leading axis, one entry per network: parameters (K, P), rows (K, n, d).
 Narrower networks are padded to the widest of their group. A padded unit's parameters start at
 zero and their gradient is masked, so they stay there and nothing flows through them, whatever
-the activation makes of a zero.
+the activation makes of a zero. So it is with connections that are gone.
 """
 
 from __future__ import annotations
@@ -81,7 +81,9 @@ class SideBySide:
         self.widths = [network.n_features, *map(int, hidden), network.biases[-1].size]
         self.positions = [self._positions(trainee.task.network.widths) for trainee in trainees]
         self.parameters = self._padded([trainee.parameters for trainee in trainees])
-        self.mask = self._padded([np.ones_like(trainee.parameters) for trainee in trainees])
+        self.mask = self._padded(
+            [trainee.moves.astype(trainee.parameters.dtype) for trainee in trainees]
+        )
         n_moments = len(trainees[0].moments)
         self.moments = [
             self._padded([trainee.moments[i] for trainee in trainees]) for i in range(n_moments)

@@ -38,6 +38,7 @@ from ._step_kernels import (
     add_types,
     squares_types,
     step_types,
+    stop_types,
 )
 
 __all__ = ["LAYER", "Batches", "Loops", "Space", "backward", "forward", "run_epochs", "run_scoring"]
@@ -71,6 +72,7 @@ class Loops(NamedTuple):
     distil: int
     add: int
     squares: int
+    stop: int
     step: int
 
 
@@ -151,6 +153,7 @@ def backward(
 _call_take, _call_loss, _call_distil = map(slot, (take_types, loss_types, distil_types))
 _call_forward, _call_backward = slot(forward_types), slot(backward_types)
 _call_add, _call_squares, _call_step = map(slot, (add_types, squares_types, step_types))
+_call_stop = slot(stop_types)
 
 
 @kernel
@@ -196,6 +199,8 @@ def run_epochs(
             penalty = 0.5 * settings[ALPHA] * sums[SQUARES]
             loss += (end - first) * (sums[LOSS] + penalty) / sums[WEIGHT]
             n_steps += 1
+            if loops.stop != 0:
+                _call_stop(loops.stop, (parameters, space.gradient, n_weights))
             vectors = parameters, space.gradient, moments
             _call_step(loops.step, (*vectors, n_weights, sums, settings, rate, n_steps))
         out[epoch] = loss / n_rows

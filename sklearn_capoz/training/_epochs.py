@@ -38,7 +38,7 @@ from ._loss_kernels import (
     softmax_loss,
 )
 from ._row_kernels import take_rows
-from ._step_kernels import adam_step, add, sgd_step, squares
+from ._step_kernels import adam_step, add, sgd_step, squares, stop_zeros
 
 __all__ = ["SMALL_LAYER", "Architecture", "Batches", "Rule", "Run"]
 
@@ -67,6 +67,7 @@ class Rule(NamedTuple):
     dropout: float
     distillation: float
     temperature: float
+    zeros_stay: bool = False
 
 
 class Run:
@@ -238,6 +239,8 @@ def _loops(architecture: Architecture, batches: Batches, rule: Rule | None) -> L
             chosen["add"] = add
         if rule.distillation > 0:
             chosen["distil"] = distil_softmax if softmax else distil_logistic
+        if rule.zeros_stay:
+            chosen["stop"] = stop_zeros
     addresses = dict.fromkeys(Loops._fields, 0)
     return Loops(**addresses | {name: loop.address(dtype) for name, loop in chosen.items()})
 

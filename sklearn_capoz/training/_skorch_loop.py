@@ -30,6 +30,7 @@ from ._skorch_anew import begun_anew, gone_on
 from ._skorch_data import EngineOrder, SideLoader, beside
 from ._stopping import StoppingRule
 from ._task import TrainingSettings
+from ._zeros import ZerosStay
 
 __all__ = ["train_with_skorch"]
 
@@ -60,8 +61,8 @@ def train_with_skorch(
         X may be a dict or tuple of arrays, as the net's module takes them.
     settings : TrainingSettings
         Of it count max_iter, pause_at, learning_rate ("cosine" starts from the optimizer's own
-        rate), tol, n_iter_no_change, early_stopping, distillation and temperature; the rest is
-        the net's. A callback that ends the training ends it before `pause_at`, too.
+        rate), tol, n_iter_no_change, early_stopping, distillation, temperature and zeros_stay; the
+        rest is the net's. A callback that ends the training ends it before `pause_at`, too.
     sample_weight, X_val, y_val, sample_weight_val, teacher
         As in `TrainingTask`. The teacher's logits have the shape of the net's output. The
         net's own `train_split` is used when there is no validation set.
@@ -257,6 +258,8 @@ def _rules(
     rules = _EngineRules(settings, net.module_, begun)
     callbacks, max_epochs = net.callbacks_, net.max_epochs
     net.callbacks_ = [*callbacks, ("engine_rules", rules)]
+    if settings.zeros_stay:
+        net.callbacks_.insert(0, ("zeros_stay", ZerosStay().initialize()))
     last = settings.max_iter if settings.pause_at is None else settings.pause_at
     net.max_epochs = max(last - rules.n_before, 0)
     try:

@@ -20,6 +20,8 @@ __all__ = [
     "squares",
     "squares_types",
     "step_types",
+    "stop_types",
+    "stop_zeros",
 ]
 
 #: Places in the vector of settings.
@@ -32,6 +34,10 @@ def add_types(n):
 
 def squares_types(n):
     return n[::1], types.intp, types.float64[::1]
+
+
+def stop_types(n):
+    return n[::1], n[::1], types.intp
 
 
 def step_types(n):
@@ -53,6 +59,16 @@ def squares(parameters, n_weights, sums):
     for i in range(n_weights):
         own += parameters[i] * parameters[i]
     sums[SQUARES] = own
+
+
+@loop(stop_types)
+def stop_zeros(parameters, gradient, n_weights):
+    """Take the gradient from weights that are zero: without moments they then stay so.
+
+    One that has come to zero by itself is moved on by its moments.
+    """
+    for i in range(n_weights):
+        gradient[i] = gradient[i] if parameters[i] != 0 else gradient.dtype.type(0)
 
 
 @loop(step_types)

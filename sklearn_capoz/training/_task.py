@@ -43,6 +43,9 @@ class TrainingSettings:
         Weight l of the teacher in (1 - l) * CE + l * T^2 * KL(teacher_T || network_T).
     temperature : float
         T: both softmaxes take their logits divided by it.
+    zeros_stay : bool
+        Whether weights that are zero as the training begins are connections that are gone: they
+        stay exactly zero, and what an optimiser remembers of them is forgotten. Biases are free.
     pause_at : int or None
         Training pauses after this epoch, to go on later, and no stopping rule ends it before.
     """
@@ -65,6 +68,7 @@ class TrainingSettings:
     epsilon: float = 1e-8
     distillation: float = 0.0
     temperature: float = 2.0
+    zeros_stay: bool = False
     pause_at: int | None = None
 
     def learning_rate_at(self, epoch: int) -> float:

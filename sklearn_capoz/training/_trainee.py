@@ -49,6 +49,8 @@ class Trainee:
         self.parameters = flatten(network)
         self.moments = np.stack([flatten(moment) for moment in state.moments])
         self.n_steps = state.n_steps
+        if settings.zeros_stay:
+            self.moments[:, ~self.moves] = 0  # an old one would go on moving its weight
         self.random = check_random_state(task.random_state)
         self.no_dropout = np.empty((0, sum(network.widths)), dtype=bool)
         rule = StoppingRule(settings.tol, settings.n_iter_no_change, settings.early_stopping)
@@ -58,6 +60,15 @@ class Trainee:
         self.losses: list[float] = []
         self.validation_losses: list[float] = []
         self.validation_accuracies: list[float] = []
+
+    @property
+    def moves(self) -> np.ndarray:
+        """Which parameters training moves: none of the weights that are gone."""
+        network, moves = self.task.network, np.ones(self.parameters.size, dtype=bool)
+        if self.settings.zeros_stay:
+            n_weights = sum(weight.size for weight in network.weights)
+            moves[:n_weights] = flatten(network)[:n_weights] != 0
+        return moves
 
     @property
     def batch_rows(self) -> int:

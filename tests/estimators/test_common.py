@@ -52,13 +52,16 @@ NET = DataSizedNet(
         CAPoZPruner(MLPClassifier()),
         CAPoZPruner(PrunedMLPClassifier()),
         CAPoZPruner(NET, n_iterations=2, retrain_max_iter=5),  # skorch's loop takes its time
+        CAPoZPruner(MLPClassifier(), granularity="connection", criterion="taylor"),
     ]
 )
 def test_pruner(estimator, check):
     check(estimator)
 
 
-@parametrize_with_checks([PrunedMLPClassifier()])
+@parametrize_with_checks(
+    [PrunedMLPClassifier(), PrunedMLPClassifier(granularity="connection", criterion="l1")]
+)
 def test_classifier(estimator, check):
     check(estimator)
 
