@@ -13,7 +13,7 @@ from joblib import Memory
 from .._validation import check_hidden_layers
 from .._warn import warn
 from ..criteria import check_criterion
-from ..exceptions import PruningInterruptedWarning
+from ..exceptions import PruningInterruptedWarning, UnitsKeptWarning
 from ..networks._inputs import joined
 from ..pruning import (
     IterationRecord,
@@ -43,6 +43,7 @@ __all__ = [
     "make_plan",
     "prune",
     "train",
+    "warn_of_whole_layers",
 ]
 
 
@@ -126,6 +127,16 @@ def check_dense_plan(plan: PruningPlan, widths: tuple[int, ...], split: Split) -
 
     costs = Costs(widths, multiply_adds, multiply_adds(widths), 0.0)
     plan.threshold.check_plan(plan.iterations(widths), costs, plan.min_units)
+
+
+def warn_of_whole_layers(model: PrunableModel) -> None:
+    """Say which layers lose no unit and why, where a model knows of any but the last one."""
+    layers: dict[str, list[str]] = {}
+    for name, why in getattr(model, "kept_whole", {}).items():
+        layers.setdefault(why, []).append(repr(name))
+    if layers:
+        told = "; ".join(f"{', '.join(names)}, as {why}" for why, names in layers.items())
+        warn(f"The units of some layers all stay: those of {told}.", UnitsKeptWarning)
 
 
 def train(estimator, split: Split, trainer) -> Dense:

@@ -22,6 +22,7 @@ from ._fitting import (
     make_plan,
     prune,
     train,
+    warn_of_whole_layers,
 )
 from ._kept import KeptNetworkMixin, read_only
 from ._register import check_columns, find_adapter, find_inner
@@ -254,12 +255,27 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
                 begun = adapter.begin(*work)
                 if begun is not None:
                     plan.pruning.check(begun)
-                # None is no place to look things up: check_memory makes of it one that calls.
-                fitted, random_state = check_memory(plan.memory).cache(_fit)(adapter, *work)
+                    warn_of_whole_layers(begun)
+                fitted, random_state = self._first_training(plan, samples, begun, work)
             n_epochs = adapter.describe(fitted).n_epochs
-            return adapter.model(fitted, random_state), n_epochs, fitted
+            model = adapter.model(fitted, random_state)
+            if plan.inner.is_frozen:
+                warn_of_whole_layers(model)
+            return model, n_epochs, fitted
 
         return train(self, samples, first_training)
+
+    @staticmethod
+    def _first_training(plan: InnerPlan, samples: Split, begun, work: tuple) -> tuple:
+        """Return the trained estimator and the generator: from the memory, if there is one."""
+        adapter, random_state = plan.inner.adapter, samples.training_random
+        if plan.memory is not None:
+            return plan.memory.cache(_fit)(adapter, *work)
+        if begun is not None:
+            fitted = adapter.train_begun(begun, samples.data, random_state)
+            if fitted is not None:
+                return fitted, random_state
+        return _fit(adapter, *work)
 
     def _keep(
         self, plan: InnerPlan, samples: Split, dense: Dense, records, iteration: int | None = None

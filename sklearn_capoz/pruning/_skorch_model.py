@@ -24,6 +24,7 @@ from ..networks._inputs import (
     sample_shape,
     take,
 )
+from ..networks._labels import OUTPUTS
 from ..networks._layers import CONVOLUTIONS, TRANSPOSED
 from ..networks._recording import Recorder
 from ..networks._surgery import cut_module
@@ -84,6 +85,11 @@ class SkorchModel:
     @property
     def widths(self) -> tuple[int, ...]:
         return tuple(group.n_units for group in self.groups)
+
+    @property
+    def kept_whole(self) -> dict[str, str]:
+        """Layers of which no unit can go, but for the last one, and why."""
+        return {name: why for name, why in self.trace.kept_whole.items() if why != OUTPUTS}
 
     @property
     def n_features(self) -> int | None:
