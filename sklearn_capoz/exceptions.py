@@ -8,6 +8,7 @@ __all__ = [
     "SceneLayoutWarning",
     "SmallDataWarning",
     "SmoothActivationWarning",
+    "UnitsKeptWarning",
     "UnsupportedNetworkError",
 ]
 
@@ -41,6 +42,13 @@ class SmallDataWarning(UserWarning):
 
 class SmoothActivationWarning(UserWarning):
     """A zero-counting criterion was asked of an activation that is never exactly zero."""
+
+
+class UnitsKeptWarning(UserWarning):
+    """Some layers of a network are not pruned, as it cannot be followed what meets their units.
+
+    Where that is known, ``warnings.simplefilter("ignore", UnitsKeptWarning)`` says so.
+    """
 
 
 class SceneLayoutWarning(UserWarning):

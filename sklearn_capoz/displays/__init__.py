@@ -9,6 +9,7 @@ as with `plt.subplots(layout="constrained")`, and inside them elsewhere.
 
 from .._colors import class_colors, mineral_colors
 from ._assessment import AssessmentDisplay
+from ._channel_maps import ChannelMapsDisplay
 from ._importance import ImportanceDisplay
 from ._mineral_map import MineralMapDisplay
 from ._path import PruningPathDisplay
@@ -19,6 +20,7 @@ from ._unit_map import UnitMapDisplay
 
 __all__ = [
     "AssessmentDisplay",
+    "ChannelMapsDisplay",
     "ImportanceDisplay",
     "MineralMapDisplay",
     "PruningPathDisplay",

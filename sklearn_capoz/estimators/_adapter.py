@@ -127,6 +127,15 @@ class Adapter(ABC):
         """
         return self.begin(estimator, data, classes, random_state)
 
+    def train_begun(
+        self, begun: PrunableModel, data: PruningData, random_state: np.random.RandomState
+    ):
+        """Train what `begin` has returned, as `fit` would, and return the estimator.
+
+        None where that cannot be, and `fit` is called.
+        """
+        return
+
     def copy(self, fitted):
         """Return a trained estimator that shares no weight with this one."""
         return deepcopy(fitted)

@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
+import warnings
 from numbers import Integral, Real
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.decomposition import PCA
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     check_consistent_length,
     check_is_fitted,
     column_or_1d,
-    has_fit_parameter,
 )
 
 from .._fitting import all_or_nothing
 from .._sklearn import HasMethods, Interval, StrOptions, check_sample_weight
-from .._validation import PRUNING_CONSTRAINTS
-from .._warn import warn
+from .._validation import PRUNING_CONSTRAINTS, both_or_none
 from ..datasets import ScenePixels
 from ..teachers import check_teacher, without_teacher
 from ..teachers._fitted import FittedTeacher, OfTheseSamples
-from ._cnn_inputs import batches, channels, channels_of_scene, check_X, middle, whole_patches
+from ._cnn_inputs import (
+    batches,
+    channels,
+    channels_of_scene,
+    check_validation,
+    check_X,
+    fitted_bands,
+    middle,
+    usable,
+)
 from ._fitting import check_engine
 from ._pruner import CAPoZPruner
 
 __all__ = ["PrunedCNNClassifier"]
-
-#: Principal components that networks of patches see by default.
-N_COMPONENTS = 40
 
 #: What the estimator learns by the pruner inside.
 LEARNT = (
@@ -238,8 +240,20 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         self.verbose = verbose
         self.random_state = random_state
 
+    #: What to do where another estimator is asked for.
+    _instead_of_pruner = (
+        "prunes its network itself, by its own criterion, threshold and schedule, and GridSearchCV "
+        "searches over these. CAPoZPruner, CAPoZPrunerCV, pruning_path and sensitivity_curve take "
+        "a NeuralNetClassifier of such a module: SpectralCNN1D, SpatialCNN2D or "
+        "SpectralSpatialCNN3D of sklearn_capoz.networks."
+    )
+    _instead_of_dense = (
+        "holds a network of convolutions, and here only chains of dense layers are known, such as "
+        "a PrunedMLPClassifier's. save_model and to_onnx write it, in floating point."
+    )
+
     @all_or_nothing
-    def fit(self, X, y, sample_weight=None, groups=None):
+    def fit(self, X, y, X_val=None, y_val=None, sample_weight=None, groups=None):
         """Train the network and prune it.
 
         Parameters
@@ -248,11 +262,15 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
             Spectra for "1d", patches or pixels of a scene else; p is `patch_size`.
         y : array-like of shape (n_samples,)
             Labels.
+        X_val, y_val : array-like, default=None
+            Validation data of the same kind as X, one half to score channels on and one half to
+            choose the iteration on; pixels are of the same scene. By default a stratified
+            `validation_fraction` of X.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights in the loss and in the scores.
         groups : array-like of shape (n_samples,), default=None
             Samples of one group, such as the pixels of one field, stay together: all are trained
-            on, or scored on, or chosen on.
+            on, or scored on, or chosen on. Not used with `X_val`.
 
         Returns
         -------
@@ -269,19 +287,27 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         check_classification_targets(y)
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
-        used = self._usable(X, size, sample_weight)
+        used = usable(X, size, sample_weight)
+        has_validation = both_or_none(X_val=X_val, y_val=y_val)
+        if has_validation:
+            X_val, y_val = check_validation(self, X, X_val, y_val, size)
         if not used.all():
             X, y = X[used], y[used]
             sample_weight, groups = (
                 None if part is None else np.asarray(part)[used] for part in (sample_weight, groups)
             )
-        bands = self._fitted_bands(middle(X), y, sample_weight)
+        bands = fitted_bands(self, middle(X), y, sample_weight)
         samples, net = self._net(bands, X, size, len(np.unique(y)))
         pruner = CAPoZPruner(net, **self._pruning_params())
         if isinstance(teacher, FittedTeacher):
             lessons = np.exp(teacher.look_at(X, np.unique(y)))
             pruner.set_params(teacher=OfTheseSamples(teacher.classifier, lessons))
-        pruner.fit(samples, y, sample_weight=sample_weight, groups=groups)
+        with warnings.catch_warnings():
+            if isinstance(X, ScenePixels):  # where a pixel lies says nothing of its range
+                warnings.filterwarnings("ignore", "X_val lies elsewhere")
+            if has_validation:
+                X_val = self._samples(bands, X_val)
+            pruner.fit(samples, y, X_val, y_val, sample_weight=sample_weight, groups=groups)
         module = pruner.estimator_.module_
         # The scene has served its turn: what is kept takes patches from anywhere.
         self.module_ = (module.network if isinstance(X, ScenePixels) else module).cpu().eval()
@@ -341,33 +367,11 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         state = super().__getstate__()
         return without_teacher(state) if "module_" in state else state
 
-    def _usable(self, X, size: int, sample_weight: np.ndarray | None) -> np.ndarray:
-        """Mark samples that have a weight and no NaN in their patch; say how many have one."""
-        # NaN in spectra has been refused.
-        used = np.ones(len(X), dtype=bool) if size == 1 else whole_patches(X, size)
-        if not used.any():
-            raise ValueError(f"All {len(X)} patches of X hold NaN or infinity; nothing is left.")
-        if not used.all():
-            warn(
-                f"{int((~used).sum())} of {len(X)} samples are left out, as their patches hold "
-                "NaN or infinity."
-            )
-        if sample_weight is None or not (sample_weight[used] > 0).any():  # the pruner refuses these
-            return used
-        return used & (sample_weight > 0)
-
-    def _fitted_bands(self, spectra: np.ndarray, y, sample_weight: np.ndarray | None):
-        if self.bands is not None:
-            bands = clone(self.bands)
-        elif self.kind == "1d":
-            bands = StandardScaler()
-        else:
-            # Of the solvers the one without random numbers that is fast for many pixels.
-            pca = PCA(min(N_COMPONENTS, *spectra.shape), whiten=True, svd_solver="covariance_eigh")
-            bands = make_pipeline(StandardScaler(), pca)
-        if sample_weight is not None and has_fit_parameter(bands, "sample_weight"):
-            return bands.fit(spectra, y, sample_weight=sample_weight)
-        return bands.fit(spectra, y)
+    def _samples(self, bands, X) -> np.ndarray:
+        """Return what the network takes: positions in the scene that it holds, or channels."""
+        if isinstance(X, ScenePixels):
+            return X.positions.astype(self.dtype)
+        return channels(bands, X)
 
     def _net(self, bands, X, size: int, n_classes: int):
         """Return what the network is trained on, and the skorch net that trains it."""
@@ -378,14 +382,11 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         from ..networks._patch_network import PaddedImage, build_network
 
         network = KINDS.get(self.kind, self.kind)
-        image = None
+        image, samples = None, self._samples(bands, X)
+        n_bands = samples.shape[1]
         if isinstance(X, ScenePixels):
-            samples = X.positions.astype(self.dtype)
             image = PaddedImage(channels_of_scene(bands, X.cube, self.dtype), size)
             n_bands = image.n_channels
-        else:
-            samples = channels(bands, X)
-            n_bands = samples.shape[1]
         sizes = {"n_bands": n_bands, "n_classes": n_classes, **(self.network_params or {})}
         if size > 1:
             sizes["patch_size"] = size

@@ -6,13 +6,34 @@ from collections.abc import Iterator
 
 import numpy as np
 from scipy import ndimage
-from sklearn.utils.validation import validate_data
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import (
+    check_consistent_length,
+    column_or_1d,
+    has_fit_parameter,
+    validate_data,
+)
 
+from .._warn import warn
 from ..datasets import ScenePixels
 from ..datasets._scene_pixels import check_patch_size
 
-__all__ = ["batches", "channels", "channels_of_scene", "check_X", "middle", "whole_patches"]
+__all__ = [
+    "batches",
+    "channels",
+    "channels_of_scene",
+    "check_X",
+    "check_validation",
+    "fitted_bands",
+    "middle",
+    "usable",
+]
 
+#: Principal components that networks of patches see by default.
+N_COMPONENTS = 40
 #: Pixels that are transformed, or patches that are run, at a time.
 N_PIXELS, N_PATCHES = 100_000, 512
 
@@ -54,6 +75,66 @@ def check_X(estimator, X, patch_size: int, dtype: str, *, reset: bool):
             f"{patch_size}), as patch_size says, or ScenePixels, got {X.shape}."
         )
     return X
+
+
+def check_validation(estimator, X, X_val, y_val, patch_size: int) -> tuple:
+    """Check validation data beside the training data, and leave out what cannot be used.
+
+    Parameters
+    ----------
+    estimator : PrunedCNNClassifier
+        It knows the bands of X.
+    X : ndarray or ScenePixels
+        Checked.
+    X_val, y_val : array-like
+    patch_size : int
+
+    Returns
+    -------
+    X_val, y_val : ndarray or ScenePixels, ndarray
+    """
+    X_val = check_X(estimator, X_val, patch_size, estimator.dtype, reset=False)
+    y_val = column_or_1d(y_val, warn=True)
+    check_consistent_length(X_val, y_val)
+    scenes = [part.cube if isinstance(part, ScenePixels) else None for part in (X, X_val)]
+    if scenes[0] is not scenes[1]:
+        raise ValueError(
+            "X and X_val must be pixels of one scene, or both be arrays: the network looks at them "
+            f"in the scene of X. Give X.patches({patch_size}) and X_val.patches({patch_size}) else."
+        )
+    used = usable(X_val, patch_size, None, "X_val")
+    return X_val[used], y_val[used]
+
+
+def usable(X, patch_size: int, sample_weight: np.ndarray | None, name: str = "X") -> np.ndarray:
+    """Mark samples that have a weight and no NaN in their patch; say how many have one."""
+    # NaN in spectra has been refused.
+    used = np.ones(len(X), dtype=bool) if patch_size == 1 else whole_patches(X, patch_size)
+    if not used.any():
+        raise ValueError(f"All {len(X)} patches of {name} hold NaN or infinity; nothing is left.")
+    if not used.all():
+        warn(
+            f"{int((~used).sum())} of {len(X)} samples of {name} are left out, as their patches "
+            "hold NaN or infinity."
+        )
+    if sample_weight is None or not (sample_weight[used] > 0).any():  # the pruner refuses these
+        return used
+    return used & (sample_weight > 0)
+
+
+def fitted_bands(estimator, spectra: np.ndarray, y, sample_weight: np.ndarray | None):
+    """Fit what is done to each spectrum: the user's own, or what suits the kind of network."""
+    if estimator.bands is not None:
+        bands = clone(estimator.bands)
+    elif estimator.kind == "1d":
+        bands = StandardScaler()
+    else:
+        # Of the solvers the one without random numbers that is fast for many pixels.
+        pca = PCA(min(N_COMPONENTS, *spectra.shape), whiten=True, svd_solver="covariance_eigh")
+        bands = make_pipeline(StandardScaler(), pca)
+    if sample_weight is not None and has_fit_parameter(bands, "sample_weight"):
+        return bands.fit(spectra, y, sample_weight=sample_weight)
+    return bands.fit(spectra, y)
 
 
 def middle(X) -> np.ndarray:

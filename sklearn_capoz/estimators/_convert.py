@@ -44,6 +44,9 @@ def as_dense_network(estimator) -> DenseNetwork:
     try:
         adapter = find_adapter(estimator)
     except UnsupportedNetworkError:
+        instead = getattr(estimator, "_instead_of_dense", None)
+        if instead is not None:
+            raise UnsupportedNetworkError(f"{type(estimator).__name__} {instead}") from None
         raise UnsupportedNetworkError(
             f"{type(estimator).__name__} holds no network that is known here; give a fitted "
             "PrunedMLPClassifier, CAPoZPruner, MLPClassifier or NeuralNetClassifier, or register "

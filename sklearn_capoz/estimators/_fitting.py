@@ -15,7 +15,7 @@ from .._sklearn import InvalidParameterError
 from .._validation import check_hidden_layers
 from .._warn import warn
 from ..criteria import check_criterion
-from ..exceptions import PruningInterruptedWarning, UnsupportedNetworkError
+from ..exceptions import PruningInterruptedWarning, UnitsKeptWarning, UnsupportedNetworkError
 from ..networks._groups import input_group
 from ..networks._inputs import joined
 from ..pruning import (
@@ -56,6 +56,7 @@ __all__ = [
     "make_plan",
     "prune",
     "train",
+    "warn_of_whole_layers",
 ]
 
 
@@ -168,6 +169,18 @@ def _sizes(widths: Sequence[int], split: Split) -> tuple[int, ...]:
 def _connections(sizes: Sequence[int]) -> tuple[int, ...]:
     """Count the weights between layers of these sizes."""
     return tuple(n_in * n_out for n_in, n_out in pairwise(sizes))
+
+
+def warn_of_whole_layers(plan: Plan, model: PrunableModel) -> None:
+    """Say which layers lose no unit and why, where a model knows of any but the last one."""
+    if plan.pruning.granularity is not GRANULARITIES["unit"]:
+        return
+    layers: dict[str, list[str]] = {}
+    for name, why in getattr(model, "kept_whole", {}).items():
+        layers.setdefault(why, []).append(repr(name))
+    if layers:
+        told = "; ".join(f"{', '.join(names)}, as {why}" for why, names in layers.items())
+        warn(f"The units of some layers all stay: those of {told}.", UnitsKeptWarning)
 
 
 def dense_iterations(

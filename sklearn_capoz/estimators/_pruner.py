@@ -14,6 +14,7 @@ from .._validation import PRUNING_CONSTRAINTS
 from ..exceptions import UnsupportedNetworkError
 from ..networks import DenseNetwork
 from ..networks._predictor import Predictor
+from ..pruning import PrunableModel
 from ..pruning._model import copy_generator
 from ..pruning._plan import first_epoch
 from ..teachers import check_teacher
@@ -33,6 +34,7 @@ from ._fitting import (
     make_plan,
     prune,
     train,
+    warn_of_whole_layers,
 )
 from ._kept import KeptNetworkMixin, read_only
 from ._register import Inner, check_columns, find_adapter, find_inner
@@ -291,32 +293,51 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
                 fitted, random_state = adapter.copy(estimator), samples.training_random
                 adapter.show_inputs(fitted, samples.data.train.X)
             else:
-                pause = self._pause(plan, samples)
+                begun, pause = self._begin(plan, samples)
                 if pause is not None:
                     return *memory.cache(_train_until)(adapter, *work, pause), None
                 short = network_only and plan.memory is None and adapter.train_network(*work)
                 if short:
                     return *short, None
-                fitted, random_state = memory.cache(_fit)(adapter, *work)
+                fitted, random_state = self._first_training(plan, samples, begun, work)
             n_epochs = adapter.describe(fitted).n_epochs
-            return adapter.model(fitted, random_state), n_epochs, fitted
+            model = adapter.model(fitted, random_state)
+            if plan.inner.is_frozen:
+                warn_of_whole_layers(plan, model)
+            return model, n_epochs, fitted
 
         return train(self, plan, room, first_training)
 
-    def _pause(self, plan: InnerPlan, samples: Split) -> int | None:
-        """Check the plan for the network before its training; return where that first pauses."""
+    def _begin(self, plan: InnerPlan, samples: Split) -> tuple[PrunableModel | None, int | None]:
+        """Return the network before its training, if it can be had, and where that first pauses.
+
+        The plan is checked for it, before any training.
+        """
         inner, widths = plan.inner, plan.inner.description.widths
         begun = inner.adapter.begin(
             inner.estimator, samples.data, samples.classes, samples.training_random
         )
         if begun is not None:
             iterations = plan.pruning.check(begun)
+            warn_of_whole_layers(plan, begun)
         elif widths is not None:
             iterations = dense_iterations(self, plan.pruning, widths, samples)
         else:
-            return None
+            return None, None
         check_epochs(self, iterations, inner.max_epochs)
-        return first_epoch(iterations)
+        return begun, first_epoch(iterations)
+
+    @staticmethod
+    def _first_training(plan: InnerPlan, samples: Split, begun, work: tuple) -> tuple:
+        """Return the trained estimator and the generator: from the memory, if there is one."""
+        adapter, random_state = plan.inner.adapter, samples.training_random
+        if plan.memory is not None:
+            return plan.memory.cache(_fit)(adapter, *work)
+        if begun is not None:
+            fitted = adapter.train_begun(begun, samples.data, random_state)
+            if fitted is not None:
+                return fitted, random_state
+        return _fit(adapter, *work)
 
     def _keep(
         self, plan: InnerPlan, samples: Split, dense: Dense, records, iteration: int | None = None

@@ -90,6 +90,9 @@ def find_adapter(estimator) -> Adapter:
     for handles, make in _REGISTER:
         if handles(estimator):
             return make()
+    instead = getattr(estimator, "_instead_of_pruner", None)
+    if instead is not None:
+        raise UnsupportedNetworkError(f"{type(estimator).__name__} {instead}")
     raise UnsupportedNetworkError(
         f"CAPoZPruner cannot prune {type(estimator).__name__}; give it a MLPClassifier, a "
         "NeuralNetClassifier, a PrunedMLPClassifier, or one of these, trained, in a "

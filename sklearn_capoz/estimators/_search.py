@@ -24,8 +24,10 @@ from sklearn.utils.validation import (
 
 from .._sklearn import Interval, InvalidParameterError, StrOptions, check_sample_weight
 from ..criteria import check_criterion
+from ..networks._inputs import leaves
 from ..pruning import prune_together
 from ..thresholds import check_threshold
+from ._check_inputs import has_several
 from ._fitting import Dense, job_of, learn
 from ._kept import missing
 
@@ -36,7 +38,7 @@ from ._search_folds import complete, make_fold
 from ._search_results import choose_candidate, tabulate
 from ._search_scoring import Scoring, make_scoring
 from ._search_walk import walk_all
-from ._split import check_groups, shell_of
+from ._split import check_groups, check_X_y, shell_of
 
 __all__ = ["CAPoZPrunerCV", "PruningPath", "pruning_path"]
 
@@ -192,6 +194,8 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Of a skorch net what :class:`CAPoZPruner` takes: samples of more axes, or several
+            arrays in a dict or tuple.
         y : array-like of shape (n_samples,)
         groups : array-like of shape (n_samples,), default=None
             Which samples belong together, such as the spectra of one rock: for
@@ -215,7 +219,9 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             replace(plan.pruning, criterion=criterion, threshold=threshold).check_parts()
         samples, columns = self._check(X, y, groups, sample_weight, steps, plan)
         cv = check_cv(self.cv, samples[1], classifier=True)
-        splits = list(cv.split(*samples[:2], samples[3]))
+        # Of several arrays scikit-learn's splitters would count the arrays.
+        rows = samples[1] if has_several(samples[0]) else samples[0]
+        splits = list(cv.split(rows, samples[1], samples[3]))
         folds = [make_fold(steps, *samples, train, test) for train, test in splits]
         whole = (X, samples[1], None, None, *samples[2:])  # X as it came, with column names
         if steps is not None and self.refit:
@@ -254,20 +260,17 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         """Check X, y, weights and groups; return them and what is learnt of X."""
         shell = shell_of(self)
         if steps is None:
-            X_checked, y = validate_data(
-                shell,
-                X,
-                y,
-                dtype=(np.float64, np.float32),
-                allow_nd=plan.inner is not None and plan.inner.adapter.allow_nd,
-            )
-            if plan.inner is not None and plan.inner.is_frozen:  # the folds' arrays have no names
+            allow_nd = plan.inner is not None and plan.inner.adapter.allow_nd
+            X_checked, y = check_X_y(shell, X, y, allow_nd, reset=True)
+            is_frozen = plan.inner is not None and plan.inner.is_frozen
+            if is_frozen and not has_several(X) and np.ndim(X) < 3:  # the folds have no names
                 check_columns(plan.inner.estimator, X, plan.inner.description.n_features)
         else:  # the first step says what X may be
             X_checked, y = X, column_or_1d(y, warn=True)
             validate_data(shell, X, skip_check_array=True)
         check_classification_targets(y)
-        check_consistent_length(X_checked, y, groups)
+        arrays = leaves(X_checked) if has_several(X_checked) else (X_checked,)
+        check_consistent_length(*arrays, y, groups)
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, np.empty((len(y), 1)))
         groups = None if groups is None else check_groups(groups)

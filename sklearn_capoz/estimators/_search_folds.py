@@ -15,6 +15,7 @@ from sklearn.pipeline import Pipeline
 from .._sklearn import InvalidParameterError, safe_indexing
 from ..exceptions import PruningStalledWarning, SmallDataWarning, UnsupportedNetworkError
 from ..networks import DenseNetwork
+from ..networks._inputs import take
 from ..networks._predictor import Predictor
 from ..pruning import prune_together
 from ..pruning._dense_model import DenseModel
@@ -34,7 +35,7 @@ _OF_THE_SEARCH = (InvalidParameterError, UnsupportedNetworkError)
 class Fold:
     """The samples of one split, as they come out of the steps before the pruner."""
 
-    X: np.ndarray
+    X: Any
     y: np.ndarray
     weight: np.ndarray | None
     groups: np.ndarray | None
@@ -49,12 +50,12 @@ class Fold:
         weight, groups = (
             None if values is None else values[self.train] for values in (self.weight, self.groups)
         )
-        return self.X[self.train], self.y[self.train], None, None, weight, groups
+        return take(self.X, self.train), self.y[self.train], None, None, weight, groups
 
     def whole(self, estimator) -> tuple:
         """Give a user's scorer all of a Pipeline, and samples as that takes them."""
         if self.steps is None:
-            return estimator, self.X[self.test]
+            return estimator, take(self.X, self.test)
         return complete(self.steps, estimator), self.X_test
 
 
@@ -150,7 +151,7 @@ def score_paths(
             rows[:, 2:] = scoring.error_score
             continue
         for iteration, record in enumerate(records):
-            estimator, X = walk.estimator(records, iteration), fold.X[fold.test]
+            estimator, X = walk.estimator(records, iteration), take(fold.X, fold.test)
             if not scoring.predictions_only:
                 estimator, X = fold.whole(estimator)
             scores, failure = scoring.rate(estimator, X, y)

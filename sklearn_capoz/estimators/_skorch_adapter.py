@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from sklearn.base import clone
 from skorch import NeuralNetClassifier
@@ -9,6 +10,7 @@ from skorch.callbacks import InputShapeSetter
 
 from ..exceptions import UnsupportedNetworkError
 from ..networks._inputs import describe_shape, leaves, map_inputs, run_module, sample_shape, take
+from ..networks._layers import CONVOLUTIONS
 from ..networks._predictor import Predictor
 from ..pruning._model import copy_generator
 from ..pruning._skorch_model import (
@@ -19,6 +21,7 @@ from ..pruning._skorch_model import (
     has_convolutions,
 )
 from ..training import TrainingSettings
+from ..training._samples import PruningData
 from ..training._skorch_data import check_rows
 from ..training._skorch_net import check_device, copy_net
 from ._adapter import Adapter, Description, is_skorch_net
@@ -33,28 +36,25 @@ class SkorchAdapter(Adapter):
     allow_nd = True
 
     def fit(self, estimator, data, classes, random_state):
-        trained, _ = self._train(estimator, data, classes, random_state)
+        begun = self.begin(estimator, data, classes, random_state)
+        return self.train_begun(begun, data, random_state)
+
+    def train_begun(self, begun, data, random_state):
+        trained, _ = _checked(begun, data).retrained(data)
         # What comes next draws from where this training has stopped.
         random_state.set_state(trained.random_state.get_state())
         return trained.net
 
     def train_until(self, estimator, data, classes, random_state, epoch):
-        return self._train(estimator, data, classes, copy_generator(random_state), epoch)
+        begun = self.begin(estimator, data, classes, random_state)
+        return _checked(begun, data).until(epoch).retrained(data)
 
     def finish(self, estimator, data, classes, random_state, model):
         return model.net
 
-    def _train(self, estimator, data, classes, random_state, epoch=None):
-        model = self._begin(estimator, data, classes, random_state)
-        check_rows(model.net, for_module(data.train.X, model.net.module_), data.train.y)
-        return model.until(epoch).retrained(data)
-
-    def begin(self, estimator, data, classes, random_state):
-        return self._begin(estimator, data, classes, copy_generator(random_state))
-
-    def _begin(self, estimator, data, classes, random_state) -> SkorchModel:
+    def begin(self, estimator, data, classes, random_state) -> SkorchModel:
         """Initialise a clone, and check all that can be checked before it is trained."""
-        net = clone(estimator)
+        net, random_state = clone(estimator), copy_generator(random_state)
         if net.device is not None:
             check_device(net.device)
         X, y = data.train.X, data.train.y
@@ -128,6 +128,12 @@ class SkorchAdapter(Adapter):
         return model.net
 
 
+def _checked(begun: SkorchModel, data: PruningData) -> SkorchModel:
+    """Return the model, whose net trains on rows that its data set holds as they are."""
+    check_rows(begun.net, for_module(data.train.X, begun.net.module_), data.train.y)
+    return begun
+
+
 def _check_outputs(net: NeuralNetClassifier, X, n_classes: int) -> None:
     """Raise unless a module gives a row of scores for each sample; lazy layers get their shape."""
     inputs = map_inputs(
@@ -137,11 +143,7 @@ def _check_outputs(net: NeuralNetClassifier, X, n_classes: int) -> None:
         with torch.no_grad():
             output = run_module(net.module_.eval(), inputs)
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        raise ValueError(
-            f"{type(net.module_).__name__} fails on samples of shape "
-            f"{describe_shape(sample_shape(X))} ({error}). Give X the axes that its forward takes: "
-            "(n_samples, channels, positions) for Conv1d, for example."
-        ) from error
+        raise ValueError(f"{_fails_on(net.module_, X)} It says: {error}") from error
     if not torch.is_tensor(output) or output.dim() != 2:
         what = (
             f"a tensor of shape {tuple(output.shape)}"
@@ -152,8 +154,34 @@ def _check_outputs(net: NeuralNetClassifier, X, n_classes: int) -> None:
             f"The module gives {what} for {len(next(leaves(X)))} samples; pruning needs one tensor "
             "of shape (n_samples, n_classes)."
         )
+    if len(output) != len(next(leaves(X))):  # torch has taken the samples for channels of one
+        raise ValueError(
+            f"{_fails_on(net.module_, X)} It gives {len(output)} rows for {len(next(leaves(X)))} "
+            "samples."
+        )
     if output.shape[1] != n_classes:
         raise ValueError(
             f"The module gives {output.shape[1]} outputs, y holds {n_classes} classes; give the "
             "module one output per class."
         )
+
+
+def _fails_on(module: torch.nn.Module, X) -> str:
+    """Say what a module was given and what it takes, as far as its first convolution shows."""
+    given = f"{type(module).__name__} fails on X with samples of shape " + describe_shape(
+        sample_shape(X)
+    )
+    first = next(
+        ((name, part) for name, part in module.named_modules() if isinstance(part, CONVOLUTIONS)),
+        None,
+    )
+    if first is None:
+        return f"{given}; give X the axes that its forward takes."
+    name, layer = first
+    axes = ("positions", "rows, columns", "bands, rows, columns")[len(layer.kernel_size) - 1]
+    takes = f"{type(layer).__name__} {name!r}, takes X of shape (n_samples, {layer.in_channels}, "
+    what = f"{given}; its first convolution, {takes}{axes})."
+    one_axis_less = isinstance(X, np.ndarray) and X.ndim == len(layer.kernel_size) + 1
+    if one_axis_less and layer.in_channels == 1:
+        what += " X[:, np.newaxis] has that axis of one channel."
+    return what

@@ -18,7 +18,15 @@ from ..teachers import Teacher
 from ..training._samples import PruningData, Samples, make_samples, split_samples
 from ._check_inputs import check_inputs, has_several
 
-__all__ = ["Split", "check_groups", "shell_of", "spawn_random_states", "split", "with_random_state"]
+__all__ = [
+    "Split",
+    "check_X_y",
+    "check_groups",
+    "shell_of",
+    "spawn_random_states",
+    "split",
+    "with_random_state",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +100,7 @@ def split(
         check_random_state(estimator.random_state), 4
     )
     shell = shell_of(estimator)  # validate_data leaves its findings on what it is called with
-    checked, y = _check_X_y(shell, X, y, allow_nd, reset=True)
+    checked, y = check_X_y(shell, X, y, allow_nd, reset=True)
     check_classification_targets(y)
     samples = make_samples(checked, y, sample_weight)
     if classes is None:  # all labels are known then, and one sorting gives both
@@ -112,7 +120,7 @@ def split(
             groups = groups[np.broadcast_to(sample_weight, len(groups)) > 0]
     has_validation = both_or_none(X_val=X_val, y_val=y_val)
     if has_validation:
-        X_val, y_val = _check_X_y(shell, X_val, y_val, allow_nd, reset=False)
+        X_val, y_val = check_X_y(shell, X_val, y_val, allow_nd, reset=False)
         if sample_shape(X_val) != sample_shape(checked):
             raise ValueError(
                 f"X_val holds samples of shape {describe_shape(sample_shape(X_val))}, X of shape "
@@ -133,7 +141,8 @@ def split(
     return Split(data, classes, columns, *generators, sets_aside, lessons)
 
 
-def _check_X_y(shell, X, y, allow_nd: bool, reset: bool):
+def check_X_y(shell, X, y, allow_nd: bool, reset: bool):
+    """Check X, which may be several arrays, and y; `shell` learns the columns of X."""
     if not (allow_nd and has_several(X)):
         return validate_data(
             shell, X, y, dtype=(np.float64, np.float32), allow_nd=allow_nd, reset=reset

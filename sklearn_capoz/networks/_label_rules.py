@@ -11,12 +11,29 @@ import torch
 from torch import nn
 
 from ._activations import ACTIVATIONS
+from ._functions import (
+    ARITHMETIC,
+    CASTS,
+    JOINS,
+    MOVES,
+    POINTWISE,
+    POOLS,
+    REDUCTIONS,
+    SELECT,
+    SPREADS,
+)
 from ._layers import CONVOLUTIONS, NORMS, TRANSPOSED, is_depthwise
 
 if TYPE_CHECKING:
     from ._labels import LabelTracer
 
-__all__ = ["JOINS", "LOOKS_AT_VALUES", "RULES", "SAMPLE", "Call", "tensors_in"]
+__all__ = [
+    "RULES",
+    "SAMPLE",
+    "Call",
+    "Unfollowed",
+    "tensors_in",
+]
 
 #: Of the second sample all labels are larger by this, so that samples that meet are seen.
 SAMPLE = 1 << 40
@@ -25,53 +42,8 @@ SAMPLE = 1 << 40
 _INSTANCE_NORMS = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
 
 
-def _names(text: str) -> list[str]:
-    return text.split()
-
-
-#: They give Python numbers, unless a tensor comes out: the next batch may run otherwise.
-LOOKS_AT_VALUES = frozenset(
-    _names(
-        "bool item tolist int float complex index numpy array equal allclose is_nonzero contains"
-        " iter setitem"
-    )
-)
-#: Their shapes depend on the data.
-_SELECT = _names("nonzero argwhere masked_select unique unique_consecutive bincount")
-
-#: They move numbers or leave them where they are.
-_MOVES = _names(
-    "view reshape flatten unflatten ravel permute transpose swapaxes swapdims movedim moveaxis t T"
-    " mT squeeze unsqueeze getitem narrow select chunk split split_with_sizes tensor_split unbind"
-    " expand broadcast_to repeat tile repeat_interleave index_select flip roll unfold view_as"
-    " reshape_as expand_as cat concat concatenate stack hstack vstack"
-)
-#: They put units beside those of other tensors.
-JOINS = {"cat", "concat", "concatenate", "stack", "hstack", "vstack"}
-_CASTS = _names(
-    "contiguous clone detach data to type type_as cpu cuda float double half bfloat16 int long"
-    " short bool"
-)
-
-#: One tensor, each number by itself; activations that are in no table go by their own name.
-_POINTWISE = _names(
-    "elu gelu silu selu celu relu6 leaky_relu hardtanh hardswish hardsigmoid hardshrink softshrink"
-    " tanhshrink mish softplus softsign logsigmoid threshold"
-)
-_ARITHMETIC = _names(
-    "abs absolute neg negative exp expm1 log log1p log2 log10 sqrt rsqrt square sin cos tan atan"
-    " arctan erf reciprocal sign clamp clip clamp_min clamp_max round floor ceil nan_to_num pow"
-    " add radd iadd sub rsub isub subtract mul rmul imul multiply div rdiv rtruediv truediv idiv"
-    " itruediv divide true_divide maximum minimum fmax fmin lerp where gt ge lt le eq ne greater"
-    " less logical_and logical_or logical_not isnan isfinite isinf"
-)
-_REDUCTIONS = _names("mean sum amax amin max min prod var std logsumexp norm nanmean median")
-_SPREADS = _names("softmax log_softmax softmin cumsum cumprod sort argsort")
-_POOLS = {
-    f"{kind}pool{n}d"
-    for kind in ("max_", "avg_", "lp_", "adaptive_avg_", "adaptive_max_")
-    for n in (1, 2, 3)
-}
+class Unfollowed(Exception):
+    """A rule does not know what becomes of the units that a call was given: they stay."""
 
 
 @dataclass(eq=False)
@@ -100,12 +72,17 @@ def tensors_in(tree: Any) -> Iterator[torch.Tensor]:
 
 
 def channel_labels(tracer: LabelTracer, call: Call, labels: torch.Tensor, axis: int) -> np.ndarray:
-    """Read whose numbers lie along an axis, the same at every position and in every sample."""
+    """Read whose numbers lie along an axis, the same at every position and in every sample.
+
+    Where it is not the same, the units stay, and those that the layer makes can go all the same.
+    """
     last = labels.movedim(axis, -1)
     rows = last.reshape(-1, last.shape[-1]).cpu().numpy()
     found = rows % SAMPLE
     if (found != found[0]).any():
-        tracer.refuse(call.name, "units lie along more than the axis that it has weights for")
+        why = "they lie along more than the axis that it has weights for"
+        tracer.pin(labels, f"{tracer.where} runs {call.name}(), and {why}")
+        return np.zeros_like(found[0])
     samples = rows // SAMPLE
     if (found[0] > 0).any() and np.ptp(samples[:, found[0] > 0], axis=1).any():
         tracer.refuse(call.name, "samples of a batch meet in it")
@@ -144,12 +121,26 @@ def _move(tracer: LabelTracer, call: Call):
     if call.name in {"getitem", "index_select"} and any(
         tracer.labels(tensor) is not None for tensor in tensors_in(call.args[1:])
     ):
-        tracer.refuse(call.name, "what is taken depends on the data")
+        raise Unfollowed("what is taken depends on the data")
     call.kind = "shape" if call.name not in JOINS else "other"
     joined = call.name in JOINS
     args = labels_for(call.args, joined)
     kwargs = {name: labels_for(value, joined) for name, value in call.kwargs.items()}
-    return list(tensors_in(call.function(*args, **kwargs)))
+    try:
+        return list(tensors_in(call.function(*args, **kwargs)))
+    except RuntimeError as error:  # not of integers
+        raise Unfollowed("it is not known where it puts them") from error
+
+
+def _shuffle_pixels(tracer: LabelTracer, call: Call):
+    """Tie the channels that become positions of one: they can only go together."""
+    labels, factor = tracer.labels(call.args[0]), call.args[1]
+    assert labels is not None
+    blocks = labels.unflatten(-3, (-1, factor**2))
+    first = blocks.narrow(-3, 0, 1).expand(blocks.shape)
+    tracer.tie(call.name, first, blocks)
+    call.kind = "shape"
+    return call.function(first.flatten(-4, -3), factor)
 
 
 def _cast(tracer: LabelTracer, call: Call):
@@ -165,27 +156,36 @@ def _drop(tracer: LabelTracer, call: Call):
 
 
 def _elementwise(tracer: LabelTracer, call: Call) -> torch.Tensor:
-    """Tie what is joined number by number; numbers of one fixed size hold units fast."""
-    shape = call.value.shape
-    operands = list(tensors_in((call.args, call.kwargs)))
-    given = [tracer.labels(tensor) for tensor in operands]
-    units = [labels for labels in given if labels is not None and labels.any()]
-    if not units:
-        return torch.zeros_like(call.value, dtype=torch.int64)
-    result = units[0].expand(shape)
-    for other in units[1:]:
-        other = other.expand(shape)
-        tracer.tie(result, other)
-        result = torch.where(result > 0, result, other)
+    """Tie what is joined number by number.
+
+    Numbers of one fixed size hold units fast. So is held what stands as one against many units, as
+    a gate of one channel does: it ties none of them to another.
+    """
+    shape, operands = call.value.shape, []
+    for tensor in tensors_in((call.args, call.kwargs)):
+        known = tracer.labels(tensor)
+        labels = torch.zeros_like(tensor, dtype=torch.int64) if known is None else known
+        operands.append(labels.reshape((1,) * (len(shape) - tensor.ndim) + tuple(tensor.shape)))
     # The axis of the samples, 0, is every tensor's.
-    varies = [i for i in range(1, len(shape)) if _like(result, range(i, i + 1), result) is None]
-    for tensor, labels in zip(operands, given, strict=True):
-        if labels is not None and labels.any():
-            continue
-        extent = (1,) * (len(shape) - tensor.ndim) + tuple(tensor.shape)
-        if any(extent[axis] > 1 for axis in varies):
-            why = f"{call.name}() joins them with numbers that no unit makes"
-            tracer.pin(result, why, harmless=True)
+    varies = [
+        i for i in range(1, len(shape)) if any((x != x.narrow(i, 0, 1)).any() for x in operands)
+    ]
+    for position, labels in enumerate(operands):
+        if any(shape[i] > 1 and labels.shape[i] == 1 for i in varies):
+            why = "joins each of them with many others"
+            tracer.pin(labels, f"{tracer.where} runs {call.name}(), which {why}")
+            operands[position] = torch.zeros_like(labels)
+    result = torch.zeros(shape, dtype=torch.int64, device=call.value.device)
+    for labels in operands:
+        if labels.any():
+            other = labels.expand(shape)
+            if result.any():
+                tracer.tie(call.name, result, other)
+            result = torch.where(result > 0, result, other)
+    for labels in operands:
+        if not labels.any() and any(labels.shape[axis] > 1 for axis in varies):
+            why = "joins them with numbers that no unit makes"
+            tracer.pin(result, f"{tracer.where} runs {call.name}(), which {why}")
     return result
 
 
@@ -212,7 +212,8 @@ def _reduce(tracer: LabelTracer, call: Call):
     if (low != high).any():
         if (low // SAMPLE != high // SAMPLE).any():
             tracer.refuse(call.name, "samples of a batch meet in it")
-        tracer.pin(labels, f"{call.name}() adds up over them")
+        why = "takes several of them together"
+        tracer.pin(labels, f"{tracer.where} runs {call.name}(), which {why}")
         low = torch.zeros_like(low)
     return [low] * len(values)
 
@@ -227,7 +228,8 @@ def _spread(tracer: LabelTracer, call: Call):
     if (low // SAMPLE != high // SAMPLE).any() and (low > 0).any():
         tracer.refuse(call.name, "samples of a batch meet in it")
     if (low != high).any():
-        tracer.pin(labels, f"{call.name}() compares them with each other")
+        why = "compares them with each other"
+        tracer.pin(labels, f"{tracer.where} runs {call.name}(), which {why}")
     return [labels] * len(list(tensors_in(call.value)))
 
 
@@ -237,7 +239,7 @@ def _pool(tracer: LabelTracer, call: Call):
     n_axes = int(call.name[-2]) if call.name[-1] == "d" else labels.ndim - 2
     result = _like(labels, range(labels.ndim - n_axes, labels.ndim), values[0])
     if result is None:
-        tracer.refuse(call.name, "it goes from one unit to the next")
+        raise Unfollowed("it goes from one to the next")
     return [result] * len(values)
 
 
@@ -292,14 +294,14 @@ def _conv(tracer: LabelTracer, call: Call):
         return _place(own, call.value, 1)
     made = _place(tracer.make(name, layer.out_channels), call.value, 1)
     for units in (labels, made):
-        tracer.pin(units, f"the convolution {name!r} works on groups of them", harmless=True)
+        tracer.pin(units, f"the convolution {name!r} works on groups of them")
     return made
 
 
 def _batch_norm(tracer: LabelTracer, call: Call):
     layer = tracer.running[1]
     if not isinstance(layer, NORMS + _INSTANCE_NORMS):
-        tracer.refuse(call.name, "only modules of torch.nn can be cut")
+        raise Unfollowed("only modules of torch.nn can be cut")
     labels = tracer.labels(call.args[0])
     assert labels is not None
     call.kind = "norm"
@@ -311,7 +313,7 @@ def _prelu(tracer: LabelTracer, call: Call):
     layer, labels = tracer.running[1], tracer.labels(call.args[0])
     assert labels is not None
     if not isinstance(layer, nn.PReLU):
-        tracer.refuse(call.name, "only a module PReLU can be cut")
+        raise Unfollowed("only a module PReLU can be cut")
     if layer.num_parameters > 1:
         tracer.read("out", channel_labels(tracer, call, labels, 1))
     return _activate(tracer, call)
@@ -322,7 +324,7 @@ def _layer_norm(tracer: LabelTracer, call: Call):
     assert labels is not None
     shape = call.kwargs.get("normalized_shape", call.args[1] if len(call.args) > 1 else ())
     if _like(labels, range(labels.ndim - len(shape), labels.ndim), labels) is None:
-        tracer.refuse(call.name, "it compares them with each other: each depends on how many are")
+        raise Unfollowed("it compares them with each other: each depends on how many are")
     return labels
 
 
@@ -331,25 +333,26 @@ def _layer(tracer: LabelTracer, call: Call, kinds: tuple) -> tuple[str, Any]:
     name, layer = tracer.running
     weight = call.kwargs.get("weight", call.args[1] if len(call.args) > 1 else None)
     if not isinstance(layer, kinds) or layer._parameters.get("weight") is not weight:
-        tracer.refuse(call.name, "its weight is no plain parameter of a Linear or of a convolution")
+        raise Unfollowed("its weight is no plain parameter of a Linear or of a convolution")
     return name, layer
 
 
 _KINDS = {row.torch_function: row.name for row in ACTIVATIONS.values() if row.torch_function}
 
 RULES: dict[str, Callable] = {
-    **dict.fromkeys(_SELECT, _select),
-    **dict.fromkeys(_MOVES, _move),
-    **dict.fromkeys(_CASTS, _cast),
-    **dict.fromkeys((*_KINDS, *_POINTWISE), _activate),
-    **dict.fromkeys(_ARITHMETIC, _elementwise),
-    **dict.fromkeys(_REDUCTIONS, _reduce),
-    **dict.fromkeys(_SPREADS, _spread),
-    **dict.fromkeys((*_POOLS, "interpolate", "upsample"), _pool),
+    **dict.fromkeys(SELECT, _select),
+    **dict.fromkeys(MOVES, _move),
+    **dict.fromkeys(CASTS, _cast),
+    **dict.fromkeys((*_KINDS, *POINTWISE), _activate),
+    **dict.fromkeys(ARITHMETIC, _elementwise),
+    **dict.fromkeys(REDUCTIONS, _reduce),
+    **dict.fromkeys(SPREADS, _spread),
+    **dict.fromkeys((*POOLS, "interpolate", "upsample"), _pool),
     **dict.fromkeys(
         (f"{kind}dropout{n}" for kind in ("", "alpha_", "feature_", "feature_alpha_")
          for n in ("", "1d", "2d", "3d")), _drop),
     "pad": _pad,
+    "pixel_shuffle": _shuffle_pixels,
     "linear": _linear,
     "conv1d": _conv,
     "conv2d": _conv,

@@ -4,7 +4,7 @@ Every Linear and convolution gives its outputs fresh labels, one per unit. Whate
 numbers (view, permute, cat, slices) is done to the labels as it is to the numbers; whatever
 joins two tensors number by number ties their labels; whoever has weights for its inputs reads
 off whose they are. So a shape operation needs no rule of its own, and none can be forgotten:
-what is not known here is refused by name.
+units that meet what is not known here stay, all of them, and what comes out is no unit's.
 
 Functions are seen by a TorchFunctionMode. It is on for one thread and for the time of one
 forward pass; torch itself stays as it is. torch.fx and torch.export exchange `Module.__call__`
@@ -22,10 +22,15 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ..exceptions import UnsupportedNetworkError
-from ._inputs import leaves, run_module
-from ._label_rules import LOOKS_AT_VALUES, RULES, SAMPLE, Call, tensors_in
+from ._functions import LOOKS_AT_VALUES, WHY
+from ._inputs import describe_shape, leaves, run_module, sample_shape
+from ._label_rules import RULES, SAMPLE, Call, Unfollowed, tensors_in
 
-__all__ = ["LabelTracer", "NoDropout", "Operation", "Reading"]
+__all__ = ["OUTPUTS", "LabelTracer", "NoDropout", "Operation", "Reading", "follow"]
+
+
+#: Why those units stay that nobody expects to go.
+OUTPUTS = "they are the network's outputs"
 
 
 @dataclass(frozen=True)
@@ -93,14 +98,16 @@ class LabelTracer(TorchFunctionMode):
         self.made: dict[str, np.ndarray] = {}
         #: Pairs of labels that are one unit.
         self.ties: list[np.ndarray] = []
-        #: Labels that must all stay, why, and whether the network can be pruned all the same.
-        self.pins: list[tuple[np.ndarray, str, bool]] = []
+        #: Labels that must all stay, and why.
+        self.pins: list[tuple[np.ndarray, str]] = []
         #: Labels behind an activation, and the position of the operation.
         self.activated: list[tuple[np.ndarray, int]] = []
         #: Runs of layers with weights: the module, and of each use of a weight whose unit's it is.
         self.work: list[tuple[str, np.ndarray]] = []
         #: Of each operation, the labels of what it gave, the tensor, and its version then.
         self.given: list[tuple[torch.Tensor, torch.Tensor, int]] = []
+        #: Of each operation with weights, the labels of what it was given.
+        self.taken: dict[int, torch.Tensor] = {}
         #: Kept, as torch turns a TypeError inside of an operator into another one.
         self.refusal: UnsupportedNetworkError | None = None
         self._known: dict[int, tuple[torch.Tensor, torch.Tensor, int]] = {}
@@ -123,7 +130,7 @@ class LabelTracer(TorchFunctionMode):
         for tensor in tensors_in(output):
             labels = self.labels(tensor)
             if labels is not None:
-                self.pin(labels, "they are the network's outputs", harmless=True)
+                self.pin(labels, OUTPUTS)
                 last = self._known[id(tensor)][2]
         return output, last
 
@@ -138,16 +145,18 @@ class LabelTracer(TorchFunctionMode):
         # In evaluation mode it does nothing, and here it must draw no number.
         value = given[0] if "dropout" in name else func(*args, **kwargs)
         call = Call(func, name, args, kwargs, value, number)
-        if next(tensors_in(value), None) is None:
+        if name == "setitem":  # it gives nothing, and changes what it is called with
+            call.value = args[0]
+        elif next(tensors_in(value), None) is None:
             if name in LOOKS_AT_VALUES:
                 self.refuse_values(name)
             return value  # a shape or a type
-        if name in RULES:
+        try:
+            if name not in RULES:
+                raise Unfollowed(WHY.get(name, "it is not known what that does to them"))
             labels = RULES[name](self, call)
-        else:
-            if any(self._known[id(t)][1].any() for t in given):
-                self.refuse(name, "it is not known what that does to them")
-            labels = [torch.zeros_like(t, dtype=torch.int64) for t in tensors_in(value)]
+        except Unfollowed as reason:
+            labels = self._hold(call, given, str(reason))
         self._note(call, given, labels)
         return value
 
@@ -174,28 +183,53 @@ class LabelTracer(TorchFunctionMode):
         for earlier in self.readings:
             if (earlier.module, earlier.axis) == (self.running[0], axis):
                 # It has run before: one column of its weights serves the units of both runs.
-                self.ties.append(np.stack([earlier.labels, labels]))
+                self._join(
+                    np.stack([earlier.labels, labels]),
+                    f"{self.running[0]!r} takes in their place, when it runs again, numbers that "
+                    "no unit makes",
+                )
         self.readings.append(Reading(self.running[0], axis, labels))
 
-    def tie(self, first: torch.Tensor, second: torch.Tensor) -> None:
-        """Note that of two tensors of labels each pair is one unit."""
+    def tie(self, function: str, first: torch.Tensor, second: torch.Tensor) -> None:
+        """Note that of two tensors of labels, which a function joins, each pair is one unit."""
         pairs = torch.stack([first, second]).reshape(2, -1).cpu().numpy()
         both = pairs[:, (pairs > 0).all(axis=0)]
         if (both[0] // SAMPLE != both[1] // SAMPLE).any():
             self.refuse("", "samples of a batch meet in it")
-        self.ties.append(np.unique(pairs % SAMPLE, axis=1))
+        self._join(
+            np.unique(pairs % SAMPLE, axis=1),
+            f"{self.where} runs {function}(), which joins them with numbers that no unit makes",
+        )
 
-    def pin(self, labels: torch.Tensor, why: str, harmless: bool = False) -> None:
+    def _join(self, pairs: np.ndarray, why_not: str) -> None:
+        are_units = pairs > 0
+        self.ties.append(pairs[:, are_units.all(axis=0)])
+        alone = pairs[:, are_units.sum(axis=0) == 1].sum(axis=0)
+        if alone.size:
+            self.pins.append((alone, why_not))
+
+    def pin(self, labels: torch.Tensor, why: str) -> None:
         """Note that units must stay, all of them."""
         found = np.unique(labels.cpu().numpy() % SAMPLE)
-        self.pins.append((found[found > 0], why, harmless))
+        if found.any():
+            self.pins.append((found[found > 0], why))
+
+    def _hold(self, call: Call, given: list[torch.Tensor], why: str) -> list[torch.Tensor]:
+        """Let the units stay that a call was given; what it gives is then no unit's."""
+        for tensor in given:
+            self.pin(self._known[id(tensor)][1], f"{self.where} runs {call.name}(), and {why}")
+        return [torch.zeros_like(tensor, dtype=torch.int64) for tensor in tensors_in(call.value)]
+
+    @property
+    def where(self) -> str:
+        """What runs, in words."""
+        name, part = self.running
+        return f"{type(part).__name__} {name!r}" if name else type(part).__name__
 
     def refuse(self, function: str, why: str) -> NoReturn:
         """Raise, naming the layer."""
-        name, part = self._running[-1]
-        where = f"{type(part).__name__} {name!r}" if name else type(part).__name__
         what = f"{function}() on its units" if function else "what it does"
-        self._raise(f"cannot be pruned: {where} runs {what}, and {why}.")
+        self._raise(f"cannot be pruned: {self.where} runs {what}, and {why}.")
 
     def refuse_values(self, name: str) -> NoReturn:
         """Raise, as the next run may take another way."""
@@ -221,6 +255,8 @@ class LabelTracer(TorchFunctionMode):
             )
         )
         self.given.append((labels[0], values[0], values[0]._version))
+        if self.operations[-1].has_weights:
+            self.taken[position] = self._known[id(call.args[0])][1]
         for value, own in zip(values, labels, strict=True):
             self._learn(value, own, position)
 
@@ -236,6 +272,39 @@ class LabelTracer(TorchFunctionMode):
 
     def _leave(self, part, args, output):
         self._running.pop()
+
+
+def follow(module: nn.Module, samples: Any) -> tuple[LabelTracer, Any, int]:
+    """Run a module on labels.
+
+    Parameters
+    ----------
+    module : Module
+        The caller's copy: it gets hooks.
+    samples : tensor of shape (2, ...), or dict or tuple of these
+
+    Returns
+    -------
+    tracer : LabelTracer
+        With all that it has seen.
+    output : Tensor
+    last : int
+        Which operation gave it, -1 where none did.
+
+    Raises
+    ------
+    UnsupportedNetworkError
+    """
+    tracer = LabelTracer(module.eval())
+    try:
+        return tracer, *tracer.run(samples)
+    except Exception as error:
+        if tracer.refusal is not None:
+            raise tracer.refusal from None
+        raise UnsupportedNetworkError(
+            f"{type(module).__name__} cannot be traced: it fails on 2 samples of shape "
+            f"{describe_shape(sample_shape(samples))} in evaluation mode ({error})."
+        ) from error
 
 
 class NoDropout(TorchFunctionMode):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import torch
@@ -21,6 +21,9 @@ class Recorder(TorchFunctionMode):
         the network goes on with a copy.
     inputs : mapping of int to callable, default={}
         Calls of which to keep something of what goes in first: what the function gives for it.
+    uses : collection of int, default=()
+        Calls of which to keep what goes in first, apart from what others get of it: the derivative
+        by it is that of this use alone.
     with_gradients : bool, default=False
         Whether derivatives by the values are wanted: also where all weights before are frozen.
 
@@ -28,18 +31,21 @@ class Recorder(TorchFunctionMode):
     ----------
     values : dict of int to Tensor
     inputs : dict of int to object
+    uses : dict of int to Tensor
     """
 
     def __init__(
         self,
         values: Mapping[int, bool] | None = None,
         inputs: Mapping[int, Callable[[torch.Tensor], Any]] | None = None,
+        uses: Collection[int] = (),
         with_gradients: bool = False,
     ):
         super().__init__()
         self.values: dict[int, torch.Tensor] = {}
         self.inputs: dict[int, Any] = {}
-        self._values, self._inputs = values or {}, inputs or {}
+        self.uses: dict[int, torch.Tensor] = {}
+        self._values, self._inputs, self._uses = values or {}, inputs or {}, uses
         self._with_gradients = with_gradients
         self._n_calls = 0
 
@@ -48,11 +54,18 @@ class Recorder(TorchFunctionMode):
         call, self._n_calls = self._n_calls, self._n_calls + 1
         if call in self._inputs:
             self.inputs[call] = self._inputs[call](args[0])
+        if call in self._uses:
+            self.uses[call] = self._with_gradient(args[0].view_as(args[0]))
+            args = (self.uses[call], *args[1:])
         value = func(*args, **(kwargs or {}))
         if call in self._values:
-            if self._with_gradients and not value.requires_grad:
-                value = value.detach().requires_grad_()
+            value = self._with_gradient(value)
             self.values[call] = value
             if self._values[call]:
                 value = value.clone()
+        return value
+
+    def _with_gradient(self, value: torch.Tensor) -> torch.Tensor:
+        if self._with_gradients and not value.requires_grad:
+            return value.detach().requires_grad_()
         return value

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from ._label_rules import JOINS
+from ._functions import JOINS
 
 __all__ = ["Site", "find_site_calls", "site_of"]
 

@@ -7,22 +7,16 @@ module that came in stays as it was, and no random number is drawn.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import nn
 
-from ..exceptions import UnsupportedNetworkError
-from ._groups import UnitGroup
-from ._inputs import run_module
-from ._label_rules import tensors_in
-from ._labels import NoDropout
 from ._layers import axis_length, dimension_of, tell_size
 from ._places import Place, kept_entries
 
-__all__ = ["Kept", "check_cuts", "cut_module", "mask_module"]
+__all__ = ["Kept", "cut_module", "mask_module"]
 
 #: Which entries of a parameter stay: an index array per dimension, None for all.
 Kept = dict[str, tuple[np.ndarray | None, ...]]
@@ -92,59 +86,6 @@ def mask_module(module: nn.Module, places: Sequence[Place], keep: np.ndarray) ->
             by_input = weight.movedim(dimension_of(layer, "weight", "in"), 0)
             by_input[place.positions[~keep].ravel()] = 0
     return module
-
-
-def check_cuts(
-    module: nn.Module,
-    groups: Sequence[UnitGroup],
-    places: Mapping[str, Sequence[Place]],
-    samples: Any,
-) -> None:
-    """Cut every group on trial, before any training, and compare with the masked module.
-
-    Parameters
-    ----------
-    module : Module
-    groups : sequence of UnitGroup
-    places : mapping of str to sequence of Place
-    samples : Tensor of shape (2, ...), or dict or tuple of these
-
-    Raises
-    ------
-    UnsupportedNetworkError
-        Where the smaller module fails or gives other outputs: its forward names a size itself, as
-        in `x.view(-1, 700)`.
-    """
-    for group in groups:
-        if group.n_units < 2:
-            continue
-        keep = np.arange(group.n_units) % 2 == 0
-        smaller, _ = cut_module(module, places[group.name], keep)
-        masked = mask_module(module, places[group.name], keep)
-        with torch.no_grad(), NoDropout():
-            expected = run_module(masked.eval(), samples)
-            if not all(torch.isfinite(part).all() for part in tensors_in(expected)):
-                raise ValueError(
-                    f"{type(module).__name__} gives outputs that are not finite: its weights have "
-                    "diverged or are NaN. Train it anew, with a smaller learning rate."
-                )
-            try:
-                output = run_module(smaller.eval(), samples)
-            except Exception as error:
-                raise _cannot_go(module, group, f"the forward then fails ({error})") from error
-        for one, other in zip(tensors_in(output), tensors_in(expected), strict=True):
-            if one.shape != other.shape or not torch.allclose(
-                one, other, rtol=1e-3, atol=1e-4 * float(other.abs().max()), equal_nan=True
-            ):
-                raise _cannot_go(module, group, "the outputs then are others than without them")
-
-
-def _cannot_go(module: nn.Module, group: UnitGroup, what: str) -> UnsupportedNetworkError:
-    return UnsupportedNetworkError(
-        f"{type(module).__name__} cannot be pruned: where units of {group.name!r} are cut, {what}. "
-        "A forward must ask its data for sizes, as in x.view(len(x), -1) or x.flatten(1), and "
-        "name none itself."
-    )
 
 
 def _shrink(layer: nn.Module, name: str, dimension: int, entries: np.ndarray) -> None:

@@ -17,14 +17,14 @@ from torch import nn
 
 from ..exceptions import UnsupportedNetworkError
 from ._groups import UnitGroup
-from ._inputs import describe_shape, run_module, sample_shape, take
+from ._inputs import run_module, sample_shape, take
 from ._label_rules import tensors_in
-from ._labels import LabelTracer, NoDropout, Operation
+from ._labels import NoDropout, Operation, follow
 from ._layers import NORMS
-from ._places import Place
+from ._places import Place, cut_places
 from ._plain_layers import check_plain
 from ._sites import Site
-from ._surgery import check_cuts
+from ._trial import cuts_that_fail
 from ._units import Units
 from ._work import Work
 
@@ -45,6 +45,8 @@ class Trace:
         Name of a group -> where its units are, in the order in which data passes.
     sites : dict of str to tuple of Site
         Name of a group -> where in a forward pass the values of its units are seen.
+    uses : dict of str to tuple of Site
+        Name of a group with several sites -> what each of the layers is given that use its units.
     kept_whole : dict of str to str
         Module -> why its units stay, all of them.
     work : tuple of Work
@@ -61,6 +63,7 @@ class Trace:
     groups: tuple[UnitGroup, ...]
     places: dict[str, tuple[Place, ...]]
     sites: dict[str, tuple[Site, ...]]
+    uses: dict[str, tuple[Site, ...]]
     kept_whole: dict[str, str]
     work: tuple[Work, ...]
     ending: str
@@ -74,30 +77,17 @@ class Trace:
 
     def cut(self, group: str, keep: np.ndarray) -> Trace:
         """Count units anew after a cut; the module need not be traced again."""
-        gone = {
-            (place.module, place.axis): np.sort(place.positions[~keep], axis=None)
-            for place in self.places[group]
-        }
-        places = {}
-        for name, own in self.places.items():
-            places[name] = tuple(
-                replace(
-                    place,
-                    positions=kept
-                    - np.searchsorted(gone.get((place.module, place.axis), ()), kept),
-                )
-                for place in own
-                for kept in [place.positions[keep] if name == group else place.positions]
-            )
+        places = cut_places(self.places, group, keep)
         groups = tuple(
             replace(old, n_units=int(keep.sum())) if old.name == group else old
             for old in self.groups
         )
         number = [old.name for old in self.groups].index(group)
-        sites = {
-            name: tuple(site.cut(number, keep) for site in own) for name, own in self.sites.items()
-        }
-        return replace(self, groups=groups, places=places, sites=sites)
+        sites, uses = (
+            {name: tuple(site.cut(number, keep) for site in own) for name, own in seen.items()}
+            for seen in (self.sites, self.uses)
+        )
+        return replace(self, groups=groups, places=places, sites=sites, uses=uses)
 
 
 def trace(module: nn.Module, samples: Any) -> Trace:
@@ -113,30 +103,27 @@ def trace(module: nn.Module, samples: Any) -> Trace:
     Raises
     ------
     UnsupportedNetworkError
-        Naming the layer that does what cannot be followed, and the reason.
+        Naming the layer that does what no network may do that is pruned, and the reason. Units
+        that cannot be followed stay, and `kept_whole` says why.
     """
     check_plain(module)
-    tracer = LabelTracer(_copy(module).eval())
-    try:
-        output, last = tracer.run(samples)
-    except Exception as error:
-        if tracer.refusal is not None:
-            raise tracer.refusal from None
-        raise UnsupportedNetworkError(
-            f"{type(module).__name__} cannot be traced: it fails on 2 samples of shape "
-            f"{describe_shape(sample_shape(samples))} in evaluation mode ({error})."
-        ) from error
+    tracer, output, last = follow(_copy(module), samples)
     _check_samples_apart(module, samples, output)
     units = Units(tracer)
-    units.check_pins()
-    groups, places = units.groups()
-    check_cuts(module, groups, places, samples)
+    groups, places, kept_whole = units.groups()
+    failing = cuts_that_fail(module, groups, places, samples)
+    if failing:
+        kept_whole |= failing
+        groups = tuple(group for group in groups if group.name not in failing)
+        places = {group.name: places[group.name] for group in groups}
+    sites, uses = units.sites(groups)
     return Trace(
         operations=tuple(tracer.operations),
         groups=groups,
         places=places,
-        sites=units.sites(groups),
-        kept_whole=units.kept_whole(),
+        sites=sites,
+        uses=uses,
+        kept_whole={name: kept_whole[name] for name in tracer.made if name in kept_whole},
         work=units.work(groups),
         ending=_ending(tracer.operations, last),
         shape=sample_shape(samples),

@@ -6,13 +6,13 @@ Units that are tied to each other, through a sum or a shared layer, can only go 
 from __future__ import annotations
 
 import numpy as np
+import torch
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from ..exceptions import UnsupportedNetworkError
 from ._groups import Member, UnitGroup
 from ._label_rules import SAMPLE
-from ._labels import LabelTracer
+from ._labels import OUTPUTS, LabelTracer
 from ._places import Place
 from ._sites import Site, find_site_calls, site_of
 from ._work import Work
@@ -25,59 +25,35 @@ class Units:
 
     def __init__(self, tracer: LabelTracer):
         self.tracer = tracer
-        pins = [np.stack([np.zeros_like(labels), labels]) for labels, *_ in tracer.pins]
-        ties = np.hstack([np.zeros((2, 1), np.int64), *tracer.ties, *pins])
+        ties = np.hstack([np.empty((2, 0), np.int64), *tracer.ties])
         self.unit_of = self._components(ties)
         together = [np.stack([labels[:-1], labels[1:]]) for labels in tracer.made.values()]
-        self.group_of = self._components(np.hstack([ties[:, :0], *tracer.ties, *together]))
+        self.group_of = self._components(np.hstack([ties, *together]))
 
     def _components(self, pairs: np.ndarray) -> np.ndarray:
         n = self.tracer.n_labels
         graph = coo_array((np.ones(pairs.shape[1]), (pairs[0], pairs[1])), shape=(n, n))
         return connected_components(graph, directed=False)[1]
 
-    def check_pins(self) -> None:
-        """Raise where units are mixed anywhere but at the output."""
-        allowed = [labels for labels, _, harmless in self.tracer.pins if harmless]
-        units = set(self.group_of[np.concatenate([[0], *allowed])])
-        for labels, why, harmless in self.tracer.pins:
-            if not harmless and not units.issuperset(self.group_of[labels]):
-                name = next(
-                    m for m, made in self.tracer.made.items() if np.isin(labels, made).any()
-                )
-                raise UnsupportedNetworkError(
-                    f"{type(self.tracer.module).__name__} cannot be pruned: the units of {name!r} "
-                    f"cannot go, as {why}."
-                )
+    def groups(self) -> tuple[tuple[UnitGroup, ...], dict[str, tuple[Place, ...]], dict[str, str]]:
+        """Make groups of the units that can be cut, in the order in which they are made.
 
-    def kept_whole(self) -> dict[str, str]:
-        """Return why all units of a module stay, for each of these."""
-        reasons = {}
-        for name, labels in self.tracer.made.items():
-            fixed = self.unit_of[labels] == self.unit_of[0]
-            if fixed.any():
-                reasons[name] = next(
-                    (
-                        why
-                        for pinned, why, _ in self.tracer.pins
-                        if np.isin(self.unit_of[pinned], self.unit_of[labels]).any()
-                    ),
-                    "they are joined to the network's input",
-                )
-        return reasons
-
-    def groups(self) -> tuple[tuple[UnitGroup, ...], dict[str, tuple[Place, ...]]]:
-        """Make groups of the units that can be cut, in the order in which they are made."""
-        groups, places = [], {}
-        kept = self.kept_whole()
+        Returns groups, the places of each, and why all units of a module stay, for each of these.
+        """
+        groups: list[UnitGroup] = []
+        places: dict[str, tuple[Place, ...]] = {}
+        kept: dict[str, str] = {}
         makers: dict[int, list[str]] = {}
         for name, labels in self.tracer.made.items():
             makers.setdefault(int(self.group_of[labels[0]]), []).append(name)
         for group, names in makers.items():
-            if kept.keys() & set(names):
-                continue
-            own = self._places(group)
-            if own is None or all(place.axis == "out" for place in own):  # nobody uses them
+            own: tuple[Place, ...] = ()
+            reasons = self._pinned(names)
+            if not reasons:
+                own, why_not = self._places(group)
+                reasons = dict.fromkeys(names, why_not) if why_not else {}
+            if reasons:
+                kept |= reasons
                 continue
             members = tuple(
                 Member(place.module, place.axis, place.positions.shape[1]) for place in own
@@ -85,12 +61,29 @@ class Units:
             n_units = len(own[0].positions)
             groups.append(UnitGroup(names[0], n_units, self._activation(group), members))
             places[names[0]] = own
-        return tuple(groups), places
+        return tuple(groups), places, kept
 
-    def _places(self, group: int) -> tuple[Place, ...] | None:
-        """Return where a group's units are, or None where one has more entries than another."""
+    def _pinned(self, names: list[str]) -> dict[str, str]:
+        """Return why the units stay that some modules make as one group, or nothing.
+
+        Of several reasons a module's own comes first; nobody looks for one where units are outputs.
+        """
+        made, group = self.tracer.made, self.group_of[self.tracer.made[names[0]][0]]
+        pins = sorted(self.tracer.pins, key=lambda pin: pin[1] != OUTPUTS)
+        pins = [(labels, why) for labels, why in pins if (self.group_of[labels] == group).any()]
+        reasons = {}
+        for name in names if pins else ():
+            units = self.unit_of[made[name]]
+            own = [why for labels, why in pins if np.isin(self.unit_of[labels], units).any()]
+            reasons[name] = (own or [why for _, why in pins])[0]
+        return reasons
+
+    def _places(self, group: int) -> tuple[tuple[Place, ...], str]:
+        """Return where a group's units are; or nowhere, and why none of them can go."""
         labels = np.flatnonzero(self.group_of == group)
         units, first = np.unique(self.unit_of[labels], return_index=True)
+        if len(units) == 1 < len(labels):
+            return (), "all of them are joined to one"
         rank = np.full(self.tracer.n_labels, -1)
         rank[units[np.argsort(first)]] = np.arange(len(units))
         found = {}
@@ -100,20 +93,28 @@ class Units:
                 entries = np.flatnonzero(inside)
                 unit = rank[self.unit_of[reading.labels[entries]]]
                 if np.ptp(np.bincount(unit, minlength=len(units))):
-                    return None
+                    return (), f"{reading.module!r} takes some of them more often than others"
                 positions = entries[np.argsort(unit, kind="stable")].reshape(len(units), -1)
                 found[reading.module, reading.axis] = Place(reading.module, reading.axis, positions)
-        return tuple(found.values())
+        if all(axis == "out" for _, axis in found):
+            return (), "no layer uses them"
+        return tuple(found.values()), ""
 
-    def sites(self, groups: tuple[UnitGroup, ...]) -> dict[str, tuple]:
-        """Find where the values of each group's units are seen."""
+    def sites(
+        self, groups: tuple[UnitGroup, ...]
+    ) -> tuple[dict[str, tuple[Site, ...]], dict[str, tuple[Site, ...]]]:
+        """Find where the values of each group's units are seen.
+
+        Returns the sites and, of groups with several, what each of their users is given.
+        """
         operations, of_label = self.tracer.operations, self._group_and_unit(groups)
         in_group = [np.unique(of_label[self._labels_of(i), 0]) for i in range(len(operations))]
         is_activation = [False] * len(operations)
         for _, position in self.tracer.activated:
             is_activation[position] = True
         made: dict[int, Site | None] = {}
-        found = {}
+        found: dict[str, tuple[Site, ...]] = {}
+        uses: dict[str, tuple[Site, ...]] = {}
         for number, group in enumerate(groups):
             users = {member.module for member in group.members if member.axis == "in"}
             start = [i for i, op in enumerate(operations) if op.module in users and op.has_weights]
@@ -125,14 +126,23 @@ class Units:
                 if position not in made:
                     made[position] = self._site(position, of_label)
             own_sites = [site for i in positions if (site := made[i]) is not None]
-            found[group.name] = tuple(own_sites) or (made[maker],)
-        return found
+            found[group.name] = tuple(own_sites) or (made[maker],)  # type: ignore[assignment]
+            if len(own_sites) > 1:
+                taken = [(operations[i].call, self.tracer.taken[i]) for i in start]
+                sites = [self._site_of(call, labels, of_label) for call, labels in taken]
+                uses[group.name] = tuple(site for site in sites if site and number in site.group)
+        return found, uses
 
     def _site(self, position: int, of_label: np.ndarray) -> Site | None:
         labels, value, version = self.tracer.given[position]
-        first = labels[: max(len(labels) // 2, 1)] % SAMPLE
         call = self.tracer.operations[position].call
-        return site_of(call, first, of_label, value._version != version)
+        return self._site_of(call, labels, of_label, value._version != version)
+
+    def _site_of(
+        self, call: int, labels: torch.Tensor, of_label: np.ndarray, is_overwritten: bool = False
+    ) -> Site | None:
+        first = labels[: max(len(labels) // 2, 1)] % SAMPLE
+        return site_of(call, first, of_label, is_overwritten)
 
     def work(self, groups: tuple[UnitGroup, ...]) -> tuple[Work, ...]:
         """List what has weights, and how often each weight is used."""

@@ -113,7 +113,7 @@ class _Units:
         pass
 
     def check_model(self, model):
-        if not model.widths and hasattr(model, "no_units"):
+        if max(model.widths, default=0) < 2 and hasattr(model, "no_units"):
             raise UnsupportedNetworkError(model.no_units)
         check_hidden_layers(model.widths)
 

@@ -113,22 +113,30 @@ class _Seen:
     batch: Samples
     wanted: dict[str, list[Rows]]
     recorder: Recorder
-    gradients: dict[int, torch.Tensor]
+    #: By the values of the recorder, and by its uses.
+    gradients: tuple[dict[int, torch.Tensor], dict[int, torch.Tensor]]
     correct: np.ndarray | None
 
     def layer(self, number: int, name: str, needs: frozenset[str]) -> dict[str, Any]:
-        """Return the fields of a layer's view that the samples fill."""
+        """Return the fields of a layer's view that the samples fill.
 
-        def read(wanted: str, values: dict[int, torch.Tensor]) -> np.ndarray | None:
+        Where units are used in several places, a derivative by what is seen in one of them has
+        that of the next in it, where a sum goes past the layers between. What each layer that uses
+        them is given is counted once.
+        """
+        by_use = "gradients" in needs and name in self.trace.uses
+        sites = (self.trace.uses if by_use else self.trace.sites)[name]
+
+        def read(wanted: str, seen: tuple[dict[int, torch.Tensor], ...]) -> np.ndarray | None:
             if wanted not in needs:
                 return None
-            sites, n_samples = self.trace.sites[name], len(self.batch.y)
+            values, n_samples = seen[by_use], len(self.batch.y)
             parts = [site.read(values[site.call], number, n_samples) for site in sites]
             return _array(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1))
 
         return {
             "correct": self.correct,
-            "activations": read("activations", self.recorder.values),
+            "activations": read("activations", (self.recorder.values, self.recorder.uses)),
             "gradients": read("gradients", self.gradients),
             "inputs": tuple(self._inputs(rows) for rows in self.wanted[name]) or None,
         }
@@ -149,9 +157,10 @@ def _run(trace: Trace, run, wanted, batch: Samples, needs: frozenset[str]) -> _S
     recorder = Recorder(
         {site.call: site.is_overwritten for site in sites},
         readers(trace, rows, len(batch.y)),
+        [site.call for own in trace.uses.values() for site in own if "gradients" in needs],
         with_gradients="gradients" in needs,
     )
-    gradients: dict[int, torch.Tensor] = {}
+    gradients: tuple = ({}, {})
     if not needs:
         return _Seen(trace, batch, wanted, recorder, gradients, None)
     with torch.set_grad_enabled("gradients" in needs):
@@ -160,10 +169,14 @@ def _run(trace: Trace, run, wanted, batch: Samples, needs: frozenset[str]) -> _S
             y = torch.as_tensor(batch.y, device=log_probabilities.device)
             # Samples do not meet in eval mode: the sum's gradient has each sample's own.
             loss = torch.nn.functional.nll_loss(log_probabilities, y, reduction="sum")
-            values = list(recorder.values.values())
+            values = [*recorder.values.values(), *recorder.uses.values()]
             # A branch may be run whose outcome goes nowhere.
             found = torch.autograd.grad(loss, values, allow_unused=True, materialize_grads=True)
-            gradients = dict(zip(recorder.values, found, strict=True))
+            n_values = len(recorder.values)
+            gradients = (
+                dict(zip(recorder.values, found[:n_values], strict=True)),
+                dict(zip(recorder.uses, found[n_values:], strict=True)),
+            )
     correct = _array(log_probabilities).argmax(axis=1) == batch.y
     return _Seen(trace, batch, wanted, recorder, gradients, correct)
 

@@ -26,6 +26,7 @@ from ..networks._inputs import (
     sample_shape,
     take,
 )
+from ..networks._labels import OUTPUTS
 from ..networks._layers import CONVOLUTIONS, TRANSPOSED
 from ..networks._recording import Recorder
 from ..networks._surgery import cut_module
@@ -94,11 +95,21 @@ class SkorchModel:
 
     @property
     def no_units(self) -> str:
-        """Say why there are none that could go, of a module that has no groups."""
+        """Say why there are none that could go, of a module that has no group of several."""
+        if self.widths:
+            return (
+                f"{type(self.net.module_).__name__} has no units that could go: each of its layers "
+                "makes a single one, and one stays."
+            )
         whole = "; ".join(f"{name!r}, as {why}" for name, why in self.trace.kept_whole.items())
         return f"{type(self.net.module_).__name__} has no units that could go: " + (
             f"those of {whole}." if whole else "it has no Linear and no convolution."
         )
+
+    @property
+    def kept_whole(self) -> dict[str, str]:
+        """Layers of which no unit can go, but for the last one, and why."""
+        return {name: why for name, why in self.trace.kept_whole.items() if why != OUTPUTS}
 
     @property
     def n_features(self) -> int | None:

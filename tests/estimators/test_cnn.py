@@ -13,8 +13,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from sklearn_capoz import CAPoZPruner, PrunedCNNClassifier
+from sklearn_capoz import CAPoZPruner, PrunedCNNClassifier, sensitivity_curve
 from sklearn_capoz.datasets import ScenePixels, sample_pixels
+from sklearn_capoz.deploy import quantize, to_c
+from sklearn_capoz.exceptions import UnsupportedNetworkError
 from sklearn_capoz.networks import SpatialCNN2D, SpectralCNN1D, SpectralSpatialCNN3D
 from sklearn_capoz.thresholds import Fraction
 
@@ -158,7 +160,7 @@ def test_missing_numbers_are_left_out_and_counted(scene, split):
         ScenePixels(cube, X_train.positions),
         ScenePixels(cube, X_train.positions).patches(5),
     ):
-        with pytest.warns(UserWarning, match=f"^{near.sum()} of 120 samples are left out"):
+        with pytest.warns(UserWarning, match=f"^{near.sum()} of 120 samples of X are left out"):
             model = make(n_iterations=0).fit(X, y_train)
         assert model.score(X_test, y_test) > 0.9
         with pytest.raises(ValueError, match=r"Input X contains NaN .* are \[0"):
@@ -263,3 +265,39 @@ def test_other_bands_than_it_was_trained_on_are_refused(scene, split):
     for X in (narrow, narrow.patches(5)):
         with pytest.raises(ValueError, match="X has 5 features, but PrunedCNNClassifier is expec"):
             model.predict(X)
+
+
+def test_validation_data_of_each_kind(split):
+    X_train, X_test, y_train, y_test = split
+    half = len(X_test) // 2
+    given = {"X_val": X_test[:half], "y_val": y_test[:half]}
+    of_pixels = make("2d").fit(X_train, y_train, **given)
+    patches = {"X_val": X_test[:half].patches(5), "y_val": y_test[:half]}
+    of_patches = make("2d").fit(X_train.patches(5), y_train, **patches)
+    np.testing.assert_allclose(of_patches.importances_[0][0], of_pixels.importances_[0][0], 1e-4)
+    of_spectra = make("1d").fit(X_train, y_train, **given)
+    assert len(of_spectra.predict(X_test)) == len(X_test)
+    # Units are scored on these, and not on a share of X.
+    assert not np.allclose(
+        of_pixels.importances_[0][0], make("2d").fit(X_train, y_train).importances_[0][0]
+    )
+
+
+def test_validation_data_that_does_not_fit(split):
+    X_train, X_test, y_train, y_test = split
+    with pytest.raises(ValueError, match="only X_val was given"):
+        make("2d").fit(X_train, y_train, X_val=X_test)
+    with pytest.raises(ValueError, match=r"must be pixels of one scene, or both be arrays.*patch"):
+        make("2d").fit(X_train, y_train, X_val=X_test.patches(5), y_val=y_test)
+    with pytest.raises(ValueError, match="3 features"):
+        make("1d").fit(X_train, y_train, X_val=np.ones((4, 3)), y_val=y_test[:4])
+
+
+def test_where_dense_chains_are_asked_for_it_says_what_to_take(split):
+    X_train, X_test, y_train, y_test = split
+    model = make("1d", n_iterations=0, max_iter=1).fit(X_train, y_train)
+    with pytest.raises(UnsupportedNetworkError, match=r"prunes its network itself.* SpectralCNN1D"):
+        sensitivity_curve(model, X_test, y_test)
+    for function in (to_c, quantize):
+        with pytest.raises(UnsupportedNetworkError, match="save_model and to_onnx write it"):
+            function(model, "header.h" if function is to_c else np.asarray(X_train))

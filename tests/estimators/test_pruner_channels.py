@@ -15,7 +15,7 @@ from torch import nn
 
 from sklearn_capoz import CAPoZPruner, CAPoZPrunerCV, pruning_path, sensitivity_curve
 from sklearn_capoz.criteria import CRITERIA
-from sklearn_capoz.exceptions import UnsupportedNetworkError
+from sklearn_capoz.exceptions import UnitsKeptWarning, UnsupportedNetworkError
 from sklearn_capoz.networks import _tracing
 from sklearn_capoz.networks._inputs import map_inputs, take
 from sklearn_capoz.thresholds import Budget, Fraction, OverAll
@@ -218,10 +218,10 @@ def test_a_network_is_traced_before_training_and_once_for_all_that_follows(monke
     monkeypatch.setattr(_tracing, "trace", count)
     build, X = NETWORKS["spectral"]
     model = make_pruner(make_net(build)).fit(X, Y)
-    assert len(calls) == 2  # to check the plan, and for the network that is trained
+    assert len(calls) == 1
     model.predict(X)
     model.estimator_.predict(X.astype(np.float32))
-    assert len(calls) == 2
+    assert len(calls) == 1
 
 
 def test_a_curve_for_each_group_and_all_jointly(network):
@@ -245,6 +245,40 @@ def test_a_pipeline_a_path_and_validation_data():
     weight = np.where(Y == 0, 0.0, 1.0)
     weighed = make_pruner(make_net(build), n_iterations=0).fit(X, Y, sample_weight=weight + 0.01)
     assert (weighed.predict(X) == 0).mean() < 0.34
+
+
+def test_layers_that_stay_whole_are_told_once_and_the_rest_is_pruned():
+    build = lambda: nn.Sequential(  # noqa: E731
+        nn.Conv1d(1, 4, 5), nn.GroupNorm(2, 4), nn.ReLU(), nn.Conv1d(4, 6, 3), nn.ReLU(),
+        nn.Flatten(), nn.Linear(60, 3),
+    )  # fmt: skip
+    X = NETWORKS["spectral"][1]
+    with pytest.warns(UnitsKeptWarning) as caught:
+        model = make_pruner(make_net(build)).fit(X, Y)
+    [message] = [str(warning.message) for warning in caught]
+    assert message == (
+        "The units of some layers all stay: those of '0', as GroupNorm '1' runs group_norm(), and "
+        "it scales them by groups."
+    )
+    assert model.history_["n_units"].tolist() == [6, 5, 4]
+    with torch.random.fork_rng():
+        net = make_net(build).fit(X.astype(np.float32), Y)
+    with pytest.warns(UnitsKeptWarning, match="those of '0', as GroupNorm '1'"):
+        make_pruner(FrozenEstimator(net)).fit(X, Y)
+
+
+@pytest.mark.parametrize("name", ["siamese", "pair"])
+def test_a_search_over_several_inputs(name):
+    build, X = NETWORKS[name]
+    search = CAPoZPrunerCV(
+        make_pruner(make_net(build), retrain_max_iter=1),
+        criteria=["l1"],
+        thresholds=["fraction"],
+        max_iterations=1,
+        cv=2,
+    ).fit(X, Y, sample_weight=np.ones(120))
+    assert len(search.cv_results_["params"]) == 2
+    assert search.score(X, Y) > 0.4
 
 
 def test_a_search_over_channels():
@@ -321,16 +355,33 @@ def looks(module, x):
 REFUSED = {
     "attention": (
         lambda: Named(lambda m, x: m.head((x @ x.mT @ x).flatten(1))),
-        r"Named runs matmul\(\) on its units, and it is not known",
+        r"Named has no units that could go: those of 'conv', as Named runs matmul\(\), and each of",
     ),
     "data-dependent": (lambda: Named(looks), r"Named cannot be traced: bool\(\) looks at the val"),
     "size written in": (
         lambda: Named(lambda m, x: m.head(x.view(-1, 56))),
-        "Named cannot be pruned: where units of 'conv' are cut, the forward then fails",
+        "those of 'conv', as the forward names their number or places itself: without some of the",
     ),
     "wrong input": (
         lambda: nn.Sequential(nn.Conv1d(2, 4, 3), nn.Flatten(), nn.LazyLinear(3)),
-        r"Sequential fails on samples of shape \(1, 16\) \(.*\). Give X the axes that its forward",
+        r"Sequential fails on X with samples of shape \(1, 16\); its first convolution, Conv1d '0'"
+        r", takes X of shape \(n_samples, 2, positions\)\. It says: Given groups=1",
+    ),
+    "an axis too few": (
+        lambda: nn.Sequential(
+            nn.Unflatten(1, (1, 1)), nn.Conv2d(1, 4, 3), nn.Flatten(), nn.LazyLinear(3)
+        ),
+        r"Conv2d '1', takes X of shape \(n_samples, 1, rows, columns\)\. X\[:, np\.newaxis\] has",
+    ),
+    "samples for channels": (
+        lambda: nn.Sequential(
+            nn.Conv2d(2, 4, (1, 3)), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LazyLinear(3)
+        ),
+        r"takes X of shape \(n_samples, 2, rows, columns\)\. It gives 4 rows for 2 samples",
+    ),
+    "one unit": (
+        lambda: nn.Sequential(nn.Conv1d(1, 1, 3), nn.Flatten(), nn.Linear(14, 3)),
+        "Sequential has no units that could go: each of its layers makes a single one",
     ),
     "two outputs": (
         lambda: Named(lambda m, x: (m.head(x.flatten(1)), x)),

@@ -66,7 +66,7 @@ def no_training(monkeypatch):
         (
             NeuralNetClassifier(Attentive, criterion=nn.CrossEntropyLoss, verbose=0),
             UnsupportedNetworkError,
-            r"Attentive runs matmul\(\) on its units, and it is not known",
+            r"Attentive has no units that could go: those of 'first', as Attentive runs matmul",
         ),
         (
             make_net(nn.Linear(8, 3)),

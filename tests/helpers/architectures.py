@@ -205,9 +205,9 @@ ARCHITECTURES = {
 }  # fmt: skip
 
 
-def make(name):
+def make(name, architectures=ARCHITECTURES):
     """Make a module whose norms are far from the identity, samples and its number of groups."""
-    build, shape, n_groups = ARCHITECTURES[name]
+    build, shape, n_groups, *_ = architectures[name]
     with torch.random.fork_rng():
         torch.manual_seed(0)
         module = build()

@@ -5,32 +5,13 @@ import threading
 import pytest
 import torch
 import torch.nn.functional as F
-from architectures import (
-    Forward,
-    make,
-)
+from architectures import Forward, make
 from torch import nn
 
 from sklearn_capoz.exceptions import UnsupportedNetworkError
 from sklearn_capoz.networks._tracing import trace
 
-
-def attention(m, x):
-    x = m.first(x)
-    q, k = x[:, :, None], x[:, None, :]
-    return m.last(((q @ k).softmax(-1) @ q).squeeze(-1))
-
-
 REFUSALS = {
-    "attention": (lambda: Forward(attention, first=nn.Linear(6, 4), last=nn.Linear(4, 3)), (6,),
-                  r"Forward runs matmul\(\) on its units, and it is not known"),
-    "module of attention": (lambda: nn.Sequential(
-        nn.Linear(6, 4), nn.TransformerEncoderLayer(4, 2, batch_first=True), nn.Linear(4, 3)),
-        (5, 6), "MultiheadAttention '1.self_attn' runs"),
-    "size written in": (lambda: Forward(
-        lambda m, x: m.last(F.relu(m.first(x)).view(-1, 24)), first=nn.Conv1d(1, 3, 3),
-        last=nn.Linear(24, 3)), (1, 10),
-        r"where units of 'first' are cut, the forward then fails .* A forward must ask its data"),
     "data-dependent": (lambda: Forward(
         lambda m, x: m.last(m.first(x) if x.mean() > 0 else x), first=nn.Linear(4, 4),
         last=nn.Linear(4, 3)), (4,), r"bool\(\) looks at the values of the data"),
@@ -40,12 +21,6 @@ REFUSALS = {
     "samples mix before": (lambda: Forward(
         lambda m, x: m.last(F.relu(m.first(x - x.mean(0)))), first=nn.Linear(4, 5),
         last=nn.Linear(5, 3)), (4,), "gives a sample another output when it comes with others"),
-    "recurrent": (lambda: Forward(
-        lambda m, x: m.last(m.rnn(F.relu(m.first(x)))[0][:, -1]), first=nn.Linear(4, 5),
-        rnn=nn.GRU(5, 4, batch_first=True), last=nn.Linear(4, 3)), (6, 4), r"GRU 'rnn' runs gru"),
-    "norm over the units": (lambda: nn.Sequential(
-        nn.Conv1d(1, 4, 3), nn.GroupNorm(2, 4), nn.Flatten(), nn.Linear(32, 3)), (1, 10),
-        r"GroupNorm '1' runs group_norm\(\)"),
 }  # fmt: skip
 
 

@@ -172,11 +172,11 @@ def test_a_module_is_left_as_it_was_and_no_number_is_drawn():
         ),
         (
             nn.Sequential(nn.Linear(4, 3), nn.Softmax(1), nn.Linear(3, 2)),
-            r"the units of '0' cannot go, as softmax\(\) compares them with each other",
+            r"Sequential has \['softmax'\] between '0' and '2'; one activation per layer",
         ),
         (
             nn.Sequential(nn.Linear(4, 3), nn.LayerNorm(3), nn.Linear(3, 2)),
-            r"LayerNorm '1' runs layer_norm\(\) on its units, and it compares them",
+            "Sequential has LayerNorm '1' after its first Linear; only Linear, activation",
         ),
         (
             nn.Sequential(nn.Unflatten(1, (1, 5)), nn.Conv1d(1, 2, 3), nn.Flatten(),

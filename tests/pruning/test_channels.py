@@ -123,8 +123,6 @@ def test_taylor_is_the_derivative_by_a_factor_of_the_unit(network):
     model, samples = network
     layers, step = model.observe(samples, VALUES, None), 1e-6
     for group in model.groups:
-        if group.name == "stem":  # behind whose sum the unit is counted again
-            continue
         layer = layers[group.name]
         found = layer.per_sample(layer.activations * layer.gradients)[:, 0]
         for unit in range(group.n_units):

@@ -1,0 +1,117 @@
+"""Cuts on trial, before any training: a forward may count its units itself.
+
+What it does with a size that is written in, as in `x.view(-1, 700)`, with a list of indices or with
+a number of groups shows only in a smaller network: it fails, or its units are others than counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..exceptions import UnsupportedNetworkError
+from ._groups import UnitGroup
+from ._inputs import run_module
+from ._label_rules import tensors_in
+from ._labels import NoDropout, follow
+from ._places import Place, cut_places
+from ._surgery import cut_module, mask_module
+from ._units import Units
+
+__all__ = ["cuts_that_fail"]
+
+_Places = Mapping[str, tuple[Place, ...]]
+
+
+def cuts_that_fail(
+    module: nn.Module, groups: Sequence[UnitGroup], places: _Places, samples: Any
+) -> dict[str, str]:
+    """Find groups whose units cannot go although all that uses them is known.
+
+    All groups are cut at once, in two ways; one after the other only where that fails.
+
+    Parameters
+    ----------
+    module : Module
+    groups : sequence of UnitGroup
+    places : mapping of str to tuple of Place
+    samples : Tensor of shape (2, ...), or dict or tuple of these
+
+    Returns
+    -------
+    failing : dict of str to str
+        Name of a group -> why its units stay.
+    """
+    keeps = {group.name: _keeps(group.n_units) for group in groups if group.n_units > 1}
+    if not keeps or not any(_fails(module, places, keep, samples) for keep in _pairs(keeps)):
+        return {}
+    failing = {}
+    for name, both in keeps.items():
+        for keep in both:
+            why = _fails(module, places, {name: keep}, samples)
+            if why:
+                failing[name] = f"the forward names their number or places itself: {why}"
+                break
+    return failing
+
+
+def _keeps(n_units: int) -> tuple[np.ndarray, np.ndarray]:
+    """Choose units in no order, and the first ones: an odd number where there are enough.
+
+    So none is halved; and not one alone, by which a depthwise convolution is told.
+    """
+    n_some = max(n_units // 2 - 1 + n_units // 2 % 2, 2 if n_units < 6 else 3)
+    n_some = min(n_some, n_units - 1)
+    some = np.zeros(n_units, dtype=bool)
+    some[np.random.RandomState(n_units).permutation(n_units)[:n_some]] = True
+    return some, np.arange(n_units) < n_units - 1 - (n_units % 2 if n_units > 3 else 0)
+
+
+def _pairs(keeps: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> list[dict[str, np.ndarray]]:
+    return [{name: both[i] for name, both in keeps.items()} for i in (0, 1)]
+
+
+def _fails(
+    module: nn.Module, places: _Places, keeps: Mapping[str, np.ndarray], samples: Any
+) -> str:
+    """Say how a cut network differs from one in which nobody listens to the units, or nothing."""
+    smaller = masked = module
+    counted = dict(places)
+    for name, keep in keeps.items():
+        masked = mask_module(masked, places[name], keep)
+        smaller, _ = cut_module(smaller, counted[name], keep)
+        counted = cut_places(counted, name, keep)
+    with torch.no_grad(), NoDropout():
+        expected = run_module(masked.eval(), samples)
+    if not all(torch.isfinite(part).all() for part in tensors_in(expected)):
+        raise ValueError(
+            f"{type(module).__name__} gives outputs that are not finite: its weights have "
+            "diverged or are NaN. Train it anew, with a smaller learning rate."
+        )
+    try:
+        tracer, output, _ = follow(smaller, samples)
+    except UnsupportedNetworkError as error:
+        cause = error.__cause__
+        return f"without some of them it fails ({cause or error})"
+    for one, other in zip(tensors_in(output), tensors_in(expected), strict=True):
+        if one.shape != other.shape or not torch.allclose(
+            one, other, rtol=1e-3, atol=1e-4 * float(other.abs().max()), equal_nan=True
+        ):
+            return "without some of them its outputs are others than those of the rest"
+    found = Units(tracer).groups()[1]
+    for name, keep in keeps.items():
+        if keep.sum() > 1 and not _same(found.get(name, ()), counted[name]):
+            return "without some of them it takes others in their places"
+    return ""
+
+
+def _same(found: Sequence[Place], counted: Sequence[Place]) -> bool:
+    return len(found) == len(counted) and all(
+        (one.module, one.axis) == (other.module, other.axis)
+        and np.array_equal(one.positions, other.positions)
+        for one, other in zip(found, counted, strict=True)
+    )
