@@ -68,7 +68,7 @@ def ways_of(data_home, n_rows: int, n_jobs: int) -> dict:
 def measure(data_home, n_rows: int, n_jobs: int) -> dict[str, tuple[float, float]]:
     """Return pixels per second of each way, of a clock and of the processor's time."""
     ways = ways_of(data_home, n_rows, n_jobs)
-    best = {label: (np.inf, np.inf) for label in ways}
+    best = dict.fromkeys(ways, (np.inf, np.inf))
     with threadpool_limits(1, "blas"):  # the threads are the matcher's
         for call, _ in ways.values():
             call()
