@@ -320,8 +320,8 @@ def test_a_column_whose_name_a_shapefile_cut_is_found_by_its_whole_name(tmp_path
     named = TWO.rename(columns={"mineral": "Größte Phase"})
     for encoding, column in (("utf-8", "Größte P"), ("latin1", "Größte Pha")):
         path = tmp_path / f"{encoding}.shp"
-        with pytest.warns(), warnings.catch_warnings():
-            warnings.simplefilter("always")  # geopandas and GDAL say it, each in its way
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # geopandas and GDAL say that they cut it
             named.to_file(path, encoding=encoding)
         assert column in geopandas.read_file(path).columns
         assert cells(read_truth(path, GRID, label="Größte Phase")) == PIXELS
