@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +19,9 @@ from ._arguments import refuse_files_of
 
 __all__ = ["absorption_features", "check_picture", "draw_picture"]
 
-#: Pixels of a side of the map from which on only some are drawn: more take hundreds of megabytes,
-#: and nobody sees them.
-LARGEST = 2000
+#: Pixels of the map that are drawn at most: matplotlib takes some 90 bytes for each, and nobody
+#: sees more of them.
+MOST_PIXELS = 1_000_000
 
 #: Pixels of the picture per inch, so that each drawn pixel of a map of that width gets one.
 LEAST_DPI, INCHES = 150, 4.7
@@ -60,7 +61,7 @@ def check_picture(arguments: argparse.Namespace) -> None:
 def draw_picture(path: Path, picture: Path) -> None:
     """Draw a map in a file, of a large one every so many pixels."""
     found = read_class_map(path)
-    step = -(-max(found.shape) // LARGEST)
+    step = math.ceil(math.sqrt(found.codes.size / MOST_PIXELS))
     drawn = replace(found, codes=found.codes[::step, ::step])
     n_rows, n_columns = found.shape
     # The axes count the pixels of the map, not those that are drawn.

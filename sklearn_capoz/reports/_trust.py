@@ -119,12 +119,12 @@ def _range(values: np.ndarray) -> tuple[float, float]:
 
 def _rounded(values: np.ndarray, layers: list[dict[str, Any]]) -> tuple[int, bytes]:
     """Values as one byte each, in as many levels as there is room for."""
-    low, high = (np.array([layer[end] for layer in layers]) for end in ("low", "high"))
-    with np.errstate(invalid="ignore"):
-        share = (values - low[:, None, None]) / (high - low)[:, None, None]
+    numbers = np.empty(values.shape, dtype=np.uint8)
     for n_levels in LEVELS:
-        numbers = np.where(np.isfinite(share), np.rint(share * (n_levels - 1)), MISSING)
-        data = packed(numbers.astype(np.uint8))
+        for found, of_layer, layer in zip(numbers, values, layers, strict=True):
+            share = (of_layer - layer["low"]) / (layer["high"] - layer["low"])
+            found[:] = np.where(np.isfinite(share), np.rint(share * (n_levels - 1)), MISSING)
+        data = packed(numbers)
         if len(data) <= ROOM:
             break
     return n_levels, data

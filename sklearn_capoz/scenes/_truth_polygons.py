@@ -24,6 +24,9 @@ BEGINS = {
     ".gpkg": (b"SQLite format 3\x00", "GeoPackage"),
 }
 
+#: Bytes of a column's name that a Shapefile keeps.
+COLUMN_BYTES = 10
+
 #: Polygons that a message names.
 N_LISTED = 3
 
@@ -61,9 +64,16 @@ def read_polygons(path: Path, label: str):
     from pyogrio.errors import DataLayerError, DataSourceError
 
     try:
-        return geopandas.read_file(path, engine="pyogrio", layer=_layer(path, label))
+        frame = geopandas.read_file(path, engine="pyogrio", layer=_layer(path, label))
+    except DataFormatError:  # which says it all
+        raise
     except (DataSourceError, DataLayerError, ValueError) as error:
         raise DataFormatError(f"{path} cannot be read as {kind}: {error}") from error
+    if kind == "Shapefile" and label not in frame.columns:
+        # Cut in bytes of UTF-8, or of an encoding with one for each letter.
+        cut = (label.encode()[:COLUMN_BYTES].decode(errors="ignore"), label[:COLUMN_BYTES])
+        frame = frame.rename(columns={name: label for name in frame.columns if name in cut})
+    return frame
 
 
 def _layer(path: Path, label: str) -> str:

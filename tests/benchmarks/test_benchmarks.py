@@ -308,9 +308,9 @@ def test_matching_is_timed_beside_its_product(data_home, monkeypatch):
     from benchmarks import match_speed
 
     monkeypatch.setattr(match_speed, "N_REPEATS", 1)
-    seconds = match_speed.measure(data_home, 512, 1)
-    assert len(seconds) == 4
-    assert all(0 < value < 60 for value in seconds.values())
+    speeds = match_speed.measure(data_home, 512, 1)
+    assert len(speeds) == 6
+    assert all(value > 0 for both in speeds.values() for value in both)
 
 
 @pytest.mark.parametrize("kind", ["2d", "3d"])

@@ -76,7 +76,7 @@ def test_a_large_map_is_drawn_in_part(tmp_path, monkeypatch):
 
     found = ClassMap(np.ones((50, 90), "uint8"), ("no data", "Alunite"))
     monkeypatch.setattr(_map_picture, "read_class_map", lambda path: found)
-    monkeypatch.setattr(_map_picture, "LARGEST", 30)
+    monkeypatch.setattr(_map_picture, "MOST_PIXELS", 500)
     seen = []
 
     class Spy(_map_picture.MineralMapDisplay):

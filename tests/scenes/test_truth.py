@@ -1,5 +1,7 @@
 """Truth as polygons, points and rasters: the pixels that are meant, and what is refused."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -312,3 +314,39 @@ def test_a_raster_is_compared_a_few_rows_at_a_time(monkeypatch):
         assert found.counts.to_numpy().sum() == 40
         with pytest.warns(UserWarning, match=near):
             assess(MAP, ClassMap(truth, NAMES), training=training, training_distance=2)
+
+
+def test_a_column_whose_name_a_shapefile_cut_is_found_by_its_whole_name(tmp_path):
+    named = TWO.rename(columns={"mineral": "Größte Phase"})
+    for encoding, column in (("utf-8", "Größte P"), ("latin1", "Größte Pha")):
+        path = tmp_path / f"{encoding}.shp"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # geopandas and GDAL say that they cut it
+            named.to_file(path, encoding=encoding)
+        assert column in geopandas.read_file(path).columns
+        assert cells(read_truth(path, GRID, label="Größte Phase")) == PIXELS
+
+
+def test_rotated_maps_umlauts_and_other_systems(tmp_path):
+    folder = tmp_path / "Gelände Öst"
+    folder.mkdir()
+    along, across = 20 * np.cos(np.pi / 6), 20 * np.sin(np.pi / 6)
+    grid = Grid((6, 8), UTM, (along, across, 5e5, across, -along, 4e6))
+    around = ((0.9, 2.1), (3.1, 2.1), (3.1, 3.9), (0.9, 3.9))
+    corners = [(5e5 + along * c + across * r, 4e6 + across * c - along * r) for c, r in around]
+    frame = geopandas.GeoDataFrame(
+        {"Mineral Ü": ["Kalk, weiß"]}, geometry=[shapely.Polygon(corners)], crs=UTM
+    )
+    expected = [(r, c, "Kalk, weiß") for r in (2, 3) for c in (1, 2)]
+    for crs in ("EPSG:32611", "EPSG:3857"):
+        for suffix, options in ((".gpkg", {}), (".shp", {"encoding": "utf-8"})):
+            path = folder / f"Flächen {crs[5:]}{suffix}"
+            frame.to_crs(crs).to_file(path, **options)
+            assert cells(read_truth(path, grid, label="Mineral Ü")) == expected
+
+
+def test_two_layers_are_told_once(tmp_path):
+    for layer in ("one", "two"):
+        TWO.to_file(tmp_path / "r.gpkg", layer=layer)
+    with pytest.raises(DataFormatError, match=r"^\S*r\.gpkg has 2 layers with a geometry and a"):
+        read_truth(tmp_path / "r.gpkg", GRID, label="mineral")
