@@ -24,7 +24,7 @@ __all__ = ["batches_of", "join_layers", "pick_positions", "view_layers"]
 _BATCH_VALUES = 2**22
 #: Numbers that are kept of all layers' inputs together, and inputs of a layer that are looked at:
 #: of more a sample is drawn. Their second moments have this many rows and columns.
-_INPUT_VALUES, _INPUT_COLUMNS = 2**22, 1024
+_INPUT_VALUES, _INPUT_COLUMNS = 2**20, 256
 #: Numbers of a group that a criterion that does not stream is shown.
 _WHOLE_VALUES = 2**24
 
@@ -238,14 +238,8 @@ def pick_positions(layer: Layer, n_samples: int, seed: int) -> Layer:
     shown = layer.activations if layer.activations is not None else layer.gradients
     if shown is None or n_samples * shown[0].size <= _WHOLE_VALUES:
         return layer
-    n_positions = shown.shape[1]
-    n_picked = min(max(_WHOLE_VALUES // (n_samples * layer.n_units), 1), n_positions)
-    picked = np.sort(np.random.RandomState(seed).choice(n_positions, n_picked, replace=False))
-    values: dict[str, Any] = {
-        name: None if value is None else value[:, picked]
-        for name, value in (("activations", layer.activations), ("gradients", layer.gradients))
-    }
-    return replace(layer, **values)
+    n_picked = max(_WHOLE_VALUES // (n_samples * layer.n_units), 1)
+    return layer.at_positions(n_picked, seed)
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:
