@@ -1,6 +1,7 @@
 """Run one benchmark: `python -m benchmarks NAME`, or list them all without a name.
 
-The experiments `paper`, `disjoint`, `mnist`, `sensitivity`, `peers` and `integers` take the options
+The experiments `paper`, `disjoint`, `mnist`, `sensitivity`, `peers`, `integers` and `networks` take the
+options
 below and write their part of RESULTS.md. The other modules measure speed or one claim, print a
 table, and take options of their own: `python -m benchmarks NAME --help`.
 """
@@ -19,7 +20,7 @@ from ._report import Report
 
 FOLDER = Path(__file__).parent
 #: In the order of RESULTS.md.
-EXPERIMENTS = ("paper", "sensitivity", "disjoint", "mnist", "peers", "integers")
+EXPERIMENTS = ("paper", "sensitivity", "disjoint", "mnist", "peers", "integers", "networks")
 
 
 def main(arguments: list[str]) -> None:

@@ -12,10 +12,6 @@ what it held before, of which the kernel is asked anew (Linux only), beside that
 from __future__ import annotations
 
 import argparse
-import ctypes
-import subprocess
-import sys
-from pathlib import Path
 from time import process_time
 
 import numpy as np
@@ -31,16 +27,13 @@ from sklearn_capoz.pruning._skorch_model import SkorchModel
 from sklearn_capoz.training import TrainingSettings
 from sklearn_capoz.training._samples import Samples
 
+from ._memory import growth, in_process
+
 N_CLASSES = 16
 #: Kind -> how many samples, and the shape of one.
 DATA = {"1d": (5_528, (200,)), "2d": (5_528, (40, 9, 9)), "3d": (1_100, (40, 9, 9))}
 BATCHES = (64, 128, 256, 512, 1024)
 SCORED = ("c-apoz", "mean-activation", "gradient", "taylor", "correlation", "reconstruction")
-MEMORY = """
-import sys
-from benchmarks.channel_cost import peak_of
-peak_of(sys.argv[1], sys.argv[2], int(sys.argv[3]))
-"""
 
 
 def make_model(kind: str) -> tuple[SkorchModel, Samples]:
@@ -128,30 +121,18 @@ def measure(kind: str, repeats: int) -> pd.DataFrame:
 
 
 def peak_memory(kind: str, what: str, size: int = 0) -> float:
-    """Return the most memory in MB that a process of its own takes."""
-    command = [sys.executable, "-W", "ignore", "-c", MEMORY, kind, what, str(size)]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return float(told)
+    """Return by how much a process of its own grows, in MB."""
+    return in_process("benchmarks.channel_cost", "print_growth", kind, what, size)
 
 
-def peak_of(kind: str, what: str, size: int) -> None:
+def print_growth(kind: str, what: str, size: str) -> None:
     """Print by how much this process grows."""
     torch.set_num_threads(1)
     model, samples = make_model(kind)
     passes = {"forward": run_forward, "backward": run_backward}
-    run, what = (passes[what], size) if what in passes else (run_criterion, what)
-    run(model, Samples(samples.X[:8], samples.y[:8], samples.weight[:8]), what)  # compiles
-    ctypes.CDLL(None).malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")
-    before = memory_of("VmRSS")
-    run(model, samples, what)
-    print(memory_of("VmHWM") - before)
-
-
-def memory_of(name: str) -> float:
-    """Read what the kernel says of this process, in MB."""
-    status = Path("/proc/self/status").read_text().split()
-    return int(status[status.index(f"{name}:") + 1]) / 1024
+    run, how = (passes[what], int(size)) if what in passes else (run_criterion, what)
+    run(model, Samples(samples.X[:8], samples.y[:8], samples.weight[:8]), how)  # compiles
+    print(growth(lambda: run(model, samples, how)))
 
 
 def main() -> None:
