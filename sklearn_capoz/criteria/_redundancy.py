@@ -28,7 +28,7 @@ class Correlation(StreamedCriterion):
 
     #: Positions of a sample that are looked at. Neighbours are alike, and all of them would take
     #: several times as long as the network itself.
-    _n_positions = 16
+    _n_positions = 8
 
     def summary(self, layer):
         """Sum up weight, mean, products of deviations from it, largest and smallest value."""

@@ -72,7 +72,7 @@ def view_layers(
     for rows in batches_of(n_samples, trace.n_values) if needs else [slice(n_samples)]:
         batch = samples[rows]
         seen = _run(trace, run, wanted, batch, needs)
-        yield {
+        layers = {
             group.name: Layer(
                 **seen.layer(number, group.name, needs),
                 **weights[group.name],
@@ -83,6 +83,9 @@ def view_layers(
             )
             for number, group in enumerate(trace.groups)
         }
+        del seen  # or two batches would be in memory, of which the second is written to cold pages
+        yield layers
+        del layers
 
 
 def _wanted_rows(module, trace: Trace, n_samples: int, random_state) -> dict[str, list[Rows]]:
