@@ -339,7 +339,9 @@ def run(options: Options, report: Report) -> None:
     by = ["network", "cut"]
     sizes = sizes.groupby(by, sort=False)[["parameters", "multiply_adds", "bytes"]].first()
     with threadpool_limits(1):
-        costs = [cost_of(options, kind, ratio) for kind in ("1d", "2d", "3d") for ratio in (0, *RATIOS)]
+        costs = [
+            cost_of(options, kind, ratio) for kind in ("1d", "2d", "3d") for ratio in (0, *RATIOS)
+        ]
     report.table(sizes.reset_index().merge(pd.DataFrame(costs), on=by))
     report.text(
         f"Processor time and memory of {TIMED} samples, {TIMED_AT_ONCE} at a time, one thread."

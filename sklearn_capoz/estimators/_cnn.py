@@ -6,31 +6,28 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy.special import softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.decomposition import PCA
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    check_consistent_length,
-    check_is_fitted,
-    column_or_1d,
-    has_fit_parameter,
-)
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from .._fitting import all_or_nothing
 from .._sklearn import HasMethods, Interval, StrOptions, check_sample_weight
 from .._validation import PRUNING_CONSTRAINTS
 from .._warn import warn
 from ..datasets import ScenePixels
-from ._cnn_inputs import batches, channels, channels_of_scene, check_X, middle, whole_patches
+from ._cnn_inputs import (
+    batches,
+    channels,
+    channels_of_scene,
+    check_X,
+    fit_bands,
+    middle,
+    whole_patches,
+)
 from ._pruner import CAPoZPruner
 
 __all__ = ["PrunedCNNClassifier"]
-
-#: Principal components that networks of patches see by default.
-N_COMPONENTS = 40
 
 #: What the estimator learns by the pruner inside.
 LEARNT = (
@@ -94,6 +91,9 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         Whether it falls to zero over `retrain_max_iter` epochs.
     dtype : {"float32", "float64"}, default="float32"
         Precision of network and bands. Convolutions in float64 take up to eight times as long.
+    mixed_precision : bool, default=False
+        Train in bfloat16 where that is not too coarse, for processors that have it (AVX512_BF16 or
+        AMX, recent GPUs). Weights, scores and predictions stay in float32.
     learning_rate_init : float, default=0.001
         Of Adam.
     batch_size : int, default=64
@@ -130,14 +130,16 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
     ------
     ValueError
         If X is not what `kind` takes, has other than `patch_size` rows, or nothing without NaN; if
-        `patch_size` is even or larger than the scene; if torch finds no such device.
+        `patch_size` is even or larger than the scene; if torch finds no such device; if
+        `mixed_precision` is asked for in float64.
     UnsupportedNetworkError
         If a network of the user's own cannot be pruned; before any training.
 
     Warns
     -----
     UserWarning
-        If samples are left out, as their patches hold NaN.
+        If samples are left out, as their patches hold NaN; if `mixed_precision` is asked of a
+        processor without bfloat16.
 
     See Also
     --------
@@ -167,6 +169,7 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         "bands": [HasMethods(["fit", "transform"]), None],
         "network_params": [dict, None],
         "dtype": [StrOptions({"float32", "float64"})],
+        "mixed_precision": ["boolean"],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -194,6 +197,7 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         temperature=2.0,
         retrain_learning_rate="constant",
         dtype="float32",
+        mixed_precision=False,
         learning_rate_init=0.001,
         batch_size=64,
         max_iter=30,
@@ -219,6 +223,7 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         self.temperature = temperature
         self.retrain_learning_rate = retrain_learning_rate
         self.dtype = dtype
+        self.mixed_precision = mixed_precision
         self.learning_rate_init = learning_rate_init
         self.batch_size = batch_size
         self.max_iter = max_iter
@@ -247,6 +252,10 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         self : PrunedCNNClassifier
         """
         self._validate_params()
+        if self.mixed_precision:
+            from ..training._mixed_precision import check_mixed_precision
+
+            check_mixed_precision(self.dtype, self.device)
         size = 1 if self.kind == "1d" else self.patch_size
         X = check_X(self, X, size, self.dtype, reset=True)
         y = column_or_1d(y, warn=True)
@@ -261,7 +270,7 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
             sample_weight, groups = (
                 None if part is None else np.asarray(part)[used] for part in (sample_weight, groups)
             )
-        bands = self._fitted_bands(middle(X), y, sample_weight)
+        bands = fit_bands(self.bands, self.kind, middle(X), y, sample_weight)
         samples, net = self._net(bands, X, size, len(np.unique(y)))
         pruner = CAPoZPruner(net, **self._pruning_params())
         pruner.fit(samples, y, sample_weight=sample_weight, groups=groups)
@@ -335,19 +344,6 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
             return used
         return used & (sample_weight > 0)
 
-    def _fitted_bands(self, spectra: np.ndarray, y, sample_weight: np.ndarray | None):
-        if self.bands is not None:
-            bands = clone(self.bands)
-        elif self.kind == "1d":
-            bands = StandardScaler()
-        else:
-            # Of the solvers the one without random numbers that is fast for many pixels.
-            pca = PCA(min(N_COMPONENTS, *spectra.shape), whiten=True, svd_solver="covariance_eigh")
-            bands = make_pipeline(StandardScaler(), pca)
-        if sample_weight is not None and has_fit_parameter(bands, "sample_weight"):
-            return bands.fit(spectra, y, sample_weight=sample_weight)
-        return bands.fit(spectra, y)
-
     def _net(self, bands, X, size: int, n_classes: int):
         """Return what the network is trained on, and the skorch net that trains it."""
         import torch
@@ -355,6 +351,7 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
 
         from ..networks._cnn import KINDS
         from ..networks._patch_network import PaddedImage, build_network
+        from ..training._mixed_precision import MixedPrecisionNet
 
         network = KINDS.get(self.kind, self.kind)
         image = None
@@ -368,7 +365,8 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         sizes = {"n_bands": n_bands, "n_classes": n_classes, **(self.network_params or {})}
         if size > 1:
             sizes["patch_size"] = size
-        return samples, NeuralNetClassifier(
+        make_net = MixedPrecisionNet if self.mixed_precision else NeuralNetClassifier
+        return samples, make_net(
             build_network,
             module__network=network,
             module__dtype=getattr(torch, self.dtype),

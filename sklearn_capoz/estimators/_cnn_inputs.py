@@ -6,13 +6,27 @@ from collections.abc import Iterator
 
 import numpy as np
 from scipy import ndimage
-from sklearn.utils.validation import validate_data
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import has_fit_parameter, validate_data
 
 from ..datasets import ScenePixels
 from ..datasets._scene_pixels import check_patch_size
 
-__all__ = ["batches", "channels", "channels_of_scene", "check_X", "middle", "whole_patches"]
+__all__ = [
+    "batches",
+    "channels",
+    "channels_of_scene",
+    "check_X",
+    "fit_bands",
+    "middle",
+    "whole_patches",
+]
 
+#: Principal components that networks of patches see by default.
+N_COMPONENTS = 40
 #: Pixels that are transformed, or patches that are run, at a time.
 N_PIXELS, N_PATCHES = 100_000, 512
 
@@ -70,6 +84,21 @@ def whole_patches(X, patch_size: int) -> np.ndarray:
     for rows in _strips(valid.shape):
         np.all(np.isfinite(X.cube[rows]), axis=2, out=valid[rows])
     return ndimage.minimum_filter(valid, patch_size, mode="mirror")[tuple(X.positions.T)]
+
+
+def fit_bands(bands, kind, spectra: np.ndarray, y, sample_weight: np.ndarray | None):
+    """Fit what is done to each spectrum, a clone of `bands` or what `kind` has by default."""
+    if bands is not None:
+        bands = clone(bands)
+    elif kind == "1d":
+        bands = StandardScaler()
+    else:
+        # Of the solvers the one without random numbers that is fast for many pixels.
+        pca = PCA(min(N_COMPONENTS, *spectra.shape), whiten=True, svd_solver="covariance_eigh")
+        bands = make_pipeline(StandardScaler(), pca)
+    if sample_weight is not None and has_fit_parameter(bands, "sample_weight"):
+        return bands.fit(spectra, y, sample_weight=sample_weight)
+    return bands.fit(spectra, y)
 
 
 def channels(bands, X: np.ndarray) -> np.ndarray:
