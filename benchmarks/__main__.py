@@ -1,8 +1,8 @@
 """Run one benchmark: `python -m benchmarks NAME`, or list them all without a name.
 
 The experiments `paper`, `disjoint`, `mnist`, `siamese`, `sensitivity`, `peers`, `integers`,
-`inputs` and `connections` take the options below and write their part of RESULTS.md. The other
-modules measure speed or one claim, print a table, and take options of their own:
+`inputs`, `connections` and `networks` take the options below and write their part of RESULTS.md.
+The other modules measure speed or one claim, print a table, and take options of their own:
 `python -m benchmarks NAME --help`.
 """
 
@@ -21,7 +21,7 @@ from ._report import Report
 FOLDER = Path(__file__).parent
 #: In the order of RESULTS.md.
 EXPERIMENTS = (
-    *("paper", "sensitivity", "disjoint", "mnist", "siamese", "peers"),
+    *("paper", "sensitivity", "disjoint", "mnist", "siamese", "networks", "peers"),
     *("integers", "inputs", "connections"),
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -136,6 +136,30 @@ class Layer:
         """
         # Of one position the sum is a view, not a copy.
         return values if values.shape[1] == 1 else values.sum(axis=1, keepdims=True)
+
+    def at_positions(self, n_positions: int, seed: int = 0) -> Layer:
+        """Leave positions out, where there are more than so many.
+
+        Parameters
+        ----------
+        n_positions : int
+        seed : int, default=0
+            Picks them: the same of every sample and every batch.
+
+        Returns
+        -------
+        layer : Layer
+        """
+        shown = self.activations if self.activations is not None else self.gradients
+        if shown is None or shown.shape[1] <= n_positions:
+            return self
+        random = np.random.RandomState(seed)
+        picked = np.sort(random.choice(shown.shape[1], n_positions, replace=False))
+        values: dict[str, Any] = {
+            name: None if value is None else value[:, picked]
+            for name, value in (("activations", self.activations), ("gradients", self.gradients))
+        }
+        return replace(self, **values)
 
     def centred(self) -> np.ndarray:
         """Activations minus their mean, every row scaled by the root of its weight.

@@ -18,12 +18,21 @@ class Correlation(StreamedCriterion):
     pair the unit with the smaller outgoing weights goes, and the search goes on
     among the rest. `compensation="least-squares"` folds what it contributed
     into its twin. A constant unit carries nothing that a bias could not: 1.
+
+    Notes
+    -----
+    Of a channel some positions of each sample stand for all, picked by a seed.
     """
 
     name = "|correlation|"
 
+    #: Positions of a sample that are looked at. Neighbours are alike, and all of them would take
+    #: several times as long as the network itself.
+    _n_positions = 8
+
     def summary(self, layer):
         """Sum up weight, mean, products of deviations from it, largest and smallest value."""
+        layer = layer.at_positions(self._n_positions)
         centred = layer.centred()
         n_samples, n_positions, n_units = layer.activations.shape
         values = layer.activations.reshape(n_samples * n_positions, n_units)
@@ -163,8 +172,9 @@ class _Removal:
         n_rows, n_units, n_taps = values.shape
         rows = values.reshape(n_rows, -1)
         mean = weight @ rows / weight.sum()
-        centred = ((rows - mean) * np.sqrt(weight)[:, None]).astype(np.float64)
-        moment = centred.T @ centred
+        centred = (rows - mean.astype(rows.dtype)) * np.sqrt(weight).astype(rows.dtype)[:, None]
+        # The ridge is far above the rounding of a product in single precision.
+        moment = (centred.T @ centred).astype(np.float64)
         self.outgoing = outgoing.astype(np.float64).reshape(n_units * n_taps, -1)
         total = float(np.einsum("ij,ij->", self.outgoing, moment @ self.outgoing))
         self.total = max(total, np.finfo(float).tiny)

@@ -71,7 +71,11 @@ class Taylor(_Mean):
     connection_needs = frozenset({"gradients"})
 
     def _values(self, layer):
-        return np.abs(layer.per_sample(layer.activations * layer.gradients))
+        # Without the products themselves, which would be as many as the activations.
+        assert layer.activations is not None  # as `needs` says
+        assert layer.gradients is not None
+        sums = np.vecdot(layer.activations, layer.gradients, axis=1)
+        return np.abs(sums, out=sums)[:, None]
 
     def score_connections(self, layer):
         return np.abs(layer.weights) * layer.gradients

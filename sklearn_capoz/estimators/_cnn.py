@@ -10,11 +10,7 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    check_consistent_length,
-    check_is_fitted,
-    column_or_1d,
-)
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from .._fitting import all_or_nothing
 from .._sklearn import HasMethods, Interval, StrOptions, check_sample_weight
@@ -24,14 +20,13 @@ from ..teachers import check_teacher, without_teacher
 from ..teachers._fitted import FittedTeacher, OfTheseSamples
 from ._cnn_inputs import (
     batches,
-    channels,
-    channels_of_scene,
     check_validation,
     check_X,
     fitted_bands,
     middle,
     usable,
 )
+from ._cnn_net import make_net, network_samples
 from ._fitting import check_engine
 from ._pruner import CAPoZPruner
 
@@ -104,6 +99,9 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         Whether it falls to zero over `retrain_max_iter` epochs.
     dtype : {"float32", "float64"}, default="float32"
         Precision of network and bands. Convolutions in float64 take up to eight times as long.
+    mixed_precision : bool, default=False
+        Train in bfloat16 where that is not too coarse, for processors that have it (AVX512_BF16 or
+        AMX, recent GPUs). Weights, scores and predictions stay in float32.
     learning_rate_init : float, default=0.001
         Of Adam.
     batch_size : int, default=64
@@ -140,14 +138,16 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
     ------
     ValueError
         If X is not what `kind` takes, has other than `patch_size` rows, or nothing without NaN; if
-        `patch_size` is even or larger than the scene; if torch finds no such device.
+        `patch_size` is even or larger than the scene; if torch finds no such device; if
+        `mixed_precision` is asked for in float64.
     UnsupportedNetworkError
         If a network of the user's own cannot be pruned; before any training.
 
     Warns
     -----
     UserWarning
-        If samples are left out, as their patches hold NaN.
+        If samples are left out, as their patches hold NaN; if `mixed_precision` is asked of a
+        processor without bfloat16.
 
     See Also
     --------
@@ -177,6 +177,7 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         "bands": [HasMethods(["fit", "transform"]), None],
         "network_params": [dict, None],
         "dtype": [StrOptions({"float32", "float64"})],
+        "mixed_precision": ["boolean"],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -206,6 +207,7 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         temperature=2.0,
         retrain_learning_rate="constant",
         dtype="float32",
+        mixed_precision=False,
         learning_rate_init=0.001,
         batch_size=64,
         max_iter=30,
@@ -233,6 +235,7 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         self.temperature = temperature
         self.retrain_learning_rate = retrain_learning_rate
         self.dtype = dtype
+        self.mixed_precision = mixed_precision
         self.learning_rate_init = learning_rate_init
         self.batch_size = batch_size
         self.max_iter = max_iter
@@ -279,6 +282,10 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         self._validate_params()
         teacher = check_teacher(self.teacher, self.distillation)
         check_engine(teacher, has_engine=False)
+        if self.mixed_precision:
+            from ..training._mixed_precision import check_mixed_precision
+
+            check_mixed_precision(self.dtype, self.device)
         size = 1 if self.kind == "1d" else self.patch_size
         X = check_X(self, X, size, self.dtype, reset=True)
         y = column_or_1d(y, warn=True)
@@ -297,7 +304,8 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
                 None if part is None else np.asarray(part)[used] for part in (sample_weight, groups)
             )
         bands = fitted_bands(self, middle(X), y, sample_weight)
-        samples, net = self._net(bands, X, size, len(np.unique(y)))
+        samples = network_samples(self, bands, X)
+        net = make_net(self, bands, X, samples, len(np.unique(y)))
         pruner = CAPoZPruner(net, **self._pruning_params())
         if isinstance(teacher, FittedTeacher):
             lessons = np.exp(teacher.look_at(X, np.unique(y)))
@@ -306,7 +314,7 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
             if isinstance(X, ScenePixels):  # where a pixel lies says nothing of its range
                 warnings.filterwarnings("ignore", "X_val lies elsewhere")
             if has_validation:
-                X_val = self._samples(bands, X_val)
+                X_val = network_samples(self, bands, X_val)
             pruner.fit(samples, y, X_val, y_val, sample_weight=sample_weight, groups=groups)
         module = pruner.estimator_.module_
         # The scene has served its turn: what is kept takes patches from anywhere.
@@ -366,46 +374,6 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
     def __getstate__(self):
         state = super().__getstate__()
         return without_teacher(state) if "module_" in state else state
-
-    def _samples(self, bands, X) -> np.ndarray:
-        """Return what the network takes: positions in the scene that it holds, or channels."""
-        if isinstance(X, ScenePixels):
-            return X.positions.astype(self.dtype)
-        return channels(bands, X)
-
-    def _net(self, bands, X, size: int, n_classes: int):
-        """Return what the network is trained on, and the skorch net that trains it."""
-        import torch
-        from skorch import NeuralNetClassifier
-
-        from ..networks._cnn import KINDS
-        from ..networks._patch_network import PaddedImage, build_network
-
-        network = KINDS.get(self.kind, self.kind)
-        image, samples = None, self._samples(bands, X)
-        n_bands = samples.shape[1]
-        if isinstance(X, ScenePixels):
-            image = PaddedImage(channels_of_scene(bands, X.cube, self.dtype), size)
-            n_bands = image.n_channels
-        sizes = {"n_bands": n_bands, "n_classes": n_classes, **(self.network_params or {})}
-        if size > 1:
-            sizes["patch_size"] = size
-        return samples, NeuralNetClassifier(
-            build_network,
-            module__network=network,
-            module__dtype=getattr(torch, self.dtype),
-            module__image=image,
-            **{f"module__{name}": value for name, value in sizes.items()},
-            criterion=torch.nn.CrossEntropyLoss,
-            optimizer=torch.optim.Adam,
-            lr=self.learning_rate_init,
-            batch_size=self.batch_size,
-            max_epochs=self.max_iter,
-            train_split=None,
-            iterator_train__shuffle=True,
-            device=self.device,
-            verbose=0,
-        )
 
     def _pruning_params(self) -> dict:
         """Return what the pruner inside takes of the parameters."""

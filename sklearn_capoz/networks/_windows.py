@@ -39,7 +39,8 @@ def input_windows(
     """
     if isinstance(layer, nn.Linear):
         return inputs[..., entries], inputs.dim() - 1
-    inputs = inputs[:, entries]
+    if len(entries) < inputs.shape[1] or (entries.diff() != 1).any():
+        inputs = inputs[:, entries]
     sizes = [int(size) for size in layer.kernel_size]
     n_axes = len(sizes)
     if isinstance(layer, TRANSPOSED):

@@ -55,7 +55,11 @@ class Rows:
         n_all = n_each * n_taps(self.layer)
         if self.max_columns is not None and n_units * n_all > self.max_columns:
             n_taken = max(self.max_columns // n_units, 1)
-            self.taps = np.sort(self.random.choice(n_all, n_taken, replace=False))
+            taps = np.sort(self.random.choice(n_all, n_taken, replace=False))
+            if n_all > n_each:  # a kernel has several for each input
+                self.taps = taps
+            else:
+                self.entries = self.entries.reshape(n_units, n_each)[:, taps].ravel()
 
     def read(self, inputs: torch.Tensor, n_samples: int) -> tuple[torch.Tensor, np.ndarray]:
         """Copy rows of a batch.

@@ -24,7 +24,7 @@ __all__ = ["batches_of", "join_layers", "pick_positions", "view_layers"]
 _BATCH_VALUES = 2**22
 #: Numbers that are kept of all layers' inputs together, and inputs of a layer that are looked at:
 #: of more a sample is drawn. Their second moments have this many rows and columns.
-_INPUT_VALUES, _INPUT_COLUMNS = 2**22, 1024
+_INPUT_VALUES, _INPUT_COLUMNS = 2**20, 256
 #: Numbers of a group that a criterion that does not stream is shown.
 _WHOLE_VALUES = 2**24
 
@@ -72,7 +72,7 @@ def view_layers(
     for rows in batches_of(n_samples, trace.n_values) if needs else [slice(n_samples)]:
         batch = samples[rows]
         seen = _run(trace, run, wanted, batch, needs)
-        yield {
+        layers = {
             group.name: Layer(
                 **seen.layer(number, group.name, needs),
                 **weights[group.name],
@@ -83,6 +83,9 @@ def view_layers(
             )
             for number, group in enumerate(trace.groups)
         }
+        del seen  # or two batches would be in memory, of which the second is written to cold pages
+        yield layers
+        del layers
 
 
 def _wanted_rows(module, trace: Trace, n_samples: int, random_state) -> dict[str, list[Rows]]:
@@ -251,14 +254,8 @@ def pick_positions(layer: Layer, n_samples: int, seed: int) -> Layer:
     shown = layer.activations if layer.activations is not None else layer.gradients
     if shown is None or n_samples * shown[0].size <= _WHOLE_VALUES:
         return layer
-    n_positions = shown.shape[1]
-    n_picked = min(max(_WHOLE_VALUES // (n_samples * layer.n_units), 1), n_positions)
-    picked = np.sort(np.random.RandomState(seed).choice(n_positions, n_picked, replace=False))
-    values: dict[str, Any] = {
-        name: None if value is None else value[:, picked]
-        for name, value in (("activations", layer.activations), ("gradients", layer.gradients))
-    }
-    return replace(layer, **values)
+    n_picked = max(_WHOLE_VALUES // (n_samples * layer.n_units), 1)
+    return layer.at_positions(n_picked, seed)
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:

@@ -1,0 +1,53 @@
+"""The skorch net inside a PrunedCNNClassifier, and what it is trained on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..datasets import ScenePixels
+from ._cnn_inputs import channels, channels_of_scene
+
+__all__ = ["make_net", "network_samples"]
+
+
+def network_samples(estimator, bands, X) -> np.ndarray:
+    """Return what the network takes: positions in the scene that it holds, or channels."""
+    if isinstance(X, ScenePixels):
+        return X.positions.astype(estimator.dtype)
+    return channels(bands, X)
+
+
+def make_net(estimator, bands, X, samples: np.ndarray, n_classes: int):
+    """Make the net of a kind; of pixels of a scene it holds the scene's channels."""
+    import torch
+    from skorch import NeuralNetClassifier
+
+    from ..networks._cnn import KINDS
+    from ..networks._patch_network import PaddedImage, build_network
+    from ..training._mixed_precision import MixedPrecisionNet
+
+    size = 1 if estimator.kind == "1d" else estimator.patch_size
+    image, n_bands = None, samples.shape[1]
+    if isinstance(X, ScenePixels):
+        image = PaddedImage(channels_of_scene(bands, X.cube, estimator.dtype), size)
+        n_bands = image.n_channels
+    sizes = {"n_bands": n_bands, "n_classes": n_classes, **(estimator.network_params or {})}
+    if size > 1:
+        sizes["patch_size"] = size
+    kind = MixedPrecisionNet if estimator.mixed_precision else NeuralNetClassifier
+    return kind(
+        build_network,
+        module__network=KINDS.get(estimator.kind, estimator.kind),
+        module__dtype=getattr(torch, estimator.dtype),
+        module__image=image,
+        **{f"module__{name}": value for name, value in sizes.items()},
+        criterion=torch.nn.CrossEntropyLoss,
+        optimizer=torch.optim.Adam,
+        lr=estimator.learning_rate_init,
+        batch_size=estimator.batch_size,
+        max_epochs=estimator.max_iter,
+        train_split=None,
+        iterator_train__shuffle=True,
+        device=estimator.device,
+        verbose=0,
+    )
