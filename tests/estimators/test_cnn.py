@@ -16,6 +16,7 @@ from torch import nn
 from sklearn_capoz import CAPoZPruner, PrunedCNNClassifier, sensitivity_curve
 from sklearn_capoz.datasets import ScenePixels, sample_pixels
 from sklearn_capoz.deploy import quantize, to_c
+from sklearn_capoz.estimators._cnn_net import make_net, network_samples
 from sklearn_capoz.exceptions import UnsupportedNetworkError
 from sklearn_capoz.networks import SpatialCNN2D, SpectralCNN1D, SpectralSpatialCNN3D
 from sklearn_capoz.thresholds import Fraction
@@ -84,7 +85,8 @@ def test_it_is_the_pruner_around_such_a_net(split):
     """The delegation adds nothing: the same net in CAPoZPruner ends as the same network."""
     X_train, _, y_train, _ = split
     model = make("1d").fit(X_train, y_train)
-    samples, net = model._net(model.bands_, np.asarray(X_train), 1, 2)
+    samples = network_samples(model, model.bands_, np.asarray(X_train))
+    net = make_net(model, model.bands_, np.asarray(X_train), samples, 2)
     pruner = CAPoZPruner(net, **model._pruning_params()).fit(samples, y_train)
     for own, other in zip(
         model.module_.parameters(), pruner.estimator_.module_.parameters(), strict=True
