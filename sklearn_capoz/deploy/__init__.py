@@ -5,9 +5,11 @@ The public names of `sklearn_capoz.export` and `sklearn_capoz.scenes` in one pla
 
 from ..export import (
     CompiledClassifier,
+    Compression,
     DeviceReport,
     QuantizedClassifier,
     compile_pipeline,
+    compress,
     device_report,
     load_model,
     quantize,
@@ -19,11 +21,13 @@ from ..scenes import SceneMap, assess, predict_scene, required_bands
 
 __all__ = [
     "CompiledClassifier",
+    "Compression",
     "DeviceReport",
     "QuantizedClassifier",
     "SceneMap",
     "assess",
     "compile_pipeline",
+    "compress",
     "device_report",
     "load_model",
     "predict_scene",

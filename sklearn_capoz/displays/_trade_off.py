@@ -31,6 +31,9 @@ class TradeOffDisplay:
             "bytes_ratio"}, default="n_parameters"
     controls : sequence of str, default=()
         Criteria that are controls: drawn in grey, dotted, with hollow markers.
+    metric : {"accuracy", "error"}, default="accuracy"
+        What is drawn: the accuracy, or 1 - accuracy on a logarithmic axis, where lower is better
+        and small errors are told apart.
 
     Attributes
     ----------
@@ -52,8 +55,10 @@ class TradeOffDisplay:
     [0.85, 0.7]
     """
 
-    def __init__(self, table, *, size="n_parameters", controls=()):
+    def __init__(self, table, *, size="n_parameters", controls=(), metric="accuracy"):
         check_choice("size", size, SIZE_LABELS)
+        check_choice("metric", metric, ("accuracy", "error"))
+        self.metric = metric
         missing = [name for name in ("criterion", "accuracy", size) if name not in table]
         if missing:
             raise ValueError(f"table lacks the columns {missing}; it has {list(table)}.")
@@ -111,6 +116,39 @@ class TradeOffDisplay:
             )
         return cls(pd.concat(tables), size=size, controls=controls).plot(ax, **kwargs)
 
+    @classmethod
+    def from_compressions(cls, compressions, *, controls=(), ax=None, **kwargs):
+        """Draw the error against the bytes of files, step by step, of compressions.
+
+        The errors are those of the samples that chose the steps: for a claim, measure on test
+        samples and pass a table.
+
+        Parameters
+        ----------
+        compressions : dict of str to Compression, or to a list of them
+            What :func:`~sklearn_capoz.deploy.compress` gave, per name of a curve.
+        controls : sequence of str, default=()
+        ax : matplotlib Axes, default=None
+        **kwargs : dict
+            Passed to `matplotlib.axes.Axes.errorbar`.
+
+        Returns
+        -------
+        TradeOffDisplay
+        """
+        tables = [
+            one.trace[["n_bytes", "accuracy"]].assign(criterion=name)
+            for name, found in compressions.items()
+            for one in (found if isinstance(found, list | tuple) else [found])
+        ]
+        if not tables:
+            raise ValueError(
+                "compressions holds none; give a dict with what compress returned, or a list of "
+                "that, for each curve's name."
+            )
+        display = cls(pd.concat(tables), size="n_bytes", controls=controls, metric="error")
+        return display.plot(ax, **kwargs)
+
     def plot(self, ax=None, **kwargs):
         """Draw one curve per criterion, the size on a logarithmic axis.
 
@@ -134,14 +172,16 @@ class TradeOffDisplay:
             size, mean, std = rows.sort_values(self.size)[[self.size, "mean", "std"]].to_numpy().T
             self.lines_[name] = ax.errorbar(
                 size,
-                100 * mean,
+                100 * (mean if self.metric == "accuracy" else 1 - mean),
                 yerr=100 * np.nan_to_num(std) if (rows["n_repeats"] > 1).any() else None,
                 **{"label": name, "markersize": 5, "capsize": 2, "elinewidth": 0.8}
                 | style
                 | kwargs,
             )
         _number_log_axis(ax)
-        ax.set(xlabel=SIZE_LABELS[self.size], ylabel="accuracy / %")
+        ax.set(xlabel=SIZE_LABELS[self.size], ylabel=f"{self.metric} / %")
+        if self.metric == "error":
+            _number_log_axis(ax, "y")
         repeats = self.summary["n_repeats"]
         if (repeats > 1).any():
             ax.set_title(f"mean ± standard deviation, up to {repeats.max()} repeats", fontsize=9)
@@ -150,12 +190,13 @@ class TradeOffDisplay:
         return self
 
 
-def _number_log_axis(ax):
+def _number_log_axis(ax, which="x"):
     """Plain numbers on a logarithmic axis, also where it spans less than a decade."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    ax.set_xscale("log")
-    low, high = ax.get_xlim()
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7) if high < 30 * low else (1, 2, 5)))
-    ax.xaxis.set_major_formatter("{x:g}")
-    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set(**{f"{which}scale": "log"})
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7) if high < 30 * low else (1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())

@@ -2,6 +2,7 @@
 
 from ._c import to_c
 from ._compiled import CompiledClassifier
+from ._compress import Compression, compress
 from ._device import DeviceReport, device_report
 from ._files import load_model, save_model
 from ._onnx import to_onnx
@@ -11,9 +12,11 @@ from ._quantized import QuantizedClassifier
 
 __all__ = [
     "CompiledClassifier",
+    "Compression",
     "DeviceReport",
     "QuantizedClassifier",
     "compile_pipeline",
+    "compress",
     "device_report",
     "load_model",
     "quantize",

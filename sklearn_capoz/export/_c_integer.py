@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from ..integers import IntegerNetwork
+from ..integers import IntegerConvolution, IntegerNetwork
 from ._c_source import Source
 
 __all__ = ["add_integer_network", "add_quantizing", "pack_nibbles"]
@@ -76,7 +78,10 @@ def add_integer_network(source: Source, network: IntegerNetwork, function: str) 
     loops = [_layer(source, network, i) for i in range(len(network.layers))]
     if network.output == "logistic":
         loops.append("    scores[0] = 0;")
-    hidden = [f"    uint8_t h{i}[{width}];" for i, width in enumerate(network.widths)]
+    sizes = [layer.n_outputs for layer in network.layers[:-1]]
+    hidden = [f"    uint8_t h{i}[{size}];" for i, size in enumerate(sizes)]
+    if any(isinstance(layer, IntegerConvolution) for layer in network.layers):
+        hidden.append("    int p, s, c;")
     source.add(
         f"/* Scores of all classes; times {network.logit_scale:.9g} they are the logits.\n"
         f"   {_input_units(source, network)} */\n"
@@ -85,7 +90,7 @@ def add_integer_network(source: Source, network: IntegerNetwork, function: str) 
         + "\n".join([*hidden, "    int i, j;", *loops])
         + "\n}\n"
     )
-    return sum(network.widths)
+    return sum(sizes)
 
 
 def _layer(source: Source, network: IntegerNetwork, i: int) -> str:
@@ -97,9 +102,12 @@ def _layer(source: Source, network: IntegerNetwork, i: int) -> str:
     biases = source.constant(f"bias_{i}", layer.biases)
     multipliers = source.constant(f"multiplier_{i}", layer.multipliers)
     shifts = source.constant(f"shift_{i}", layer.shifts)
-    k = f"i * {n_in} + j"
-    weight = f"{source.name}_nibble({weights}, {k})" if network.bits == 4 else f"{weights}[{k}]"
-    value = f"h{i - 1}[j]" if i else f"{source.name}_clip(x[j])"
+
+    def product(k: str, j: str) -> str:
+        nibbles = network.bits == 4
+        weight = f"{source.name}_nibble({weights}, {k})" if nibbles else f"{weights}[{k}]"
+        return f"{weight} * " + (f"h{i - 1}[{j}]" if i else f"{source.name}_clip(x[{j}])")
+
     rescaled = f"(z, {multipliers}[i], {shifts}[i])"
     if i == len(network.layers) - 1:
         # The score of the second of two classes; the first one's is zero.
@@ -109,14 +117,43 @@ def _layer(source: Source, network: IntegerNetwork, i: int) -> str:
         code = f"{source.name}_code{rescaled}"
         if layer.table is not None:
             code = f"{source.constant(f'table_{i}', layer.table)}[{code}]"
+        if isinstance(layer, IntegerConvolution):
+            return _convolution(layer, i, biases, product, code)
         result = f"h{i}[i] = {code}"
     return (
         f"    for (i = 0; i < {n_out}; i++) {{\n"
         f"        int32_t z = {biases}[i];\n"
         f"        for (j = 0; j < {n_in}; j++)\n"
-        f"            z += {weight} * {value};\n"
+        f"            z += {product(f'i * {n_in} + j', 'j')};\n"
         f"        {result};\n"
         "    }"
+    )
+
+
+def _convolution(
+    layer: IntegerConvolution, i: int, biases: str, product: Callable[[str, str], str], code: str
+) -> str:
+    """Return the loops of a convolution: units, pools, positions of a pool, channels, taps."""
+    size, step = layer.pool_size, layer.stride
+    k = f"(i * {layer.n_channels} + c) * {layer.kernel_size} + j"
+    place = f"c * {layer.n_positions} + (p * {size} + s) * {step} + j"
+    join, pooled = "code > pooled ? code : pooled", "pooled"
+    if layer.pool == "average":
+        join, pooled = "pooled + code", f"(2 * pooled + {size}) / {2 * size}"
+    return (
+        f"    for (i = 0; i < {layer.weights.shape[1]}; i++)\n"
+        f"        for (p = 0; p < {layer.n_pooled}; p++) {{\n"
+        "            int32_t pooled = 0;\n"
+        f"            for (s = 0; s < {size}; s++) {{\n"
+        f"                int32_t code, z = {biases}[i];\n"
+        f"                for (c = 0; c < {layer.n_channels}; c++)\n"
+        f"                    for (j = 0; j < {layer.kernel_size}; j++)\n"
+        f"                        z += {product(k, place)};\n"
+        f"                code = {code};\n"
+        f"                pooled = {join};\n"
+        "            }\n"
+        f"            h{i}[i * {layer.n_pooled} + p] = (uint8_t)({pooled});\n"
+        "        }"
     )
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..integers import IntegerNetwork
+from ..integers import IntegerConvolution, IntegerNetwork
 from ._c_dense import add_dense_network
 from ._c_integer import add_integer_network, add_quantizing
 from ._c_source import Source
@@ -116,8 +116,12 @@ def _title(parts: ModelParts) -> str:
     n_outputs = 1 if network.output == "logistic" else network.n_classes
     kinds = [type(step).__name__ for _, step in parts.steps]
     widths = "-".join(map(str, [network.n_features, *network.widths, n_outputs]))
-    bits = f" with {network.bits}-bit weights" if isinstance(network, IntegerNetwork) else ""
-    return ", ".join([*kinds, f"dense network {widths}{bits}"])
+    kind, bits = "dense", ""
+    if isinstance(network, IntegerNetwork):
+        bits = f" with {network.bits}-bit weights"
+        if isinstance(network.layers[0], IntegerConvolution):
+            kind = "convolutional"
+    return ", ".join([*kinds, f"{kind} network {widths}{bits}"])
 
 
 def _add_steps(source: Source, parts: ModelParts, costs: list[Cost]) -> list[str]:

@@ -26,9 +26,9 @@ __all__ = [
     "format_version_of",
 ]
 
-#: Networks in integers came with version 2, convolutional ones with 3; all else is still written
-#: as version 1, which earlier versions of the package read.
-_DENSE, INTEGER, CONVOLUTIONAL = 1, 2, 3
+#: Networks in integers came with version 2, convolutional ones with 3, and with 4 those that are
+#: both; all else is still written as version 1, which earlier versions of the package read.
+_DENSE, INTEGER, CONVOLUTIONAL, INTEGER_SPECTRAL = 1, 2, 3, 4
 
 _CLASS_TYPES = r"str|object|bool|u?int(8|16|32|64)|float(32|64)"
 
@@ -72,6 +72,20 @@ _INTEGER_NETWORK: dict[str, Any] = {
 }
 
 
+_INTEGER_SPECTRAL_NETWORK: dict[str, Any] = _INTEGER_NETWORK | {
+    "convolutions": [
+        {
+            "n_channels": int,
+            "n_positions": int,
+            "kernel_size": int,
+            "stride": int,
+            "pool": "max|average",
+            "pool_size": int,
+        }
+    ]
+}
+
+
 _CONVOLUTIONAL_NETWORK: dict[str, Any] = {
     "kind": "1d|2d|3d",
     "n_channels": int,
@@ -82,7 +96,11 @@ _CONVOLUTIONAL_NETWORK: dict[str, Any] = {
 
 
 #: What stands for "network" in formats that have another one.
-_NETWORKS = {INTEGER: _INTEGER_NETWORK, CONVOLUTIONAL: _CONVOLUTIONAL_NETWORK}
+_NETWORKS = {
+    INTEGER: _INTEGER_NETWORK,
+    CONVOLUTIONAL: _CONVOLUTIONAL_NETWORK,
+    INTEGER_SPECTRAL: _INTEGER_SPECTRAL_NETWORK,
+}
 
 #: What may be there as well.
 _OPTIONAL: dict[str, Any] = {"trust": TRUST_SCHEMA}
@@ -92,16 +110,18 @@ def format_version_of(network: dict) -> int:
     """Return the first format that holds a network, of which its description is given."""
     if "kind" in network:
         return CONVOLUTIONAL
+    if "convolutions" in network:
+        return INTEGER_SPECTRAL
     return INTEGER if "bits" in network else _DENSE
 
 
 def check_description(description: Any) -> None:
     """Compare a description with what one must hold; the first place that differs is named."""
     version = description.get("format_version") if isinstance(description, dict) else None
-    if isinstance(version, int) and version > CONVOLUTIONAL:
+    if isinstance(version, int) and version > INTEGER_SPECTRAL:
         raise DataFormatError(
             f"written in format {version}, this version of sklearn_capoz reads up to "
-            f"{CONVOLUTIONAL}: update it."
+            f"{INTEGER_SPECTRAL}: update it."
         )
     if isinstance(description, dict | list):
         check_values(description)

@@ -9,7 +9,7 @@ from ..formats._atomic import check_target, write_atomically
 from ._container import pack, read_whole_file, unpack
 from ._model import build_model, describe_model
 
-__all__ = ["load_model", "save_model"]
+__all__ = ["file_content", "load_model", "save_model"]
 
 
 def save_model(estimator, path) -> None:
@@ -64,14 +64,27 @@ def save_model(estimator, path) -> None:
     True
     """
     check_target(path)
-    description, tensors = describe_model(estimator)
+    content = file_content(estimator)
     try:
-        content = pack(description, tensors)
         build_model(*unpack(content))  # what cannot be opened is not to replace what can
     except DataFormatError as error:
         raise ValueError(f"The model cannot be saved: {error}") from error
     with write_atomically(path) as temporary:
         temporary.write_bytes(content)
+
+
+def file_content(estimator) -> bytes:
+    """Return what `save_model` writes.
+
+    Raises
+    ------
+    ValueError
+        If the model is too large, or holds NaN or infinity.
+    """
+    try:
+        return pack(*describe_model(estimator))
+    except DataFormatError as error:
+        raise ValueError(f"The model cannot be saved: {error}") from error
 
 
 def load_model(path):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from ..exceptions import DataFormatError
-from ..integers import IntegerLayer, IntegerNetwork
+from ..integers import IntegerConvolution, IntegerLayer, IntegerNetwork
 from ..networks import DenseNetwork
 from ._c_integer import pack_nibbles
 
 __all__ = ["build_network", "describe_network", "take"]
+
+#: What a file says of a convolution beside its arrays.
+_GEOMETRY = ("n_channels", "n_positions", "kernel_size", "stride", "pool", "pool_size")
 
 _FLOATS = ("float32", "float64")
 #: Arrays of a layer in integers -> their dtype.
@@ -76,7 +79,10 @@ def _n_outputs(network: DenseNetwork | IntegerNetwork) -> int:
 
 def _describe_integers(network: IntegerNetwork, description: dict):
     tensors = {"network.scale": network.input_scale, "network.offset": network.input_offset}
+    convolutions = []
     for i, layer in enumerate(network.layers):
+        if isinstance(layer, IntegerConvolution):
+            convolutions.append({name: getattr(layer, name) for name in _GEOMETRY})
         weights = np.ascontiguousarray(layer.weights)
         tensors[f"network.{i}.weight"] = pack_nibbles(weights) if network.bits == 4 else weights
         arrays = (layer.biases, layer.multipliers, layer.shifts)
@@ -84,7 +90,9 @@ def _describe_integers(network: IntegerNetwork, description: dict):
             tensors[f"network.{i}.{what}"] = np.ascontiguousarray(array)
         if layer.table is not None:
             tensors[f"network.{i}.table"] = layer.table
-    return description | {
+    # Left out where there is none: so earlier versions open the file.
+    geometry = {"convolutions": convolutions} if convolutions else {}
+    return description | geometry | {
         "activations": ["clip" if a.table is None else "table" for a in network.layers[:-1]],
         "bits": network.bits,
         "input_limit": network.input_limit,
@@ -94,9 +102,17 @@ def _describe_integers(network: IntegerNetwork, description: dict):
 
 def _build_integers(found: dict, tensors: dict[str, np.ndarray]) -> IntegerNetwork:
     """Make the network, after every promise of its arithmetic has been proved again."""
-    widths, layers = found["widths"], []
+    widths, layers = found["widths"], list[IntegerLayer]()
+    convolutions = found.get("convolutions", [])
+    if len(convolutions) > len(found["activations"]):
+        raise DataFormatError(f"network.convolutions has {len(convolutions)} entries, too many.")
     for i, kind in enumerate([*found["activations"], "clip"]):
         shape = (widths[i], widths[i + 1])
+        geometry = convolutions[i] if i < len(convolutions) else None
+        if geometry is not None:
+            shape = (geometry["n_channels"] * geometry["kernel_size"], shape[1])
+        elif layers and isinstance(layers[-1], IntegerConvolution):
+            shape = (layers[-1].n_outputs, shape[1])
         if found["bits"] == 4:
             size = shape[0] * shape[1]
             packed = take(tensors, f"network.{i}.weight", ((size + 1) // 2,), "uint8")
@@ -111,7 +127,11 @@ def _build_integers(found: dict, tensors: dict[str, np.ndarray]) -> IntegerNetwo
         if kind == "table":
             table = take(tensors, f"network.{i}.table", (256,), "uint8")
         biases, multipliers, shifts = per_unit
-        layers.append(IntegerLayer(weights, biases, multipliers, shifts, table))
+        arrays = (weights, biases, multipliers, shifts, table)
+        if geometry is None:
+            layers.append(IntegerLayer(*arrays))
+        else:
+            layers.append(IntegerConvolution(*arrays, **geometry))
     network = IntegerNetwork(
         layers=tuple(layers),
         bits=found["bits"],

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..integers import IntegerLayer, IntegerNetwork
+from ..integers import IntegerConvolution, IntegerLayer, IntegerNetwork
 from ._onnx_graph import Graph
 
 __all__ = ["add_integer_network"]
@@ -25,14 +25,15 @@ def add_integer_network(
     """Add the network behind `value`, with the graph's two outputs."""
     value = _quantize_input(graph, network, value)
     for layer in network.layers[:-1]:
-        codes = _layer(graph, layer, value)
+        is_convolution = isinstance(layer, IntegerConvolution)
+        codes = _layer(graph, layer, _windows(graph, layer, value) if is_convolution else value)
         limits = (graph.constant(np.int64(limit)) for limit in (0, 255))
         codes = graph.add("Clip", codes, *limits)
-        if layer.table is None:
-            value = graph.add("Cast", codes, to=_INT32)
-        else:
-            table = graph.add("Cast", graph.constant(layer.table), to=_INT32)
-            value = graph.add("Gather", table, codes)
+        if layer.table is not None:
+            codes = graph.add("Gather", graph.constant(layer.table.astype(np.int64)), codes)
+        if is_convolution:
+            codes = _pooled(graph, layer, codes)
+        value = graph.add("Cast", codes, to=_INT32)
     logits = graph.add("Cast", _layer(graph, network.layers[-1], value), to=_INT32)
     scaled = graph.add("Cast", logits, to=_DOUBLE)
     scaled = graph.add("Mul", scaled, graph.constant(np.float64(network.logit_scale), exact=True))
@@ -68,6 +69,29 @@ def _quantize_input(graph: Graph, network: IntegerNetwork, value: str) -> str:
     limits = (graph.constant(end, exact=True) for end in (-limit, limit))
     value = graph.add("Clip", graph.add("Mul", size, graph.add("Sign", value)), *limits)
     return graph.add("Cast", value, to=_INT32)
+
+
+def _windows(graph: Graph, layer: IntegerConvolution, value: str) -> str:
+    """Pick what the kernel sees at each position, (n_samples, n_windows, n_in)."""
+    places = layer.windows(np.arange(layer.n_inputs)[None])[0]
+    found = graph.add("Gather", value, graph.constant(places.ravel()), axis=1)
+    return graph.add("Reshape", found, graph.constant(np.array([-1, *places.shape])))
+
+
+def _pooled(graph: Graph, layer: IntegerConvolution, codes: str) -> str:
+    """Pool codes, int64, and lay them flat."""
+    n_out, size = layer.weights.shape[1], layer.pool_size
+    shape = np.array([-1, layer.n_pooled, size, n_out])
+    pools = graph.add("Reshape", codes, graph.constant(shape))
+    if layer.pool == "max":
+        found = graph.add("ReduceMax", pools, axes=[2], keepdims=0)
+    else:
+        total = graph.add("ReduceSum", pools, graph.constant(np.array([2])), keepdims=0)
+        total = graph.add("Mul", total, graph.constant(np.int64(2)))
+        total = graph.add("Add", total, graph.constant(np.int64(size)))
+        found = graph.add("Div", total, graph.constant(np.int64(2 * size)))
+    found = graph.add("Transpose", found, perm=[0, 2, 1])
+    return graph.add("Reshape", found, graph.constant(np.array([-1, layer.n_outputs])))
 
 
 def _layer(graph: Graph, layer: IntegerLayer, value: str) -> str:

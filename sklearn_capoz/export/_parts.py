@@ -13,12 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..estimators import FieldTrainedClassifier, FieldTrust
 from ..estimators._convert import as_dense_network
-from ..integers import IntegerNetwork
-from ..networks import DenseNetwork
 from ._fixed import FixedClassifier
 from ._selection import selected_first
 
-__all__ = ["ModelParts", "parts_of", "take_apart"]
+__all__ = ["ModelParts", "history_of", "parts_of", "take_apart"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class ModelParts:
         Fitted, in the order of the data.
     name : str
         The classifier's, as a step.
-    network : DenseNetwork or IntegerNetwork
+    network : DenseNetwork, IntegerNetwork or SpectralNetwork
     classes : ndarray of shape (n_classes,)
     n_features : int
         Columns of the first step's X.
@@ -48,7 +46,7 @@ class ModelParts:
 
     steps: list[tuple[str, Any]]
     name: str
-    network: DenseNetwork | IntegerNetwork
+    network: Any
     classes: np.ndarray
     n_features: int
     feature_names: list[str] | None
@@ -82,7 +80,7 @@ def parts_of(estimator) -> ModelParts:
         feature_names=_names(estimator),
         network_names=_names(classifier),
         wavelengths=getattr(estimator, "wavelengths_", None),
-        history=_history(estimator, classifier),
+        history=history_of(estimator, classifier),
         trust=getattr(estimator, "trust_", None),
     )
 
@@ -138,7 +136,7 @@ def _names(estimator) -> list[str] | None:
     return None if names is None else [str(name) for name in names]
 
 
-def _history(*holders) -> pd.DataFrame | None:
+def history_of(*holders) -> pd.DataFrame | None:
     """Return the table of the pruning run that the first of `holders` has.
 
     A skorch net's `history_` is none, but a log of its training.

@@ -7,17 +7,19 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.pipeline import Pipeline
-from sklearn.utils import assert_all_finite, check_random_state, column_or_1d
+from sklearn.utils import assert_all_finite, check_array, check_random_state, column_or_1d
 
 from .._sklearn import Interval, InvalidParameterError, validate_parameter_constraints
 from ..exceptions import UnsupportedNetworkError
 from ..integers import IntegerNetwork, integer_network, retrain
 from ..integers._quantizing import input_limit
 from ..networks import DenseNetwork
+from ..networks._spectral_network import SpectralNetwork
 from ._compiled import CompiledClassifier
 from ._parts import ModelParts, parts_of
 from ._pipeline import fold_linear_steps, joined
 from ._quantized import QuantizedClassifier
+from ._spectral_parts import convolves, fold_scalers, spectral_parts
 
 __all__ = ["quantize"]
 
@@ -51,7 +53,9 @@ def quantize(
     ----------
     estimator : fitted classifier or Pipeline
         A PrunedMLPClassifier, CAPoZPruner, MLPClassifier, skorch NeuralNetClassifier that is a
-        chain of dense layers, or CompiledClassifier; or a Pipeline that ends in one.
+        chain of dense layers, or CompiledClassifier; or a Pipeline that ends in one. Or a
+        PrunedCNNClassifier of kind "1d", or a skorch net, whose module is a chain of Conv1d,
+        BatchNorm1d, activation, MaxPool1d or AvgPool1d, Flatten and Linear.
     X_calibration : array-like of shape (n_samples, n_features)
         Samples as the estimator takes them; the training set is a good choice, the test set is
         not. The ranges of all activations are taken from them, and how weights are rounded.
@@ -100,6 +104,11 @@ def quantize(
     of activations belong to units as well, but for tanh and the logistic function, whose units
     share a table of 256 numbers.
 
+    A kernel has the same weights at all bands, which so have one scale in common: a scaler before it
+    goes into the rounding of the inputs, unless there is an `input_scale`. Calibrated by more than
+    2,000 samples, it takes some of them at even distances. An `X_calibration` of more axes, such as
+    (n_samples, 1, n_bands), is laid flat, and so is what the quantized classifier takes.
+
     What a FieldTrainedClassifier learnt of trust goes along, and its wavelengths with it.
 
     Examples
@@ -119,11 +128,7 @@ def quantize(
         raise InvalidParameterError(f"bits must be 8 or 4, got {bits!r}.")
     given = {"input_scale": input_scale, "epochs": epochs, "random_state": random_state}
     validate_parameter_constraints(_CONSTRAINTS, given, caller_name="quantize")
-    parts = parts_of(estimator)
-    if not isinstance(parts.network, DenseNetwork):
-        raise UnsupportedNetworkError("The classifier is quantized already; give the float one.")
-    # In double precision every linear step can be folded.
-    steps, network = fold_linear_steps(parts.steps, _as_float64(parts.network))
+    parts, steps, network = _take_apart(estimator, X_calibration)
     features = _calibration_features(parts, steps, network, X_calibration)
     _check_spread(features, input_scale)
     targets = None if y is None else _targets(network, features, parts.classes, y)
@@ -131,6 +136,8 @@ def quantize(
     if targets is not None:
         random_state = check_random_state(random_state)
         quantized = _retrained(quantized, features, targets, input_scale, epochs, random_state)
+    if isinstance(network, SpectralNetwork) and input_scale is None:
+        steps, quantized = fold_scalers(steps, quantized)
     classifier = QuantizedClassifier(
         replace(quantized, dtype=parts.network.dtype),
         parts.classes,
@@ -141,6 +148,18 @@ def quantize(
     return joined(steps, parts, classifier)
 
 
+def _take_apart(estimator, X) -> tuple[ModelParts, list, DenseNetwork | SpectralNetwork]:
+    """Return a model's parts, and the steps and the network that are left after folding."""
+    if convolves(estimator):
+        parts = spectral_parts(estimator, np.shape(X)[1:])
+        return parts, parts.steps, parts.network
+    parts = parts_of(estimator)
+    if not isinstance(parts.network, DenseNetwork):
+        raise UnsupportedNetworkError("The classifier is quantized already; give the float one.")
+    # In double precision every linear step can be folded.
+    return parts, *fold_linear_steps(parts.steps, _as_float64(parts.network))
+
+
 def _as_float64(network: DenseNetwork) -> DenseNetwork:
     weights, biases = (
         tuple(array.astype(np.float64) for array in arrays)
@@ -149,7 +168,9 @@ def _as_float64(network: DenseNetwork) -> DenseNetwork:
     return replace(network, weights=weights, biases=biases)
 
 
-def _calibration_features(parts: ModelParts, steps: list, network: DenseNetwork, X) -> np.ndarray:
+def _calibration_features(
+    parts: ModelParts, steps: list, network: DenseNetwork | SpectralNetwork, X
+) -> np.ndarray:
     """Return what reaches the folded network of the calibration samples, checked."""
     if steps:
         features = np.asarray(Pipeline(steps).transform(X))
@@ -159,6 +180,9 @@ def _calibration_features(parts: ModelParts, steps: list, network: DenseNetwork,
                 f"{missing.sum()} of {len(features)} calibration samples give features that are "
                 f"NaN or infinite, the first is row {missing.argmax()}: leave them out."
             )
+    elif isinstance(network, SpectralNetwork):
+        features = np.asarray(check_array(X, allow_nd=True, dtype="numeric"))
+        features = features.reshape(len(features), -1)
     else:
         # Its own checks of columns and names are those of the classifier.
         folded = CompiledClassifier(network, parts.classes, feature_names=parts.feature_names)
@@ -186,7 +210,7 @@ def _check_spread(features: np.ndarray, input_scale: float | None) -> None:
         )
 
 
-def _targets(network: DenseNetwork, features: np.ndarray, classes: np.ndarray, y) -> np.ndarray:
+def _targets(network, features: np.ndarray, classes: np.ndarray, y) -> np.ndarray:
     """Return what to learn: the mean of the labels and of the float network's probabilities."""
     y = column_or_1d(y)
     if len(y) != len(features):

@@ -17,7 +17,7 @@ from ..spectral._bands import BandSelector
 from ._compiled import CompiledClassifier
 from ._steps import kind_of
 
-__all__ = ["needed_columns", "selected_first"]
+__all__ = ["needed_columns", "select_before", "selected_first"]
 
 #: What the choice is called among the steps.
 _NAME = "inputs"
@@ -49,8 +49,34 @@ def selected_first(
     left = CompiledClassifier(
         as_dense_network(classifier), classifier.classes_, history=classifier.history_
     )
-    before, behind = list(steps), list[tuple[str, Any]]()
     names = getattr(classifier, "feature_names_in_", None)
+    return select_before(steps, support, names, wavelengths), left
+
+
+def select_before(
+    steps: list[tuple[str, Any]],
+    support: np.ndarray,
+    names: np.ndarray | None,
+    wavelengths: np.ndarray | None = None,
+) -> list[tuple[str, Any]]:
+    """Add a choice among the columns that steps give, as early as that is exact.
+
+    Parameters
+    ----------
+    steps : list of (str, transformer)
+        Fitted.
+    support : ndarray of shape (n_columns,), bool
+        Which columns of the last step's output go on.
+    names : ndarray of str or None
+        Of these columns.
+    wavelengths : ndarray of shape (n_features,), nm, or None
+        Of the first step's columns, where the model knows them.
+
+    Returns
+    -------
+    steps : list of (str, transformer)
+    """
+    before, behind = list(steps), list[tuple[str, Any]]()
     while before:
         name, step = before[-1]
         kind = kind_of(step)
@@ -66,10 +92,10 @@ def selected_first(
         kept[np.flatnonzero(step._keep)[support]] = True
         nm = None if isinstance(step.wavelengths, str) else step._axis.given
         names = getattr(step, "feature_names_in_", None)
-        return [*before, (name, _selector(kept, nm, names)), *behind], left
+        return [*before, (name, _selector(kept, nm, names)), *behind]
     knows = not before and wavelengths is not None and len(wavelengths) == len(support)
     selector = _selector(support, wavelengths if knows else None, names)
-    return [*before, (_NAME, selector), *behind], left
+    return [*before, (_NAME, selector), *behind]
 
 
 def needed_columns(steps, n_columns: int, wanted: np.ndarray | None = None) -> np.ndarray:

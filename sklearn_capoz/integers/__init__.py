@@ -1,10 +1,18 @@
-"""Dense networks in integers: what a device without floating point computes, to the last bit.
+"""Dense and spectral networks in integers: what a device without floating point computes, to the last bit.
 
 `INPUT_LIMIT` is the largest integer input, 32767.
 """
 
-from ._network import INPUT_LIMIT, IntegerLayer, IntegerNetwork
+from ._layers import IntegerConvolution, IntegerLayer
+from ._network import INPUT_LIMIT, IntegerNetwork
 from ._quantizing import integer_network
 from ._retraining import retrain
 
-__all__ = ["INPUT_LIMIT", "IntegerLayer", "IntegerNetwork", "integer_network", "retrain"]
+__all__ = [
+    "INPUT_LIMIT",
+    "IntegerConvolution",
+    "IntegerLayer",
+    "IntegerNetwork",
+    "integer_network",
+    "retrain",
+]

@@ -1,49 +1,24 @@
-"""A dense network in integers: what files, ONNX and C hold of a quantized one."""
+"""A network in integers: what files, ONNX and C hold of a quantized one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 from scipy.special import expit, softmax
 
-from ._arithmetic import MAX_SHIFT, requantize, round_half_away
+from ._arithmetic import requantize, round_half_away
+from ._layers import CODE_LIMIT, IntegerConvolution, IntegerLayer
 
-__all__ = ["INPUT_LIMIT", "IntegerLayer", "IntegerNetwork"]
+__all__ = ["INPUT_LIMIT", "IntegerNetwork"]
 
 #: Inputs are int16, and as large with either sign.
 INPUT_LIMIT = 2**15 - 1
-#: Activations are uint8.
-CODE_LIMIT = 2**8 - 1
 _ACCUMULATOR_LIMIT = 2**31 - 1
-#: Rows that are computed at a time.
-_BLOCK = 4096
-
-
-@dataclass(frozen=True, eq=False)
-class IntegerLayer:
-    """One dense layer in integers.
-
-    Parameters
-    ----------
-    weights : ndarray of shape (n_in, n_out), int8
-    biases : ndarray of shape (n_out,), int32
-        In units of the accumulator. Offsets of the activations are in them.
-    multipliers : ndarray of shape (n_out,), int16
-    shifts : ndarray of shape (n_out,), uint8
-        What is handed on is accumulator * multiplier / 2^shift.
-    table : ndarray of shape (256,), uint8, or None
-        What a smooth activation makes of each code.
-    """
-
-    weights: np.ndarray
-    biases: np.ndarray
-    multipliers: np.ndarray
-    shifts: np.ndarray
-    table: np.ndarray | None = None
+#: Multiply-adds that are computed at a time.
+_BLOCK = 20_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +35,8 @@ class IntegerNetwork:
 
     Parameters
     ----------
-    layers : tuple of IntegerLayer
-        Input first.
+    layers : tuple of IntegerLayer or IntegerConvolution
+        Input first, dense ones last.
     bits : {8, 4}
         Of a weight; 4-bit weights lie between -7 and 7.
     output : {"softmax", "logistic"}
@@ -113,7 +88,7 @@ class IntegerNetwork:
 
     @property
     def n_features(self) -> int:
-        return self.layers[0].weights.shape[0]
+        return self.layers[0].n_inputs
 
     @property
     def n_classes(self) -> int:
@@ -131,7 +106,7 @@ class IntegerNetwork:
     @property
     def n_multiply_adds(self) -> int:
         """Multiply-adds for one sample; the one per unit that rescales is not counted."""
-        return sum(layer.weights.size for layer in self.layers)
+        return sum(layer.n_multiply_adds for layer in self.layers)
 
     @property
     def n_bytes(self) -> int:
@@ -150,29 +125,30 @@ class IntegerNetwork:
         return np.clip(round_half_away(values), -limit, limit).astype(np.int16)
 
     def accumulators(self, codes: np.ndarray) -> list[np.ndarray]:
-        """Return the int32 sums of every layer for integer inputs of (n_samples, n_features)."""
+        """Return the int32 sums of every layer for integer inputs of (n_samples, n_features).
+
+        Those of a convolution have the shape (n_samples, n_positions, n_units).
+        """
         return [sums.astype(np.int32) for sums in self._sums(codes)]
 
     def logits(self, codes: np.ndarray) -> np.ndarray:
         """Return the int32 logits of integer inputs of (n_samples, n_features)."""
         last = self.layers[-1]
         logits = np.empty((len(codes), len(last.biases)), dtype=np.int32)
-        for start in range(0, len(codes), _BLOCK):
-            rows = slice(start, start + _BLOCK)
+        step = max(1, _BLOCK // self.n_multiply_adds)
+        for start in range(0, len(codes), step):
+            rows = slice(start, start + step)
             *_, sums = self._sums(codes[rows])
             logits[rows] = requantize(sums, last.multipliers, last.shifts)
         return logits
 
     def _sums(self, codes: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the sums of every layer, whole numbers below 2^31: in float64 BLAS is exact."""
+        """Yield the sums of every layer."""
         codes = codes.astype(np.float64)
-        for layer, weights in zip(self.layers, self._weights, strict=True):
-            sums = codes @ weights
-            sums += layer.biases
+        for layer in self.layers:
+            sums = layer.sums(codes)
             yield sums
-            codes = requantize(sums, layer.multipliers, layer.shifts).clip(0, CODE_LIMIT)
-            if layer.table is not None:
-                codes = layer.table[codes.astype(np.uint8)].astype(np.float64)
+            codes = layer.codes(sums)
 
     def labels(self, logits: np.ndarray) -> np.ndarray:
         """Index of the most likely class of each sample; the lower index on ties."""
@@ -188,13 +164,6 @@ class IntegerNetwork:
         positive = expit(values)
         return np.hstack([1 - positive, positive]).astype(self.dtype)
 
-    @cached_property
-    def _weights(self) -> list[np.ndarray]:
-        return [layer.weights.astype(np.float64) for layer in self.layers]
-
-    def __getstate__(self):
-        return {key: value for key, value in vars(self).items() if key != "_weights"}
-
     def check(self) -> None:
         """Raise ValueError where parts do not fit together, or an accumulator could overflow."""
         if self.bits not in (8, 4):
@@ -206,14 +175,16 @@ class IntegerNetwork:
                 f"input_limit must lie between 1 and {INPUT_LIMIT}, got {self.input_limit}."
             )
         for i, layer in enumerate(self.layers):
-            _check_layer(layer, 2 ** (self.bits - 1) - 1, f"layer {i}")
+            layer.check(2 ** (self.bits - 1) - 1, f"layer {i}")
         for a, b in pairwise(self.layers):
-            if a.weights.shape[1] != b.weights.shape[0]:
+            if a.n_outputs != b.n_inputs:
                 raise ValueError(
-                    f"A layer of {a.weights.shape[1]} units does not fit to the next one's "
-                    f"{b.weights.shape[0]} inputs."
+                    f"A layer of {a.n_outputs} units does not fit to the next one's "
+                    f"{b.n_inputs} inputs."
                 )
         last = self.layers[-1]
+        if isinstance(last, IntegerConvolution):
+            raise ValueError("The last layer must be a dense one.")
         if self.output == "logistic" and len(last.biases) != 1:
             raise ValueError(f"A logistic output is one unit, found {len(last.biases)}.")
         if last.table is not None or (last.multipliers > 2.0**last.shifts).any():
@@ -245,28 +216,3 @@ class IntegerNetwork:
                     f"Layer {i} could sum up to {largest:,}, and an int32 accumulator holds "
                     f"{_ACCUMULATOR_LIMIT:,}."
                 )
-
-
-def _check_layer(layer: IntegerLayer, largest: int, where: str) -> None:
-    dtypes = {"weights": "int8", "biases": "int32", "multipliers": "int16", "shifts": "uint8"}
-    for name, dtype in dtypes.items():
-        array = getattr(layer, name)
-        if array.dtype != dtype:
-            raise ValueError(f"{where}: {name} must be {dtype}, found {array.dtype}.")
-    if layer.weights.ndim != 2 or 0 in layer.weights.shape:
-        raise ValueError(f"{where}: weights must be (n_in, n_out), found {layer.weights.shape}.")
-    n_out = layer.weights.shape[1]
-    for name in ("biases", "multipliers", "shifts"):
-        if getattr(layer, name).shape != (n_out,):
-            raise ValueError(
-                f"{where}: {name} must be ({n_out},), found {getattr(layer, name).shape}."
-            )
-    if np.abs(layer.weights.astype(np.int64)).max() > largest:
-        raise ValueError(f"{where}: weights must lie between -{largest} and {largest}.")
-    if (layer.multipliers < 0).any():
-        raise ValueError(f"{where}: multipliers must not be negative.")
-    if not ((layer.shifts >= 1) & (layer.shifts <= MAX_SHIFT)).all():
-        raise ValueError(f"{where}: shifts must lie between 1 and {MAX_SHIFT}.")
-    table = layer.table
-    if table is not None and (table.dtype != np.uint8 or table.shape != (256,)):
-        raise ValueError(f"{where}: a table is 256 numbers of uint8, found {table.shape}.")

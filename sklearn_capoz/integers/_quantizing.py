@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import NamedTuple
 
 import numpy as np
 
 from ..networks import ACTIVATIONS, DenseNetwork
+from ..networks._spectral_network import SpectralConvolution, SpectralNetwork
 from ._arithmetic import as_multipliers, round_half_away
-from ._network import CODE_LIMIT, INPUT_LIMIT, IntegerLayer, IntegerNetwork
+from ._layers import CODE_LIMIT, IntegerConvolution, IntegerLayer
+from ._network import INPUT_LIMIT, IntegerNetwork
 from ._rounding import round_weights
 
 __all__ = ["input_limit", "integer_network"]
@@ -19,6 +22,8 @@ _RANGES = np.linspace(1.0, 0.5, 11)
 _TABLE_ENDS = {"tanh": 4.0, "logistic": 7.0}
 #: An input's standard deviation in integers, and the room in which its samples must lie.
 _SPREAD, _ROOM = 2.0**10, 2.0**14
+#: Samples that convolutions are calibrated by: each is as many rows as it has positions.
+_CONVOLVED_SAMPLES = 2000
 #: Largest bias: it leaves half of the accumulator to the sum.
 _BIAS_LIMIT = 2.0**30
 
@@ -32,9 +37,13 @@ class _Codes(NamedTuple):
 
 
 def integer_network(
-    network: DenseNetwork, X: np.ndarray, *, bits: int = 8, input_scale: float | None = None
+    network: DenseNetwork | SpectralNetwork,
+    X: np.ndarray,
+    *,
+    bits: int = 8,
+    input_scale: float | None = None,
 ) -> IntegerNetwork:
-    """Quantize a dense network by samples of its inputs.
+    """Quantize a dense or spectral network by samples of its inputs.
 
     Layer by layer, on what the integer layers before it hand on: `round_weights` rounds the
     weights, the bias makes the mean of every unit's sum on the samples what it was, and every unit
@@ -42,14 +51,16 @@ def integer_network(
 
     Parameters
     ----------
-    network : DenseNetwork
+    network : DenseNetwork or SpectralNetwork
+        Behind convolutions, a subset of the samples is taken at even distances, where they are
+        many.
     X : ndarray of shape (n_samples, n_features)
         Finite.
     bits : {8, 4}
         Of a weight.
     input_scale : float or None, default=None
         Number that stands for an input of 1. None gives every feature an offset and a scale of
-        its own.
+        its own; those of a spectral network have one scale in common.
 
     Returns
     -------
@@ -61,14 +72,24 @@ def integer_network(
         If an accumulator could overflow, or the inputs of the samples do not fit into int16.
     """
     X = X.astype(np.float64)
-    scale, offset = _input_units(X, input_scale)
+    convolutions: tuple[SpectralConvolution, ...] = ()
+    if isinstance(network, SpectralNetwork):
+        X = X[:: -(-len(X) // _CONVOLVED_SAMPLES)]
+        convolutions, dense = network.convolutions, network.dense
+        scale, offset = _common_units(X, input_scale)
+    else:
+        dense = network
+        scale, offset = _input_units(X, input_scale)
     inputs = round_half_away((X - offset) * scale)
     found = _Codes(inputs, np.broadcast_to(offset, X.shape[1:]), 1 / (scale * np.ones(X.shape[1])))
-    layers = []
+    layers: list[IntegerLayer] = []
     values = X
-    for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
+    for each in convolutions:
+        layer, found, values = _quantize_convolution(each, found, values, bits)
+        layers.append(layer)
+    for i, (weight, bias) in enumerate(zip(dense.weights, dense.biases, strict=True)):
         values = values @ weight.astype(np.float64) + bias
-        activation = network.activations[i] if i < len(network.activations) else None
+        activation = dense.activations[i] if i < len(dense.activations) else None
         layer, found = _quantize_layer(weight, found, values, activation, bits)
         layers.append(layer)
         if activation is not None:
@@ -85,6 +106,47 @@ def integer_network(
     )
     quantized.check()
     return quantized
+
+
+def _quantize_convolution(
+    convolution: SpectralConvolution, inputs: _Codes, values: np.ndarray, bits: int
+) -> tuple[IntegerConvolution, _Codes, np.ndarray]:
+    """Quantize a convolution: at each position it is a dense layer of what the kernel sees."""
+    n_out, n_in, kernel_size = convolution.weight.shape
+    sums = convolution.sums(convolution.windows(values)).astype(np.float64)
+    seen = _Codes(
+        *(
+            convolution.windows(np.atleast_2d(part)).reshape(-1, n_in * kernel_size)
+            for part in inputs
+        )
+    )
+    # Of one channel all positions have the same low and step.
+    seen = _Codes(seen.codes, seen.low[0], seen.step[0])
+    weight = convolution.weight.reshape(n_out, -1).T
+    dense, codes = _quantize_layer(
+        weight, seen, sums.reshape(-1, n_out), convolution.activation, bits
+    )
+    layer = IntegerConvolution(
+        **{field.name: getattr(dense, field.name) for field in fields(dense)},
+        n_channels=n_in,
+        n_positions=convolution.n_positions,
+        kernel_size=kernel_size,
+        stride=convolution.stride,
+        pool=convolution.pool,
+        pool_size=convolution.pool_size,
+    )
+    ACTIVATIONS[convolution.activation].apply(sums)
+    low, step = (np.repeat(part, layer.n_pooled) for part in (codes.low, codes.step))
+    flat = layer.pooled(codes.codes.reshape(sums.shape))
+    return layer, _Codes(flat, low, step), convolution.pooled(sums)
+
+
+def _common_units(X: np.ndarray, input_scale: float | None) -> tuple[np.ndarray, np.ndarray]:
+    """One scale for all bands, as a kernel's weights are for all positions; no offset."""
+    if input_scale is None:
+        reach, spread = np.abs(X).max(), X.std()
+        input_scale = min(_SPREAD / spread, _ROOM / reach)
+    return np.array([input_scale], np.float32), np.zeros(1, np.float32)
 
 
 def _input_units(X: np.ndarray, input_scale: float | None) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ._arithmetic import round_half_away
-from ._network import CODE_LIMIT, IntegerNetwork
+from ._layers import CODE_LIMIT, IntegerConvolution, IntegerLayer
+from ._network import IntegerNetwork
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -116,10 +117,11 @@ class _Student:
 
         last = len(self.weights) - 1
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            sums = x @ _rounded(weight * self._largest)
+            layer = self._start.layers[i]
+            sums = _windows(layer, x) @ _rounded(weight * self._largest)
             x = sums * self._ratios[i] + bias * self._units[i]
             if i < last:
-                x = _activated(x.clamp(0, CODE_LIMIT), self._tables[i])
+                x = _pooled(layer, _activated(x.clamp(0, CODE_LIMIT), self._tables[i]))
         logits = x * self._start.logit_scale
         if self._start.output == "logistic":
             return binary_cross_entropy_with_logits(logits[:, 0], targets[:, 1])
@@ -147,6 +149,25 @@ class _Student:
                 )
             )
         return replace(self._start, layers=tuple(layers))
+
+
+def _windows(layer: IntegerLayer, x: Tensor) -> Tensor:
+    """Do what `IntegerConvolution.windows` does; a dense layer sees all at once."""
+    if not isinstance(layer, IntegerConvolution):
+        return x
+    channels = x.reshape(len(x), layer.n_channels, layer.n_positions)
+    n_windows = layer.n_pooled * layer.pool_size
+    found = channels.unfold(2, layer.kernel_size, layer.stride)[:, :, :n_windows]
+    return found.permute(0, 2, 1, 3).flatten(2)
+
+
+def _pooled(layer: IntegerLayer, codes: Tensor) -> Tensor:
+    """Do what `IntegerConvolution.pooled` does, and let the gradient pass."""
+    if not isinstance(layer, IntegerConvolution):
+        return codes
+    pools = codes.unflatten(1, (layer.n_pooled, layer.pool_size))
+    found = pools.amax(2) if layer.pool == "max" else _rounded(pools.mean(2))
+    return found.transpose(1, 2).flatten(1)
 
 
 def _rounded(values: Tensor) -> Tensor:

@@ -1,0 +1,166 @@
+"""compress: a file that fits its budget, the way to it, and what cannot be had."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import make_classification
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_capoz import CAPoZPruner, PrunedMLPClassifier
+from sklearn_capoz.deploy import compress, load_model, save_model
+from sklearn_capoz.displays import TradeOffDisplay
+from sklearn_capoz.exceptions import PruningInterruptedWarning, UnsupportedNetworkError
+from sklearn_capoz.export import _compress
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+X, CODES = make_classification(
+    400, 20, n_informative=8, n_classes=3, class_sep=2, shuffle=False, random_state=0
+)
+Y = np.array(["alunite", "calcite", "kaolinite"])[CODES]
+
+
+def network(**parameters):
+    quick = {"max_iter": 20, "retrain_max_iter": 3, "learning_rate_init": 0.01, "random_state": 0}
+    return PrunedMLPClassifier((16,), **(quick | parameters))
+
+
+@pytest.mark.parametrize("budget", [4000, 2500, 2000, 1600])
+@pytest.mark.parametrize("scaled", [False, True])
+def test_the_file_fits(budget, scaled, tmp_path):
+    estimator = make_pipeline(StandardScaler(), network()) if scaled else network()
+    found = compress(estimator, X, Y, budget=budget)
+    save_model(found.estimator, tmp_path / "m.capoz")
+    assert (tmp_path / "m.capoz").stat().st_size == found.trace["n_bytes"].iloc[-1] <= budget
+    assert (found.trace["n_bytes"].iloc[:-1] > budget).all()
+    loaded = load_model(tmp_path / "m.capoz")
+    np.testing.assert_array_equal(loaded.predict(X), found.estimator.predict(X))
+    assert set(found.estimator.predict(X)) <= set(Y)
+
+
+def test_the_trace_tells_each_step():
+    trace = compress(network(), X, Y, budget=1800).trace
+    assert trace["move"].iloc[0] == "dense"
+    assert set(trace["move"].iloc[1:]) <= {"units", "inputs", "bits"}
+    assert (trace["n_bytes"].diff().iloc[1:] < 0).all()
+    np.testing.assert_allclose(trace["error"], 1 - trace["accuracy"])
+    assert (trace["n_units"].iloc[0], trace["n_inputs"].iloc[0]) == (16, 20)
+    for move, column in (("units", "n_units"), ("inputs", "n_inputs"), ("bits", "bits")):
+        changed = trace[column].diff().iloc[1:] != 0
+        assert (changed == (trace["move"].iloc[1:] == move)).all()
+
+
+def test_the_last_cut_takes_no_more_than_it_must():
+    trace = compress(network(), X, Y, budget=1300).trace
+    last = trace.index[trace["move"].isin(["units", "inputs"])][0]
+    before, after = trace["n_bytes"][last - 1], trace["n_bytes"][last]
+    budget = int(before + after) // 2
+    less = compress(network(), X, Y, budget=budget).trace
+    assert after < less["n_bytes"].iloc[-1] <= budget
+
+
+def test_the_same_twice_and_nothing_is_changed():
+    estimator = make_pipeline(StandardScaler(), network())
+    a, b = (compress(estimator, X.astype(np.float32), Y, budget=2000) for _ in range(2))
+    pd.testing.assert_frame_equal(a.trace.drop(columns="seconds"), b.trace.drop(columns="seconds"))
+    assert a.trace["bits"].iloc[0] == 32
+    assert not hasattr(estimator[-1], "classes_")
+    assert not hasattr(estimator[0], "mean_")
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        MLPClassifier((12, 6), max_iter=15, random_state=0),
+        CAPoZPruner(MLPClassifier((12,), max_iter=15, random_state=0), retrain_max_iter=2,
+                    criterion="taylor", min_units=2, random_state=0),
+    ],
+)  # fmt: skip
+def test_other_estimators_and_validation_data(estimator):
+    rows = np.arange(len(X)) % 3 > 0
+    X_val, y_val = X[~rows], Y[~rows]
+    found = compress(estimator, X[rows], Y[rows], budget=1900, X_val=X_val, y_val=y_val)
+    assert found.trace["n_bytes"].iloc[-1] <= 1900
+
+
+def test_two_classes_weights_groups_and_a_table():
+    table = pd.DataFrame(X, columns=[f"b{i}" for i in range(20)])
+    y = CODES > 0
+    weight = np.where(y, 1.0, 2.0)
+    found = compress(
+        network(), table, y, budget=1600, sample_weight=weight, groups=np.arange(400) // 4
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        labels = found.estimator.predict(table)
+    assert labels.dtype == bool
+    with pytest.raises(ValueError, match="feature names"):
+        found.estimator.predict(table.rename(columns={"b0": "other"}))
+
+
+def test_no_sample_that_chooses_is_seen_by_the_steps(monkeypatch):
+    seen = []
+
+    class Watching(StandardScaler):
+        def fit(self, X, y=None, sample_weight=None):
+            seen.append(len(X))
+            return super().fit(X, y, sample_weight)
+
+    with pytest.raises(UnsupportedNetworkError, match="Watching"):  # no file holds it
+        compress(make_pipeline(Watching(), network()), X, Y, budget=2000)
+    assert seen == [320]
+
+
+def test_refusals_come_before_training():
+    long = network(max_iter=10**7)
+    with pytest.raises(ValueError, match=r"500 bytes is below .* up to [\d,]+ bytes") as error:
+        compress(long, X, Y, budget=500)
+    least = int(str(error.value).split("up to ")[1].split()[0].replace(",", ""))
+    assert compress(network(), X, Y, budget=least).trace["n_bytes"].iloc[-1] <= least
+    for budget in (0, 1.5, "2 kB"):
+        with pytest.raises(ValueError, match="budget"):
+            compress(long, X, Y, budget=budget)
+    with pytest.raises(UnsupportedNetworkError, match="arrays"):
+        compress(network(callbacks=[]), X, Y, budget=2000)
+    with pytest.raises(ValueError, match="belong together"):
+        compress(long, X, Y, budget=2000, X_val=X)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        compress(long, X, Y[:-1], budget=2000)
+
+
+def test_an_interrupt_keeps_what_there_is(monkeypatch):
+    moves_from, calls = _compress.moves_from, []
+
+    def interrupted(*args):
+        calls.append(args)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return moves_from(*args)
+
+    monkeypatch.setattr(_compress, "moves_from", interrupted)
+    with pytest.warns(PruningInterruptedWarning, match="above the budget of 1,600"):
+        found = compress(network(), X, Y, budget=1600)
+    assert len(found.trace) == 3
+    assert found.estimator.predict(X).shape == (400,)
+
+
+def test_drawn():
+    import matplotlib
+
+    matplotlib.use("Agg")
+    found = compress(network(), X, Y, budget=2000)
+    display = TradeOffDisplay.from_compressions({"one": found, "two": [found, found]})
+    assert display.ax_.get_ylabel() == "error / %"
+    assert display.ax_.get_yscale() == "log"
+    line = display.lines_["one"].lines[0]
+    order = np.argsort(found.trace["n_bytes"])
+    np.testing.assert_allclose(line.get_xdata(), found.trace["n_bytes"].to_numpy()[order])
+    np.testing.assert_allclose(line.get_ydata(), 100 * found.trace["error"].to_numpy()[order])
+    with pytest.raises(ValueError, match="holds none"):
+        TradeOffDisplay.from_compressions({})
+    with pytest.raises(ValueError, match="metric"):
+        TradeOffDisplay(display.table, size="n_bytes", metric="loss")
