@@ -160,6 +160,9 @@ class FusedClassifier(ClassifierMixin, Composition):
         self._validate_params()
         names, members = self._members()
         X, y, classes, beside = self._checked(X, y, sample_weight, groups)
+        all_frozen = all(map(_is_frozen, members))
+        if all_frozen:  # they know classes that few samples to choose on may lack
+            classes = members[0].classes_
         for name, member in zip(names, members, strict=True):
             if _is_frozen(member):
                 check_classes(name, member, classes)
@@ -170,7 +173,7 @@ class FusedClassifier(ClassifierMixin, Composition):
         given = self._given_weights(len(members))
         chooses = given is None
         aside = np.zeros(len(y), dtype=bool)
-        if chooses and not has_validation and not all(map(_is_frozen, members)):
+        if chooses and not has_validation and not all_frozen:
             aside = self._held_out(y, classes, beside.get("groups"), random_state)
         fitted = self._fitted(members, X, y, ~aside, beside)
         if chooses:
@@ -185,8 +188,9 @@ class FusedClassifier(ClassifierMixin, Composition):
                 fitted = self._fitted(members, X, y, np.ones(len(y), dtype=bool), beside)
         self.estimators_, self.weights_, self.classes_ = fitted, given, classes
         frozen = [(name, FrozenEstimator(m)) for name, m in zip(names, fitted, strict=True)]
-        # Its members are trained, on labels and not on the codes that it would have given them.
-        self.voting_ = VotingClassifier(frozen, voting="soft", weights=given).fit(X, y)
+        # Its members are trained, on labels and not on the codes that it would have given them; all
+        # that is left to learn for it are the classes.
+        self.voting_ = VotingClassifier(frozen, voting="soft", weights=given).fit(X, classes)
         self.cost_ = costs(names, fitted)
         return self
 

@@ -16,9 +16,10 @@ __all__ = ["check_classes", "choose_weights", "costs"]
 def check_classes(name: str, member, classes: np.ndarray) -> None:
     """Raise where a fitted member knows other classes than these."""
     if not np.array_equal(member.classes_, classes):
+        known = np.asarray(member.classes_)[:10].tolist()
         raise ValueError(
-            f"The member {name!r} knows the classes {np.asarray(member.classes_)[:10].tolist()}, y "
-            f"holds {classes[:10].tolist()}; fused classifiers need the same."
+            f"The member {name!r} knows {known}, the others, or y, {classes[:10].tolist()}; fused "
+            "classifiers need the same classes."
         )
 
 

@@ -134,6 +134,16 @@ def test_all_frozen_choose_on_all_samples_and_stay():
     assert found.estimators_[0] is frozen[0][1].estimator
 
 
+def test_frozen_members_may_know_classes_that_the_samples_to_choose_on_lack():
+    frozen = [(name, FrozenEstimator(member.fit(X, NAMES))) for name, member in members()]
+    some = NAMES != "alunite"
+    found = FusedClassifier(frozen).fit(X[some], NAMES[some])
+    assert found.predict_proba(X).shape == (len(X), 3)
+    assert found.score(X, NAMES) > 0.5
+    with pytest.raises(ValueError, match="labels that the classifier is not trained on"):
+        FusedClassifier(frozen).fit(X, np.where(NAMES == "calcite", "quartz", NAMES))
+
+
 def test_groups_are_held_out_together(monkeypatch):
     seen = []
     monkeypatch.setattr(
@@ -194,7 +204,7 @@ def test_it_is_an_estimator_like_others():
         ),
         (
             [("a", FrozenEstimator(GaussianNB().fit(X, Y))), ("b", GaussianNB())],
-            {}, ValueError, r"'a' knows the classes \[0, 1, 2\], y holds \['alunite'",
+            {}, ValueError, r"'a' knows \[0, 1, 2\], the others, or y, \['alunite'",
         ),
     ],
 )  # fmt: skip
