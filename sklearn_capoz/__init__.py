@@ -9,7 +9,7 @@ The data's journey, and where the code is:
 5. network and units -> a smaller network: `sklearn_capoz.pruning`
 6. when to score, cut and retrain: `sklearn_capoz.schedules`; who teaches: `sklearn_capoz.teachers`
 7. all that as estimators: `PrunedMLPClassifier`, `PrunedCNNClassifier`, `CAPoZPruner`,
-   `CAPoZPrunerCV`; for the field: `FieldTrainedClassifier`
+   `CAPoZPrunerCV`; for the field: `FieldTrainedClassifier`; to vote: `FusedClassifier`
 8. model -> file, device, map: `sklearn_capoz.export`, `sklearn_capoz.scenes`
 9. pictures: `sklearn_capoz.displays`
 """
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         CAPoZPruner,
         CAPoZPrunerCV,
         FieldTrainedClassifier,
+        FusedClassifier,
         PrunedCNNClassifier,
         PrunedMLPClassifier,
         PruningComparison,
@@ -40,6 +41,7 @@ __all__ = [
     "CAPoZPruner",
     "CAPoZPrunerCV",
     "FieldTrainedClassifier",
+    "FusedClassifier",
     "PrunedCNNClassifier",
     "PrunedMLPClassifier",
     "PruningComparison",

@@ -12,11 +12,13 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_parameter_constraints,
 )
+from sklearn.utils.metaestimators import _BaseComposition as Composition
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 from sklearn.utils.validation import _get_feature_names as get_feature_names
 
 __all__ = [
     "CachedSignatureMixin",
+    "Composition",
     "HasMethods",
     "Interval",
     "InvalidParameterError",

@@ -8,6 +8,7 @@ from ._classifier import PrunedMLPClassifier
 from ._cnn import PrunedCNNClassifier
 from ._comparison import PruningComparison, compare_pruning
 from ._field import FieldTrainedClassifier
+from ._fused import FusedClassifier
 from ._mlp_adapter import MLPClassifierAdapter
 from ._own_adapter import PrunedMLPAdapter
 from ._path import PruningPath, pruning_path
@@ -25,6 +26,7 @@ __all__ = [
     "Description",
     "FieldTrainedClassifier",
     "FieldTrust",
+    "FusedClassifier",
     "MLPClassifierAdapter",
     "PrunedCNNClassifier",
     "PrunedMLPAdapter",

@@ -22,6 +22,7 @@ __all__ = [
     "Split",
     "check_X_y",
     "check_groups",
+    "mark_groups",
     "shell_of",
     "spawn_random_states",
     "split",
@@ -171,7 +172,7 @@ def _split_groups(
 
     Scoring and choosing share no group either, unless one group alone is set aside.
     """
-    aside = _mark_groups(samples.y, groups, fraction, random_state)
+    aside = mark_groups(samples.y, groups, fraction, random_state)
     for code in np.unique(samples.y[aside]):  # a class of one group is for training
         members = samples.y == code
         if aside[members].all():
@@ -187,11 +188,11 @@ def _split_groups(
     validation, groups = samples[aside], groups[aside]
     if np.unique(groups).size == 1:
         groups = np.arange(groups.size)
-    half = _mark_groups(validation.y, groups, 0.5, random_state)
+    half = mark_groups(validation.y, groups, 0.5, random_state)
     return PruningData(samples[~aside], validation[~half], validation[half])
 
 
-def _mark_groups(
+def mark_groups(
     y: np.ndarray, groups: np.ndarray, fraction: float, random_state: np.random.RandomState
 ) -> np.ndarray:
     """Mark whole groups, until each class has about that fraction of its samples marked.

@@ -89,9 +89,27 @@ class Classroom:
 
 
 class Teacher(BaseEstimator, ABC):
-    """Base of all teachers.
+    """Base of all teachers: a subclass says in `after` who teaches.
 
-    A teacher may act before the first training of a network, and after it.
+    A teacher may also act on X before any training, in `look_at`, and on untrained networks, in
+    `before`, which only PrunedMLPClassifier has.
+
+    Examples
+    --------
+    Let the dense network teach, twice as sure as it is:
+
+    >>> from sklearn_capoz import PrunedMLPClassifier
+    >>> from sklearn_capoz.teachers import Teacher
+    >>> class Lesson:
+    ...     def __init__(self, model):
+    ...         self.model = model
+    ...
+    ...     def logits(self, samples):
+    ...         return 2 * self.model.logits(samples.X)
+    >>> class Surer(Teacher):
+    ...     def after(self, model, room):
+    ...         return model, Lesson(model)
+    >>> model = PrunedMLPClassifier(teacher=Surer(), distillation=0.5)
     """
 
     _parameter_constraints: dict = {}
@@ -108,15 +126,52 @@ class Teacher(BaseEstimator, ABC):
         )
 
     def look_at(self, X: Any, classes: np.ndarray) -> np.ndarray | None:
-        """Say what is known of samples before any training; None where that is nothing."""
+        """Say what is known of samples before any training; None where that is nothing.
+
+        Parameters
+        ----------
+        X : array-like
+            As `fit` is given it.
+        classes : ndarray of shape (n_classes,)
+
+        Returns
+        -------
+        lessons : ndarray of shape (n_samples, n_classes) or None
+            Logarithms of probabilities; become `room.lessons`.
+        """
         return None
 
     def before(self, models: list, room: Classroom) -> list:
-        """Return untrained students, ready for a first training in which they may be taught."""
+        """Return untrained students, ready for a first training in which they may be taught.
+
+        Parameters
+        ----------
+        models : list of PrunableModel
+            The restarts.
+        room : Classroom
+            As in `after`.
+        """
         return models
 
     def after(self, model: PrunableModel, room: Classroom) -> tuple[PrunableModel, Lesson | None]:
-        """Return the network to prune, and the lesson of its retraining."""
+        """Return the network to prune, and the lesson of its retraining.
+
+        Parameters
+        ----------
+        model : PrunableModel
+            The dense network, after its first training.
+        room : Classroom
+            `room.data` has the samples, `room.new_networks(n)` makes untrained networks like the
+            dense one, `room.trained` trains them side by side, and `room.taught` gives one a
+            lesson before its training.
+
+        Returns
+        -------
+        model : PrunableModel
+        lesson : Lesson or None
+            Has `logits(samples)`, of shape (n_samples, n_classes); None where there is nothing to
+            say.
+        """
         return model, NetworksLesson((model,))
 
 

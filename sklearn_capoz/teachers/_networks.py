@@ -95,7 +95,7 @@ class Mutual(Teacher):
 
     Parameters
     ----------
-    n_networks : int, default=4
+    n_networks : int, default=2
         The one to prune included. Every iteration's record holds its own state of all of them.
 
     References
@@ -116,7 +116,7 @@ class Mutual(Teacher):
     trains_networks = True
     needs_engine = True
 
-    def __init__(self, n_networks=4):
+    def __init__(self, n_networks=2):
         self.n_networks = n_networks
 
     def before(self, models, room):

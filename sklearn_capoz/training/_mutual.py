@@ -6,14 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.special import expit, log_softmax, xlogy
+from scipy.special import expit, xlogy
 
-from ..networks._dense import DenseNetwork
 from ._cpu import make_runs
 from ._epochs import Run
 from ._optimizer import views
 from ._task import TrainingResult, TrainingSettings, TrainingTask
-from ._trainee import Rows, Trainee
+from ._trainee import Trainee
 
 __all__ = ["train_mutually"]
 
@@ -100,6 +99,7 @@ def _check(trainees: Sequence[Trainee]) -> None:
             trainee.task.network.output == first.task.network.output
             and trainee.task.network.biases[-1].size == first.task.network.biases[-1].size
             and np.array_equal(trainee.rows.y, first.rows.y)
+            and np.array_equal(trainee.rows.X, first.rows.X, equal_nan=True)
         )
         if not same:
             raise ValueError(
@@ -145,33 +145,27 @@ class _Cohort:
 
     def _tell_each_other(self, rows: np.ndarray) -> None:
         """Write into each one's rows what the others make of a batch; `Run` looks at it there."""
-        n = len(self.trainees)
+        n, first = len(self.trainees), self.trainees[0]
         if n == 1:
             return
-        T = self.trainees[0].settings.temperature
-        soft, entropy = zip(
-            *(
-                _softened(network, trainee.rows, rows, T)
-                for network, trainee in zip(self.networks, self.trainees, strict=True)
-            ),
-            strict=True,
-        )
-        all_soft, all_entropy = sum(soft), sum(entropy)
-        for trainee, own, own_entropy in zip(self.trainees, soft, entropy, strict=True):
-            # The mean of the divergences from all others is that from their mean, less a constant.
-            trainee.rows.soft[rows] = (all_soft - own) / (n - 1)
-            trainee.rows.soft_entropy[rows] = (all_entropy - own_entropy) / (n - 1)
+        X = first.rows.X[rows]
+        logits = np.stack([network.forward(X)[-1] for network in self.networks])
+        soft, entropy = _softened(logits / first.settings.temperature, first.task.network.output)
+        # The mean of the divergences from all others is that from their mean, less a constant.
+        soft, entropy = ((values.sum(axis=0) - values) / (n - 1) for values in (soft, entropy))
+        for k, trainee in enumerate(self.trainees):
+            trainee.rows.soft[rows] = soft[k]
+            trainee.rows.soft_entropy[rows] = entropy[k]
 
 
 @np.errstate(all="ignore")  # what diverges is told by its loss
-def _softened(
-    network: DenseNetwork, samples: Rows, rows: np.ndarray, temperature: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities at a temperature, and per row the sum of p * log(p)."""
-    logits = network.forward(samples.X[rows])[-1] / temperature
-    if network.output == "softmax":
-        log_p = log_softmax(logits, axis=1)
-        soft = np.exp(log_p)
-        return soft, (soft * log_p).sum(axis=1)
-    soft = expit(logits)
-    return soft, (xlogy(soft, soft) + xlogy(1 - soft, 1 - soft))[:, 0]
+def _softened(z: np.ndarray, output: str) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities (n_networks, n_rows, n_outputs), and per row the sum of p * log(p)."""
+    if output == "softmax":  # by hand: scipy's takes longer than a step of a small network
+        z -= z.max(axis=2, keepdims=True)
+        soft = np.exp(z)
+        norm = soft.sum(axis=2, keepdims=True)
+        soft /= norm
+        return soft, (soft * z).sum(axis=2) - np.log(norm[..., 0])
+    soft = expit(z)
+    return soft, (xlogy(soft, soft) + xlogy(1 - soft, 1 - soft))[..., 0]

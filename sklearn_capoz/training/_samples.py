@@ -12,7 +12,7 @@ from .._warn import warn
 from ..exceptions import SmallDataWarning
 from ..networks._inputs import leaves, take
 
-__all__ = ["PruningData", "Samples", "make_samples", "split_samples"]
+__all__ = ["PruningData", "Samples", "make_samples", "split_samples", "stratified"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +96,7 @@ def split_samples(
                 f"X_val holds {validation.y.size} sample; at least 2 are needed, one to score "
                 "units on and one to choose the iteration on."
             )
-        half = _stratified(validation.y, 0.5, random_state)
+        half = stratified(validation.y, 0.5, random_state)
         return PruningData(samples, validation[~half], validation[half])
     n_validation = validation_fraction * samples.y.size
     n_classes = np.unique(samples.y).size
@@ -108,17 +108,17 @@ def split_samples(
             SmallDataWarning,
         )
         return PruningData(samples, samples, samples)
-    aside = _stratified(samples.y, validation_fraction, random_state)
+    aside = stratified(samples.y, validation_fraction, random_state)
     for code in np.unique(samples.y[aside]):
         members = np.flatnonzero(samples.y == code)
         if aside[members].all():  # a class of one sample is for training
             aside[members[0]] = False
-    half = _stratified(samples.y[aside], 0.5, random_state)
+    half = stratified(samples.y[aside], 0.5, random_state)
     validation = samples[aside]
     return PruningData(samples[~aside], validation[~half], validation[half])
 
 
-def _stratified(y: np.ndarray, fraction: float, random_state: np.random.RandomState) -> np.ndarray:
+def stratified(y: np.ndarray, fraction: float, random_state: np.random.RandomState) -> np.ndarray:
     """Mark a fraction of the samples, spread over the classes.
 
     scikit-learn's splitters refuse classes of one sample, which real scenes have.

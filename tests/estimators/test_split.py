@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sklearn_capoz import PrunedMLPClassifier
-from sklearn_capoz.estimators._split import _mark_groups, _split_groups, _warn_of_another_range
+from sklearn_capoz.estimators._split import _split_groups, _warn_of_another_range, mark_groups
 from sklearn_capoz.exceptions import SmallDataWarning
 from sklearn_capoz.training._samples import make_samples
 
@@ -53,7 +53,7 @@ def test_groups_that_leave_none_to_validate_on_are_said():
                                                   (0.99, [True, False, True])])  # fmt: skip
 def test_the_smallest_group_stands_for_too_few_or_what_is_left_of_too_many(fraction, marked):
     groups = np.repeat([0, 1, 2], [30, 10, 20])
-    found = _mark_groups(np.zeros(60, int), groups, fraction, np.random.RandomState(0))
+    found = mark_groups(np.zeros(60, int), groups, fraction, np.random.RandomState(0))
     np.testing.assert_array_equal(found, np.repeat(marked, [30, 10, 20]))
 
 
