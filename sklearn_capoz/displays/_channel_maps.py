@@ -170,7 +170,7 @@ class ChannelMapsDisplay:
 
     def _title(self):
         what = f"{len(self.maps)} channels" + (f" of {self.layer!r}" if self.layer else "")
-        under = "below each its number and mean |activation|"
+        under = "each on its own scale, below it number and mean |activation|"
         if self.kept is None:
             return f"{what}; {under}"
         return f"{what}, {self.kept.sum()} stay (blue), the others go (orange); {under}"

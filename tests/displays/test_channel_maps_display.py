@@ -31,9 +31,8 @@ class Pair(nn.Module):
 
 
 def make_net(module):
-    net = NeuralNetClassifier(module, criterion=nn.CrossEntropyLoss, max_epochs=1, verbose=0,
-                              train_split=None)  # fmt: skip
-    return net
+    quick = {"criterion": nn.CrossEntropyLoss, "max_epochs": 1, "train_split": None, "verbose": 0}
+    return NeuralNetClassifier(module, **quick)
 
 
 @pytest.fixture(scope="module")
