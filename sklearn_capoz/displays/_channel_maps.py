@@ -61,7 +61,7 @@ class ChannelMapsDisplay:
         self.kept = None if kept is None else np.asarray(kept, dtype=bool)
         self.layer = layer
         n_channels = len(self.maps)
-        entries = [self.channels, self.mean, *([] if kept is None else [self.kept])]
+        entries = [self.channels, self.mean, *([] if self.kept is None else [self.kept])]
         if self.maps.ndim != 3 or not n_channels or any(e.shape != (n_channels,) for e in entries):
             raise ValueError(
                 "maps must be (n_channels, n_rows, n_columns), and channels, mean and kept have an "
@@ -102,9 +102,9 @@ class ChannelMapsDisplay:
         from ..estimators._channel_values import channel_values
 
         check_is_fitted(estimator)
-        frozen = getattr(estimator, "estimator", None)
-        is_frozen = isinstance(frozen, FrozenEstimator)
-        network = frozen.estimator if is_frozen else estimator
+        inner = getattr(estimator, "estimator", None)
+        network = inner.estimator if isinstance(inner, FrozenEstimator) else estimator
+        is_frozen = network is not estimator
         maps, mean, layer, group = channel_values(network, X, layer, sample)
         channels, kept = np.arange(len(maps)), None
         support = getattr(estimator, "support_", None)

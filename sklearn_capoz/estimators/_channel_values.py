@@ -53,7 +53,7 @@ def channel_values(
     trace = trace_shape(module, sample_shape(X))
     group = _find(trace, layer)
     name, site = trace.groups[group].name, _site(trace, group)
-    total, maps = 0.0, np.empty(0)
+    total, maps = np.zeros(trace.groups[group].n_units), np.empty(0)
     chosen = range(n_samples)[sample]
     for rows in batches_of(n_samples, trace.n_values):
         batch = take(X, rows)
@@ -62,7 +62,7 @@ def channel_values(
             run_module(module, inputs)
         value = recorder.values[site.call]
         values = site.read(value, group, n_rows(batch)).numpy()
-        total = total + np.abs(values).mean(axis=1, dtype=np.float64).sum(axis=0)
+        total += np.abs(values).mean(axis=1, dtype=np.float64).sum(axis=0)
         if chosen in range(n_samples)[rows]:
             own = values[chosen - rows.start].T
             maps = own.reshape(len(own), *value.shape[2:])
