@@ -102,9 +102,9 @@ class ChannelMapsDisplay:
         from ..estimators._channel_values import channel_values
 
         check_is_fitted(estimator)
-        frozen = getattr(estimator, "estimator", None)
-        is_frozen = isinstance(frozen, FrozenEstimator)
-        network = frozen.estimator if isinstance(frozen, FrozenEstimator) else estimator
+        inner = getattr(estimator, "estimator", None)
+        network = inner.estimator if isinstance(inner, FrozenEstimator) else estimator
+        is_frozen = network is not estimator
         maps, mean, layer, group = channel_values(network, X, layer, sample)
         channels, kept = np.arange(len(maps)), None
         support = getattr(estimator, "support_", None)
@@ -170,7 +170,7 @@ class ChannelMapsDisplay:
 
     def _title(self):
         what = f"{len(self.maps)} channels" + (f" of {self.layer!r}" if self.layer else "")
-        under = "below each its number and mean |activation|"
+        under = "each on its own scale, below it number and mean |activation|"
         if self.kept is None:
             return f"{what}; {under}"
         return f"{what}, {self.kept.sum()} stay (blue), the others go (orange); {under}"

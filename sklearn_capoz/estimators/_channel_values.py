@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 
 from ..exceptions import UnsupportedNetworkError
 from ..networks._inputs import map_inputs, n_rows, run_module, sample_shape, take
@@ -51,9 +52,8 @@ def channel_values(
         raise ValueError(f"sample={sample} was asked for, and X holds {n_samples}.")
     trace = trace_shape(module, sample_shape(X))
     group = _find(trace, layer)
-    name, site = trace.groups[group].name, trace.sites[trace.groups[group].name][0]
-    total: Any = 0.0
-    maps = np.empty(0)
+    name, site = trace.groups[group].name, _site(trace, group)
+    total, maps = np.zeros(trace.groups[group].n_units), np.empty(0)
     chosen = range(n_samples)[sample]
     for rows in batches_of(n_samples, trace.n_values):
         batch = take(X, rows)
@@ -62,7 +62,7 @@ def channel_values(
             run_module(module, inputs)
         value = recorder.values[site.call]
         values = site.read(value, group, n_rows(batch)).numpy()
-        total = total + np.abs(values).mean(axis=1, dtype=np.float64).sum(axis=0)
+        total += np.abs(values).mean(axis=1, dtype=np.float64).sum(axis=0)
         if chosen in range(n_samples)[rows]:
             own = values[chosen - rows.start].T
             maps = own.reshape(len(own), *value.shape[2:])
@@ -87,19 +87,14 @@ def _network_and_inputs(estimator, X: Any) -> tuple[Any, Any]:
 
     from ..pruning._skorch_model import for_module
 
-    shell = type("Samples", (), {})()
-    X = check_inputs(shell, X, allow_nd=True, reset=True)
+    X = check_inputs(BaseEstimator(), X, allow_nd=True, reset=True)
     return deepcopy(net.module_).cpu().eval(), for_module(X, net.module_)
 
 
 def _find(trace, layer: str | None) -> int:
     """Return which group is a layer's, or raise and list those of convolutions."""
     kinds = {operation.module: operation.kind for operation in trace.operations}
-    groups = [
-        i
-        for i, group in enumerate(trace.groups)
-        if kinds[group.name] == "conv" and trace.sites[group.name][0].axis == 1
-    ]
+    groups = [i for i, group in enumerate(trace.groups) if kinds[group.name] == "conv"]
     named = {trace.groups[i].name: i for i in groups}
     if not groups or (layer is not None and layer not in named):
         raise ValueError(
@@ -107,3 +102,16 @@ def _find(trace, layer: str | None) -> int:
             + (f"these are {list(named)}." if named else "it has none.")
         )
     return groups[-1] if layer is None else named[layer]
+
+
+def _site(trace, group: int):
+    """Return where the channels of a group are seen: behind their activation, if they have one."""
+    from ..networks._sites import Site
+
+    found = trace.groups[group]
+    if found.activation != "identity":
+        return trace.sites[found.name][0]
+    # Without one they may be seen behind a mean over the positions only.
+    made = next(operation for operation in trace.operations if operation.module == found.name)
+    numbers = np.arange(found.n_units)
+    return Site(made.call, 1, np.full(found.n_units, group), numbers, is_overwritten=True)

@@ -55,7 +55,7 @@ ARITHMETIC = _names(
     " arctan erf reciprocal sign clamp clip clamp_min clamp_max round floor ceil nan_to_num pow"
     " add radd iadd sub rsub isub subtract mul rmul imul multiply div rdiv rtruediv truediv idiv"
     " itruediv divide true_divide maximum minimum fmax fmin lerp where gt ge lt le eq ne greater"
-    " less logical_and logical_or logical_not isnan isfinite isinf"
+    " less masked_fill addcmul addcdiv logical_and logical_or logical_not isnan isfinite isinf"
 )
 REDUCTIONS = _names("mean sum amax amin max min prod var std logsumexp norm nanmean median")
 SPREADS = _names("softmax log_softmax softmin cumsum cumprod sort argsort")

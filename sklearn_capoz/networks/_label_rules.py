@@ -143,6 +143,16 @@ def _shuffle_pixels(tracer: LabelTracer, call: Call):
     return call.function(first.flatten(-4, -3), factor)
 
 
+def _glu(tracer: LabelTracer, call: Call):
+    """Tie the halves, of which one gates the other."""
+    labels = tracer.labels(call.args[0])
+    assert labels is not None
+    axis = call.kwargs.get("dim", call.args[1] if len(call.args) > 1 else -1)
+    gated, gate = labels.chunk(2, dim=axis)
+    tracer.tie(call.name, gated, gate)
+    return gated
+
+
 def _cast(tracer: LabelTracer, call: Call):
     call.kind = "shape"
     return tracer.labels(call.args[0])
@@ -270,7 +280,7 @@ def _linear(tracer: LabelTracer, call: Call):
         return along.expand(call.value.shape)
     call.kind = "linear"
     tracer.read("in", channel_labels(tracer, call, labels, -1))
-    tracer.work.append((name, np.zeros(call.value[..., 0].numel() // 2, np.int64)))
+    _note_work(tracer, call)
     return _place(tracer.make(name, layer.out_features), call.value, -1)
 
 
@@ -280,14 +290,16 @@ def _conv(tracer: LabelTracer, call: Call):
     assert labels is not None
     call.kind = "conv"
     read = channel_labels(tracer, call, labels, 1)
-    # A transposed one uses each weight once for each position of its input.
-    uses = labels if isinstance(layer, TRANSPOSED) else call.value
-    tracer.work.append((name, np.zeros(uses[:, 0].numel() // 2, np.int64)))
+    _note_work(tracer, call)
     if layer.groups == 1:
         tracer.read("in", read)
         return _place(tracer.make(name, layer.out_channels), call.value, 1)
     multiplier = layer.out_channels // layer.groups
-    if is_depthwise(layer) and read.all() and not (uses is labels and multiplier > 1):
+    if (
+        is_depthwise(layer)
+        and read.all()
+        and not (isinstance(layer, TRANSPOSED) and multiplier > 1)
+    ):
         # It scales and spreads each unit by itself, as a norm does.
         own = read.repeat(multiplier)
         tracer.read("out", own)
@@ -329,12 +341,26 @@ def _layer_norm(tracer: LabelTracer, call: Call):
 
 
 def _layer(tracer: LabelTracer, call: Call, kinds: tuple) -> tuple[str, Any]:
-    """Return the module that runs, if the weight is its own parameter."""
+    """Return the module that runs, if weight and bias are its own parameters."""
     name, layer = tracer.running
-    weight = call.kwargs.get("weight", call.args[1] if len(call.args) > 1 else None)
-    if not isinstance(layer, kinds) or layer._parameters.get("weight") is not weight:
-        raise Unfollowed("its weight is no plain parameter of a Linear or of a convolution")
+    for position, parameter in enumerate(("weight", "bias"), start=1):
+        given = call.args[position] if len(call.args) > position else None
+        given = call.kwargs.get(parameter, given)
+        if not isinstance(layer, kinds) or layer._parameters.get(parameter) is not given:
+            if isinstance(layer, kinds):
+                _note_work(tracer, call)
+            why = "is no plain parameter of a Linear or of a convolution"
+            raise Unfollowed(f"its {parameter} {why}")
     return name, layer
+
+
+def _note_work(tracer: LabelTracer, call: Call) -> None:
+    """Note how often the running layer uses each weight for one sample."""
+    name, layer = tracer.running
+    # A transposed one uses each weight once for each position of its input.
+    uses = call.args[0] if isinstance(layer, TRANSPOSED) else call.value
+    uses = uses[..., 0] if isinstance(layer, nn.Linear) else uses[:, 0]
+    tracer.work.append((name, np.zeros(uses.numel() // 2, np.int64)))
 
 
 _KINDS = {row.torch_function: row.name for row in ACTIVATIONS.values() if row.torch_function}
@@ -353,6 +379,7 @@ RULES: dict[str, Callable] = {
          for n in ("", "1d", "2d", "3d")), _drop),
     "pad": _pad,
     "pixel_shuffle": _shuffle_pixels,
+    "glu": _glu,
     "linear": _linear,
     "conv1d": _conv,
     "conv2d": _conv,

@@ -74,6 +74,7 @@ def _why_not(part: nn.Module) -> str | None:
             if name + ending in own:
                 return f"{what}; {remedy.format(name=name)}"
     base = next(kind for kind in _LAYERS if isinstance(part, kind))
-    if type(part).forward is not base.forward:
+    # Of a Linear or a convolution the tracer sees whether its weights are used as they are.
+    if base in NORMS and type(part).forward is not base.forward:
         return f"has a forward of its own, which may use its {base.__name__} weights otherwise"
     return None

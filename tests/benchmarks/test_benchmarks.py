@@ -204,6 +204,23 @@ def test_mnist(tmp_path, data_home):
     assert "- RigL+ 375-62-51, sparse (published), 1.57 % in 16,113 bytes: no network" in text
 
 
+def test_siamese(tmp_path, data_home):
+    text = run_quick("siamese", tmp_path, "--seeds", "1", "--data-home", str(data_home))
+    assert "| reconstruction + least-squares |" in text
+
+
+def test_pairs_of_digits_are_fixed_by_the_seed(data_home):
+    from benchmarks.siamese import Siamese, draw_pairs
+
+    assert sum(parameter.numel() for parameter in Siamese().parameters()) == 126_657
+    digits = np.arange(60) % 10
+    X, same = draw_pairs(np.arange(60), digits, seed=3)
+    assert same.mean() == 0.5
+    np.testing.assert_array_equal(digits[X["first"]] == digits[X["second"]], same == 1)
+    again, _ = draw_pairs(np.arange(60), digits, seed=3)
+    np.testing.assert_array_equal(again["second"], X["second"])
+
+
 def test_peers(tmp_path):
     text = run_quick("peers", tmp_path, "--seeds", "1")
     assert "scikit-learn, GridSearchCV over widths" in text

@@ -279,6 +279,27 @@ class Drops(nn.Sequential):
         return F.dropout2d(super().forward(x), 0.5, self.training)
 
 
+class SamePadding(nn.Conv2d):
+    """As EfficientNet pads."""
+
+    def forward(self, x):
+        x = F.pad(x, (1, 1, 1, 1))
+        return F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+
+class Standardised(nn.Conv2d):
+    """As BiT standardises its weights."""
+
+    def forward(self, x):
+        weight = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
+        return F.conv2d(x, weight, self.bias, self.stride, self.padding)
+
+
+class TwiceTheBias(nn.Linear):
+    def forward(self, x):
+        return F.linear(x, self.weight, 2 * self.bias)
+
+
 def resnet(block, *stages):
     layers = [nn.Conv2d(3, 4, 3, 1, 1, bias=False), nn.BatchNorm2d(4), nn.ReLU(inplace=True)]
     layers += [nn.MaxPool2d(3, 2, 1), *(block(*stage) for stage in stages)]
@@ -405,6 +426,18 @@ MORE = {
     "normalised": (lambda: Forward(
         normalised, first=nn.Linear(6, 8), second=nn.Linear(8, 5), head=nn.Linear(5, 3)), (6,), 1,
         {"second"}),
+    "same padding": (lambda: nn.Sequential(
+        SamePadding(1, 4, 3), nn.ReLU(), SamePadding(4, 5, 3), nn.ReLU(), nn.Flatten(),
+        nn.Linear(125, 3)), (1, 5, 5), 2, set()),
+    "standardised weights": (lambda: nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU(), Standardised(4, 5, 2), nn.ReLU(), nn.Conv2d(5, 6, 1),
+        nn.Flatten(), nn.Linear(24, 3)), (1, 5, 5), 1, {"0"}),
+    "a bias of its own": (lambda: nn.Sequential(
+        nn.Linear(4, 6), nn.ReLU(), TwiceTheBias(6, 5), nn.ReLU(), nn.Linear(5, 4), nn.ReLU(),
+        nn.Linear(4, 3)), (4,), 1, {"0"}),
+    "gated linear units": (lambda: nn.Sequential(
+        nn.Conv1d(1, 8, 3), nn.GLU(1), nn.Conv1d(4, 6, 1), nn.GLU(dim=-2), nn.Flatten(),
+        nn.Linear(24, 3)), (1, 10), 2, set()),
     "dropped maps": (lambda: nn.Sequential(
         Drops(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Dropout2d(0.3)), nn.Conv2d(4, 5, 2), nn.ELU(),
         nn.Flatten(), nn.Linear(20, 3)), (2, 5, 5), 2, set()),

@@ -169,7 +169,8 @@ def test_what_is_joined_to_the_input_stays_and_the_rest_can_go():
     ["mlp", "cnn1d", "cnn3d", "residual", "siamese", "squeeze and excite", "hybrid",
      "bottleneck with downsample", "dense block", "hybrid sn", "u-net", "inverted residual",
      # It fails after some cuts of the others.
-     *(name for name in MORE if name not in {"attention u-net", "res2net", "pixel shuffle"})],
+     *(name for name in MORE if name not in {"attention u-net", "res2net", "pixel shuffle",
+                                          "gated linear units"})],
 )  # fmt: skip
 def test_torch_pruning_cuts_the_same_where_it_can(name):
     tp = pytest.importorskip("torch_pruning")
