@@ -20,14 +20,15 @@ from ._usgs_minerals import load_usgs_minerals
 __all__ = ["OtherRecords", "make_other_spectra", "other_records"]
 
 #: Record of the library and record of a table that correlate as well as this may be one mineral,
-#: or two that nobody tells apart from the air.
-SAME_MINERAL = 0.9
+#: or two that nobody tells apart from the air. At 0.9 nearly featureless minerals are lost with
+#: whatever is a little like them.
+SAME_MINERAL = 0.8
 
 #: Bands of the embedded tables, and the narrowest that they were averaged to, nm.
 TABLE_FWHM = 10.0
 
 #: Parts of measured records, of absorptions anywhere, and of ground without any.
-PARTS = (0.4, 0.3, 0.3)
+PARTS = (0.3, 0.2, 0.5)
 
 #: Made records to draw from, and absorptions that one has at most.
 N_MADE, MOST_ABSORPTIONS = 500, 5

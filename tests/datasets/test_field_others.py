@@ -47,7 +47,7 @@ def test_what_resembles_the_library_is_no_other():
     matcher = SpectralMatcher(wavelengths=NM).fit(X, np.arange(len(X)))
     assert 15 < len(others.measured) < 40
     assert 100 < len(others.made) < 500  # broad ones are like chalcedony, narrow ones like clays
-    assert max(matcher.similarity(some).max() for some in others) < 0.9
+    assert max(matcher.similarity(some).max() for some in others) < 0.8
     everything = TABLE.data[:, SWIR]
     left = records(everything, NM, FWHM)  # no mineral is left, so plants, snow and water
     assert 0 < len(left.measured) <= 9
@@ -91,7 +91,7 @@ def test_one_seed_gives_the_same_and_three_kinds_are_there():
     np.testing.assert_array_equal(made, make_other_spectra(others, NM, FWHM, "mild", 1000, 0))
     assert not np.array_equal(made, make_other_spectra(others, NM, FWHM, "mild", 1000, 1))
     depth = 1 - ContinuumRemoval(NM).fit_transform(made).min(axis=1)
-    assert np.median(depth[:700]) > 0.05
-    plain = depth[700:]
+    assert np.median(depth[:500]) > 0.05
+    plain = depth[500:]
     assert (plain < 0.01).any()  # flat or sloped, hardly any noise
     assert (plain > 0.1).any() or np.isnan(plain).any()  # nothing but noise

@@ -49,12 +49,12 @@ def test_of_many_classes_the_best_is_a_candidate():
     assert (code == 7).all()
 
 
-def test_names_are_those_of_two_teachers_and_pixels_are_the_scenes():
+def test_names_are_those_of_three_teachers_and_pixels_are_the_scenes():
     made, y, _ = make_field_spectra(X, Y, wavelengths=NM, n_samples=300, random_state=0)
     pixels, right, _ = make_field_spectra(X, Y, wavelengths=NM, n_samples=200, random_state=1)
     library = replace(LIBRARY, pixels=pixels)
     both, names = add_lessons(library, made, y, np.random.RandomState(0))
-    assert both.shape == (390, 50)
+    assert both.shape == (450, 50)
     np.testing.assert_array_equal(both[:300], made)
     row = {pixel.tobytes(): i for i, pixel in enumerate(pixels)}
     drawn = [row[pixel.tobytes()] for pixel in both[300:]]
