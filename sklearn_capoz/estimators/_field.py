@@ -30,8 +30,8 @@ from ._trust import TRUST_LAYERS, FieldTrust, best_temperature
 __all__ = ["FieldTrainedClassifier"]
 
 
-#: What is of the library in three of ten such spectra keeps its name. On scenes made of samples that
-#: were held out 95 % of the library does, and 97 % of ground without absorptions does not.
+#: What is of the library in three of ten such spectra keeps its name. On scenes made of samples
+#: that were held out 95 % of the library does, and 97 % of ground without absorptions does not.
 LEAST_LIKENESS = 0.3
 
 
