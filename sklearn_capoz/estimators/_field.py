@@ -73,7 +73,7 @@ class FieldTrainedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
     scene_pixels : array-like of shape (n_pixels, n_bands) or None, default=None
         Pixels of the scene to be mapped, as `sample_scene` draws them. They are learnt from under
         the names that matching, a linear discriminant and a network of the made spectra find
-        likely, one to two made spectra, and `trust_` learns from those that are like the library.
+        likely, one to each made spectrum, and `trust_` learns from those that are like the library.
     scene_noise : array-like of shape (n_bands,) or None, default=None
         Noise of the scene relative to reflectance, as `sample_scene` estimates it: where it is more
         than that of the shift, made spectra have as much.

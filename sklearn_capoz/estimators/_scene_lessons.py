@@ -23,7 +23,7 @@ from ._field_library import FieldLibrary
 __all__ = ["add_lessons", "check_pixels", "draw_lessons"]
 
 #: Pixels for each made spectrum.
-PIXEL_SHARE = 0.5
+PIXEL_SHARE = 1.0
 
 #: A class that the teachers find less likely than this is no candidate.
 LEAST_LIKELY = 0.05

@@ -54,7 +54,7 @@ def test_names_are_those_of_three_teachers_and_pixels_are_the_scenes():
     pixels, right, _ = make_field_spectra(X, Y, wavelengths=NM, n_samples=200, random_state=1)
     library = replace(LIBRARY, pixels=pixels)
     both, names = add_lessons(library, made, y, np.random.RandomState(0))
-    assert both.shape == (450, 50)
+    assert both.shape == (600, 50)
     np.testing.assert_array_equal(both[:300], made)
     row = {pixel.tobytes(): i for i, pixel in enumerate(pixels)}
     drawn = [row[pixel.tobytes()] for pixel in both[300:]]
