@@ -44,35 +44,39 @@ class Cuprite:
 
 def write_cuprite(data_home: Path, folder: Path) -> Cuprite:
     """Write the seven minerals as a table and all 712 pixels as a scene, in 50 bands."""
+    folder.mkdir(parents=True, exist_ok=True)
     library = fetch_usgs_splib(data_home=data_home)
     minerals = library.target_names[library.target]
     seven = np.isin(minerals, CUPRITE_MINERALS)
-    columns = [f"{nm:.2f}" for nm in library.wavelengths[library.cuprite_bands]]
+    pixels = fetch_cuprite_pixels(data_home=data_home)
+    columns = [f"{nm:.3f}" for nm in pixels.wavelengths]
     table = pd.DataFrame(library.data[seven][:, library.cuprite_bands], columns=columns)
     table.insert(0, "mineral", minerals[seven])
     table.insert(1, "sample", library.samples[seven])
     table.to_csv(folder / "library.csv", index=False)
 
-    pixels = fetch_cuprite_pixels(data_home=data_home)
     X = pixels.data.astype(np.float32)
     header = {
-        "wavelength": pixels.wavelengths.tolist(),
+        "wavelength": columns,
         "wavelength units": "Nanometers",
         "fwhm": library.fwhm[library.cuprite_bands].tolist(),
     }
     cube = X.reshape(-1, N_COLUMNS, X.shape[1])
-    envi.save_image(str(folder / "scene.hdr"), cube, metadata=header)
+    envi.save_image(str(folder / "scene.hdr"), cube, metadata=header, force=True)
     names = np.append(pixels.target_names, "")  # -1 is the last
     return Cuprite(folder / "library.csv", folder / "scene.hdr", X, names[pixels.target])
 
 
-def train(cuprite: Cuprite, model: Path, seed: int, *, with_scene: bool) -> str:
-    """Run the command and return what it says."""
-    scene = ["--scene", cuprite.scene] if with_scene else []
-    return _run(
-        *("train", cuprite.table, "--label", "mineral", "--group", "sample", *scene),
-        *("--output", model, "--seed", seed, "--quiet"),
-    )
+def trained(cuprite: Cuprite, folder: Path, seed: int, *, with_scene: bool) -> Path:
+    """Run `train`, unless the folder has that model already, and return its file."""
+    model = folder / f"{'scene' if with_scene else 'alone'}{seed}.capoz"
+    if not model.exists():
+        scene = ["--scene", cuprite.scene] if with_scene else []
+        _run(
+            *("train", cuprite.table, "--label", "mineral", "--group", "sample", *scene),
+            *("--output", model, "--seed", seed, "--quiet"),
+        )
+    return model
 
 
 def map_scene(cuprite: Cuprite, model: Path, output: Path, *options: str) -> np.ndarray:
@@ -82,10 +86,9 @@ def map_scene(cuprite: Cuprite, model: Path, output: Path, *options: str) -> np.
     return np.array(found.named())[found.codes.ravel()]
 
 
-def _run(*arguments) -> str:
+def _run(*arguments) -> None:
     said = StringIO()
     with redirect_stdout(said):
         code = main([str(argument) for argument in arguments])
     if code:
         raise RuntimeError(f"{arguments[0]} ended with {code}: {said.getvalue()}")
-    return said.getvalue()

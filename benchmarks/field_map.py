@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import accuracy_score, recall_score
 
-from benchmarks._cuprite_field import Cuprite, map_scene, train, write_cuprite
+from benchmarks._cuprite_field import Cuprite, map_scene, trained, write_cuprite
 from sklearn_capoz.spectral import SpectralMatcher
 
 #: Between carbon dioxide and water vapour, nm.
@@ -43,28 +43,22 @@ def matching(cuprite: Cuprite) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def measure(data_home: Path, n_seeds: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+def measure(data_home: Path, folder: Path, n_seeds: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return a row for each training, and the recalls of each mineral."""
     rows, recalls = [], []
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        cuprite = write_cuprite(data_home, folder)
-        known = cuprite.y[cuprite.is_named]
-        print(matching(cuprite).round(3).to_string(), flush=True)
-        for with_scene in (True, False):
-            for seed in range(n_seeds):
-                start, busy = perf_counter(), process_time()
-                train(cuprite, folder / "model.capoz", seed, with_scene=with_scene)
-                seconds = {"s": perf_counter() - start, "CPU s": process_time() - busy}
-                found = map_scene(
-                    cuprite, folder / "model.capoz", folder / f"{with_scene}{seed}.tif",
-                    "--reject", "none",
-                )[cuprite.is_named]  # fmt: skip
-                road = "train --scene" if with_scene else "train"
-                rows.append({"road": road, "seed": seed, **accuracies(known, found), **seconds})
-                recall = pd.Series(found == known).groupby(known).mean()
-                recalls.append(recall.rename(road))
-                print(pd.DataFrame(rows[-1:]).round(3).to_string(header=False), flush=True)
+    cuprite = write_cuprite(data_home, folder)
+    known = cuprite.y[cuprite.is_named]
+    print(matching(cuprite).round(3).to_string(), flush=True)
+    for road in ("train --scene", "train"):
+        for seed in range(n_seeds):
+            start, busy = perf_counter(), process_time()
+            model = trained(cuprite, folder, seed, with_scene=road != "train")
+            seconds = {"s": perf_counter() - start, "CPU s": process_time() - busy}
+            named = map_scene(cuprite, model, folder / "map.tif", "--reject", "none")
+            found = named[cuprite.is_named]
+            rows.append({"road": road, "seed": seed, **accuracies(known, found), **seconds})
+            recalls.append(pd.Series(found == known).groupby(known).mean().rename(road))
+            print(pd.DataFrame(rows[-1:]).round(3).to_string(header=False), flush=True)
     return pd.DataFrame(rows), pd.concat(recalls, axis=1)
 
 
@@ -73,8 +67,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-home", required=True, type=Path, help="folder of the data sets")
     parser.add_argument("--seeds", type=int, default=5, help="trainings of each road")
+    parser.add_argument("--models", type=Path, help="folder of models, to be used again")
     arguments = parser.parse_args()
-    rows, recalls = measure(arguments.data_home, arguments.seeds)
+    with TemporaryDirectory() as name:
+        folder = arguments.models or Path(name)
+        rows, recalls = measure(arguments.data_home, folder, arguments.seeds)
     figures = ["overall", "balanced", "mean", "s", "CPU s"]
     print(rows.groupby("road")[figures].agg(["mean", "std"]).round(3).to_string())
     print(recalls.T.groupby(level=0).mean().T.round(2).to_string())

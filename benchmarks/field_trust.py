@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from benchmarks._cuprite_field import Cuprite, map_scene, train, write_cuprite
+from benchmarks._cuprite_field import Cuprite, map_scene, trained, write_cuprite
 from sklearn_capoz.datasets import CUPRITE_MINERALS
 from sklearn_capoz.deploy import load_model
 from sklearn_capoz.formats._ecostress import read_ecostress
@@ -85,19 +85,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-home", required=True, type=Path, help="folder of the data sets")
     parser.add_argument("--seeds", type=int, default=5, help="trainings")
+    parser.add_argument("--models", type=Path, help="folder of models, to be used again")
     parser.add_argument("--without-scene", action="store_true", help="train on the table alone")
     arguments = parser.parse_args()
     rows = {}
     with TemporaryDirectory() as name:
-        folder = Path(name)
+        folder = arguments.models or Path(name)
         cuprite = write_cuprite(arguments.data_home, folder)
         nm = pd.read_csv(cuprite.table, nrows=0).columns[2:].astype(float).to_numpy()
         others = measured_materials(arguments.data_home, nm, fwhm=10.0)
         others |= made_materials(len(nm), np.random.RandomState(0))
         for seed in range(arguments.seeds):
-            file = folder / "model.capoz"
-            train(cuprite, file, seed, with_scene=not arguments.without_scene)
-            named = map_scene(cuprite, file, folder / f"{seed}.tif")
+            file = trained(cuprite, folder, seed, with_scene=not arguments.without_scene)
+            named = map_scene(cuprite, file, folder / "trust.tif")
             kept = (named != "rejected")[cuprite.is_named]
             rows[f"seed {seed}"] = judge(load_model(file), cuprite, kept, others)
     table = pd.DataFrame(rows)

@@ -38,11 +38,13 @@ def test_accuracies_by_hand():
     assert found == pytest.approx({"overall": 3 / 4, "balanced": 5 / 6, "mean": 19 / 24})
 
 
-def test_both_roads_are_mapped(made_pixels, capsys):
-    rows, recalls = field_map.measure(made_pixels, 1)
+def test_both_roads_are_mapped(made_pixels, tmp_path, capsys):
+    rows, recalls = field_map.measure(made_pixels, tmp_path, 1)
     assert rows["road"].tolist() == ["train --scene", "train"]
     assert (rows["overall"] > 0.4).all()
     assert recalls.shape == (7, 2)
+    again, _ = field_map.measure(made_pixels, tmp_path, 1)  # the models are there
+    assert again["overall"].tolist() == rows["overall"].tolist()
     assert "matching, 2080 to 2420 nm" in capsys.readouterr().out
 
 
