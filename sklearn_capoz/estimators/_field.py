@@ -30,8 +30,8 @@ from ._trust import TRUST_LAYERS, FieldTrust, best_temperature
 __all__ = ["FieldTrainedClassifier"]
 
 
-#: What is more like others than like the library gets no name. On simulated scenes 97 % of ground of
-#: the library keeps its name (92 % without the scene), of ground without absorptions 2 %.
+#: What is more like others than like the library gets no name. On simulated scenes 97 % of ground
+#: of the library keeps its name (92 % without the scene), of ground without absorptions 2 %.
 LEAST_LIKENESS = 0.5
 
 

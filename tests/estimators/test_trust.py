@@ -115,7 +115,7 @@ def test_others_are_refused_and_the_library_is_not(fitted):
 def test_the_scene_shows_how_its_ground_looks():
     rng = np.random.RandomState(0)
     residual = np.exp(0.05 * np.sin(NM / 12))  # that of the calibration, which nobody simulates
-    ground, y, _ = make_field_spectra(X, Y, wavelengths=NM, n_samples=700, random_state=5)
+    ground, _, _ = make_field_spectra(X, Y, wavelengths=NM, n_samples=700, random_state=5)
     flat = 0.3 * (1 + 0.02 * rng.standard_normal((300, 50)))
     library = FieldLibrary(X, Y, np.arange(len(Y)), NM)
     alone = learn_likeness(library, 2000, np.random.RandomState(0))
