@@ -422,7 +422,9 @@ def _progress(estimator):
     from tqdm.auto import tqdm
 
     total, what = estimator.n_iterations + 1, GRANULARITIES[estimator.granularity]
-    with tqdm(total=total, desc=f"{estimator.criterion}", unit="iteration") as bar:
+    # Under the bar of a longer work, which tells its own end, it goes when it is done.
+    name = str(estimator.criterion)
+    with tqdm(total=total, desc=name, unit="iteration", leave=None) as bar:
 
         def show(record: IterationRecord) -> None:
             left = "-".join(str(width) for width in what.widths(record.model))

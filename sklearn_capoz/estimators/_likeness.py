@@ -17,6 +17,10 @@ __all__ = ["Likeness", "learn_likeness"]
 #: Spectra of the library that the network sees, at most; and as many of others.
 MOST_SPECTRA = 10_000
 
+#: Pixels of a scene for each of these that is of the library, and how like the library a first
+#: network has to find them.
+PIXEL_SHARE, LEAST_LIKELY = 0.3, 0.05
+
 #: Hidden units of the network.
 N_UNITS = 60
 
@@ -67,12 +71,29 @@ def _shapes(quotients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def learn_likeness(library: FieldLibrary, n_samples: int, rng) -> Likeness:
-    """Train the network that tells spectra of the library's classes from those of anything else."""
+    """Train the network that tells spectra of the library's classes from those of anything else.
+
+    Where there is a scene, it shows what made spectra lack: how ground of the library looks in its
+    light and air. Nobody says which of its pixels are such ground, so a first network does, and a
+    second one learns from those as well.
+    """
     least = max(100, len(SHIFTS) * len(np.unique(library.y)))
     n = max(least, min(n_samples, MOST_SPECTRA))
     known = np.vstack([np.asarray(library.make(s, n // len(SHIFTS), rng)[0]) for s in SHIFTS])
     others = library.make_others(tuple(SHIFTS), len(known), rng)
-    shapes, _ = _shapes(ContinuumRemoval(library.nm).fit_transform(np.vstack([known, others])))
+    likeness = _train(known, others, library.nm, rng)
+    if library.pixels is None:
+        return likeness
+    likely = likeness(library.pixels)
+    likely[likely < LEAST_LIKELY] = 0
+    if not likely.any():
+        return likeness
+    drawn = rng.choice(len(likely), round(PIXEL_SHARE * len(known)), p=likely / likely.sum())
+    return _train(np.vstack([known, library.pixels[drawn]]), others, library.nm, rng)
+
+
+def _train(known: np.ndarray, others: np.ndarray, nm: np.ndarray, rng) -> Likeness:
+    shapes, _ = _shapes(ContinuumRemoval(nm).fit_transform(np.vstack([known, others])))
     scaler = StandardScaler().fit(shapes)
     network = PrunedMLPClassifier(
         (N_UNITS,),
@@ -85,7 +106,7 @@ def learn_likeness(library: FieldLibrary, n_samples: int, rng) -> Likeness:
     )
     y = np.arange(len(shapes)) < len(known)
     network.fit(scaler.transform(shapes), y)
-    return Likeness(_joined(scaler, network.network_), library.nm)
+    return Likeness(_joined(scaler, network.network_), nm)
 
 
 def _joined(scaler: StandardScaler, network: DenseNetwork) -> DenseNetwork:

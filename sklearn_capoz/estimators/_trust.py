@@ -58,7 +58,7 @@ class FieldTrust:
         model names, from 0 to 1: above 0.5 it names the same.
     likeness
         The probability, by a network of its own, that the spectrum is of one of the classes at all,
-        where as many others come along.
+        where as many others come along. With pixels of a scene, it has seen those like the library.
     """
 
     def __init__(self, records, counts, wavelengths, *, network, temperature, least_likeness):

@@ -62,6 +62,13 @@ def test_what_to_expect_stands_beside_matching():
     np.testing.assert_array_equal(fitted.predict_proba(X), model().fit(X, Y).predict_proba(X))
 
 
+def test_trainings_show_how_far_they_are(capsys):
+    model(cv=2, verbose=True).fit(X, Y)
+    assert "4/4" in capsys.readouterr().err  # the model, twice without some samples, and trust
+    model(cv=2).fit(X, Y)
+    assert capsys.readouterr().err == ""
+
+
 def test_samples_are_held_out_together():
     y = np.array(list("aaaabbbcc"))
     groups = np.array([0, 0, 1, 2, 3, 4, 4, 5, 5])

@@ -49,12 +49,12 @@ def test_of_many_classes_the_best_is_a_candidate():
     assert (code == 7).all()
 
 
-def test_names_are_those_of_two_teachers_and_pixels_are_the_scenes():
+def test_names_are_those_of_three_teachers_and_pixels_are_the_scenes():
     made, y, _ = make_field_spectra(X, Y, wavelengths=NM, n_samples=300, random_state=0)
     pixels, right, _ = make_field_spectra(X, Y, wavelengths=NM, n_samples=200, random_state=1)
     library = replace(LIBRARY, pixels=pixels)
     both, names = add_lessons(library, made, y, np.random.RandomState(0))
-    assert both.shape == (390, 50)
+    assert both.shape == (600, 50)
     np.testing.assert_array_equal(both[:300], made)
     row = {pixel.tobytes(): i for i, pixel in enumerate(pixels)}
     drawn = [row[pixel.tobytes()] for pixel in both[300:]]
@@ -86,6 +86,33 @@ def test_a_scene_changes_the_model_and_its_pixels_have_to_fit():
         shifted(scene_pixels=np.full((2, 50), np.nan)).fit(X, Y)
     with pytest.raises(ValueError, match="scene_noise must be a number of at least 0"):
         shifted(scene_noise=[0.1]).fit(X, Y)
+
+
+def test_pixels_without_light_teach_nothing():
+    pixels, _, _ = make_field_spectra(X, Y, wavelengths=NM, n_samples=300, random_state=3)
+    taught = shifted(scene_pixels=pixels).fit(X, Y)
+    dark = np.vstack([pixels, -0.01 * np.ones((2, 50)), np.linspace(-0.1, 0.3, 50)])
+    with_dark = shifted(scene_pixels=dark).fit(X, Y)
+    np.testing.assert_array_equal(with_dark.predict_proba(X), taught.predict_proba(X))
+    with pytest.raises(ValueError, match="none of the 3 pixels of scene_pixels is above 0"):
+        shifted(scene_pixels=dark[-3:]).fit(X, Y)
+
+
+def test_the_discriminant_comes_to_know_the_scene():
+    settings = {"wavelengths": NM, "n_samples": 600, "shift": "strong"}
+    made, y, _ = make_field_spectra(X, Y, random_state=0, **settings)
+    pixels, right, _ = make_field_spectra(X, Y, random_state=1, **settings)
+    pixels *= np.exp(0.03 * np.random.RandomState(0).standard_normal(50))  # calibration, for all
+    named = []
+    for n_rounds in (0, 2):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_scene_lessons, "N_ROUNDS", n_rounds)
+            likely = _scene_lessons._likely_names(
+                replace(LIBRARY, pixels=pixels), made, *np.unique(y, return_inverse=True)[1:],
+                np.random.RandomState(0),
+            )  # fmt: skip
+        named.append((np.unique(y)[likely.argmax(axis=1)] == right).mean())
+    assert named[1] > named[0] > 0.6
 
 
 def test_noise_of_a_scene_is_in_the_made_spectra():

@@ -1,6 +1,7 @@
 """Trust: what its numbers are, by hand; what is refused, and what keeps its name."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,8 @@ from sklearn_capoz.datasets import (
     make_field_spectra,
 )
 from sklearn_capoz.estimators import TRUST_LAYERS, FieldTrust
+from sklearn_capoz.estimators._field_library import FieldLibrary
+from sklearn_capoz.estimators._likeness import learn_likeness
 from sklearn_capoz.estimators._trust import best_temperature, calibrate
 from sklearn_capoz.networks import DenseNetwork
 from sklearn_capoz.spectral import ContinuumRemoval, SpectralMatcher, SpectrumStandardizer
@@ -109,9 +112,27 @@ def test_others_are_refused_and_the_library_is_not(fitted):
     assert not trust.accepts(there).any()
 
 
+def test_the_scene_shows_how_its_ground_looks():
+    rng = np.random.RandomState(0)
+    residual = np.exp(0.05 * np.sin(NM / 12))  # that of the calibration, which nobody simulates
+    ground, _, _ = make_field_spectra(X, Y, wavelengths=NM, n_samples=700, random_state=5)
+    flat = 0.3 * (1 + 0.02 * rng.standard_normal((300, 50)))
+    library = FieldLibrary(X, Y, np.arange(len(Y)), NM)
+    alone = learn_likeness(library, 2000, np.random.RandomState(0))
+    taught = replace(library, pixels=np.vstack([ground[::2] * residual, flat[::2] * residual]))
+    taught = learn_likeness(taught, 2000, np.random.RandomState(0))
+    there, others = ground[1::2] * residual, flat[1::2] * residual
+    assert (taught(there) > 0.5).mean() > (alone(there) > 0.5).mean() + 0.02
+    assert (taught(others) > 0.5).mean() < 0.2
+    # Of a scene without any of the library nothing is learnt.
+    nowhere = replace(library, pixels=np.linspace(0.2, 0.4, 50)[None])
+    nowhere = learn_likeness(nowhere, 2000, np.random.RandomState(0))
+    np.testing.assert_array_equal(nowhere(ground), alone(ground))
+
+
 def test_samples_that_were_held_out_temper_the_probabilities(fitted):
     assert 1 < fitted.trust_.temperature < 10  # on what it was trained on the model is surer
-    assert 0.2 <= fitted.trust_.least_likeness <= 0.3
+    assert fitted.trust_.least_likeness == 0.5
 
 
 def test_the_table_has_the_rows_and_names_that_are_asked_for(fitted):
