@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import warnings
 
@@ -14,6 +15,9 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # who reads has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the end would say it
+        return 141
 
 
 def _run(argv: list[str] | None) -> int:
@@ -48,6 +52,9 @@ def _run(argv: list[str] | None) -> int:
         with warnings.catch_warnings():
             warnings.showwarning = show_warning
             arguments.run(arguments)
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
     except (ValueError, TypeError, OSError, ImportError) as error:
         print(f"Error: {told_in_options(_said(error), options)}", file=sys.stderr)
         return 1

@@ -139,15 +139,15 @@ def _read_library(paths: list[Path], arguments: argparse.Namespace) -> Library:
     """Read an ENVI library: the class is the first word of a name, the sample the second."""
     if len(paths) > 1:
         raise ValueError(f"one spectral library at a time: {len(paths)} files were given.")
+    try:
+        found = read_envi_library(paths[0])
+    except DataFormatError as error:
+        raise DataFormatError(f"{error} A scene is trained on with --truth.") from error
     if arguments.label is not None or arguments.group is not None:
         raise ValueError(
             f"--label and --group name columns, and {paths[0]} has none: the class of a spectrum "
             "is the first word of its name, its sample the second; --names translates them."
         )
-    try:
-        found = read_envi_library(paths[0])
-    except DataFormatError as error:
-        raise DataFormatError(f"{error} A scene is trained on with --truth.") from error
     nm, order = found.wavelengths, np.argsort(found.wavelengths, kind="stable")
     order = order[np.isfinite(nm[order])]
     scale = 1.0 if arguments.scale is None else arguments.scale

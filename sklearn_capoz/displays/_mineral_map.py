@@ -157,7 +157,9 @@ class MineralMapDisplay:
         ValueError
             If a map does not name its classes, or the two have other classes or shapes.
         """
-        from ..scenes import read_class_map  # whoever has labels alone needs no readers
+        # Whoever has labels alone needs no readers.
+        from ..scenes import read_class_map
+        from ..scenes._writers import plain
 
         found = read_class_map(source)
         names = found.named()
@@ -166,7 +168,8 @@ class MineralMapDisplay:
         earlier = None
         if before is not None:
             first = read_class_map(before)
-            if first.named()[1:] != names[1:]:
+            # A header spells some names otherwise than a GeoTIFF.
+            if [*map(plain, first.named()[1:])] != [*map(plain, names[1:])]:
                 raise ValueError(
                     "the two maps must have the same classes in the same order; they have "
                     f"{', '.join(names[1:])[:200]} and {', '.join(first.named()[1:])[:200]}."

@@ -34,7 +34,10 @@ def check_regular_file(path) -> None:
     DataFormatError
         If the path is a folder, a pipe, a device or a socket, or a link to one.
     """
-    if (kind := _kind(path)) is not None:
+    kind = _kind(path)
+    if kind == "folder":
+        raise DataFormatError(f"{path} is a folder; give the name of a file.")
+    if kind is not None:
         raise DataFormatError(
             f"{path} is a {kind}, and what is read must be a file: copy what comes from it to one."
         )

@@ -1,5 +1,7 @@
 """What users of the commands are told where something cannot be right, and what to do."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -141,3 +143,23 @@ def test_a_folder_that_takes_no_file_is_found_before_the_work(spectra, tmp_path,
     told = said(*words)
     assert f"No file can be made in {tmp_path}: Permission denied." in told
     assert ".partial" not in told
+
+
+def test_a_scene_without_a_truth_is_told_of_it(scene_path, tmp_path, said):
+    words = ("--label", "mineral", "--output", tmp_path / "m.capoz")
+    assert "A scene is trained on with --truth." in said("train", scene_path[0], *words)
+
+
+def test_who_stops_reading_is_no_error(monkeypatch, capfd):
+    from sklearn_capoz import __main__
+
+    def run(_):
+        raise BrokenPipeError
+
+    pointed = []
+    monkeypatch.setattr(__main__, "_run", run)
+    monkeypatch.setattr(__main__.os, "dup2", lambda _, to: pointed.append(to))
+    monkeypatch.setattr(__main__.sys, "stdout", sys.__stdout__)
+    assert main([]) == 141
+    assert len(pointed) == 1
+    assert capfd.readouterr().err == ""

@@ -152,3 +152,13 @@ def test_cube_errors(cube, message):
     classifier = KNeighborsClassifier(1).fit([[0.0], [1.0]], [0, 1])
     with pytest.raises(ValueError, match=message):
         MineralMapDisplay.from_estimator(classifier, cube)
+
+
+def test_names_that_a_header_spells_otherwise_are_the_same():
+    from sklearn_capoz.scenes import ClassMap
+
+    codes = np.array([[1, 2], [0, 1]], dtype="uint8")
+    tiff, header = (ClassMap(codes, ("no data", name, "Opal")) for name in ("Calc, x", "Calc; x"))
+    display = MineralMapDisplay.from_map(tiff, before=header)
+    assert display.class_names == ["Calc, x", "Opal"]
+    assert not display.differs.any()

@@ -170,8 +170,9 @@ def test_what_is_read_is_a_file(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     (tmp_path / "link").symlink_to(pipe)
-    for path, kind in ((pipe, "pipe"), (tmp_path / "link", "pipe"), (tmp_path, "folder"),
-                       (os.devnull, "device")):  # fmt: skip
+    with pytest.raises(DataFormatError, match="is a folder; give the name of a file"):
+        check_regular_file(tmp_path)
+    for path, kind in ((pipe, "pipe"), (tmp_path / "link", "pipe"), (os.devnull, "device")):
         with pytest.raises(DataFormatError, match=f"is a {kind}, and what is read must be a file"):
             check_regular_file(path)
     (tmp_path / "file").touch()
