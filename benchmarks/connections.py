@@ -219,13 +219,14 @@ def run(options: Options, report: Report) -> None:
         "looked at. Overall and average (balanced) accuracy of the test set; differences in "
         "percentage points."
     )
+    tables = {}
     for name, subject in subjects(options).items():
         epochs = subject.epochs
-        table = over_seeds(partial(run_seed, subject), options, name)
+        tables[name] = table = over_seeds(partial(run_seed, subject), options, name)
         report.text(
             f"### {name}\n\n{epochs.training} epochs of training, {epochs.short} of a short and "
             f"{epochs.long} of a long retraining."
         )
         report.table(summary(table))
         report.table(compared(table, [(CUBIC, STATIC)]).round(4))
-        report.csv(table, name.split(" ")[0].lower())
+    report.csv(pd.concat(tables, names=["network"]).reset_index(0))
