@@ -8,6 +8,7 @@ counted from the input on: of a dense network they are its hidden layers.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -46,11 +47,15 @@ class Step:
     at : int or {"end"}, default="end"
         When: after so many epochs of the first training, which then goes on, or at its end, to be
         retrained.
+    regrow : float, default=0.0
+        Of connections: the share of those left of each group that then change places with as many
+        that are gone.
     """
 
     groups: tuple[int, ...]
     units: tuple[int, ...] | None = None
     at: int | Literal["end"] = "end"
+    regrow: float = 0.0
 
 
 class Schedule(BaseEstimator, ABC):
@@ -64,7 +69,7 @@ class Schedule(BaseEstimator, ABC):
     ...         for _ in range(n_iterations):
     ...             yield (Step((len(widths) - 1,)),)
     >>> list(LastLayerOnly().iterations((30, 20), n_iterations=1))
-    [(Step(groups=(1,), units=None, at='end'),)]
+    [(Step(groups=(1,), units=None, at='end', regrow=0.0),)]
     """
 
     _parameter_constraints: dict = {}
@@ -99,7 +104,8 @@ class MultiPass(Schedule):
     --------
     >>> from sklearn_capoz.schedules import MultiPass
     >>> list(MultiPass().iterations((30, 20), n_iterations=2))
-    [(Step(groups=(0, 1), units=None, at='end'),), (Step(groups=(0, 1), units=None, at='end'),)]
+    [(Step(groups=(0, 1), units=None, at='end', regrow=0.0),),
+     (Step(groups=(0, 1), units=None, at='end', regrow=0.0),)]
     """
 
     def iterations(self, widths, n_iterations):
@@ -114,7 +120,8 @@ class Iterative(Schedule):
     --------
     >>> from sklearn_capoz.schedules import Iterative
     >>> list(Iterative().iterations((30, 20), n_iterations=1))
-    [(Step(groups=(0,), units=None, at='end'), Step(groups=(1,), units=None, at='end'))]
+    [(Step(groups=(0,), units=None, at='end', regrow=0.0),
+      Step(groups=(1,), units=None, at='end', regrow=0.0))]
     """
 
     def iterations(self, widths, n_iterations):
@@ -129,7 +136,7 @@ class OneShot(Schedule):
     --------
     >>> from sklearn_capoz.schedules import OneShot
     >>> list(OneShot().iterations((30,), n_iterations=5))
-    [(Step(groups=(0,), units=None, at='end'),)]
+    [(Step(groups=(0,), units=None, at='end', regrow=0.0),)]
     """
 
     def iterations(self, widths, n_iterations):
@@ -151,10 +158,15 @@ class Gradual(Schedule):
         None cuts the trained network and retrains it after each cut. (begin, end) cuts while it is
         trained for the first time, as the source does: from epoch `begin` on, where nothing is
         gone yet, n times at even distances, the last time after epoch `end`. No retraining follows.
+    regrow : float, default=0.0
+        Of single connections (`granularity="connection"`): the share of those left by a cut that
+        then go as well, the smallest, for as many that come back where the loss has the largest
+        gradients. It falls to zero at the last cut, along half a cosine.
 
     References
     ----------
-    Zhu and Gupta, To prune, or not to prune, 2017, arXiv:1710.01878.
+    Zhu and Gupta, To prune, or not to prune, 2017, arXiv:1710.01878. Regrowth: Evci et al., Rigging
+    the lottery (RigL), 2020, arXiv:1911.11134.
 
     Examples
     --------
@@ -172,11 +184,13 @@ class Gradual(Schedule):
     _parameter_constraints = {
         "sparsity": [Interval(Real, 0, 1, closed="left")],
         "epochs": "no_validation",  # `check` says more
+        "regrow": [Interval(Real, 0, 1, closed="left")],
     }
 
-    def __init__(self, sparsity=0.7, epochs=None):
+    def __init__(self, sparsity=0.7, epochs=None, regrow=0.0):
         self.sparsity = sparsity
         self.epochs = epochs
+        self.regrow = regrow
 
     def check(self) -> None:
         super().check()
@@ -195,7 +209,8 @@ class Gradual(Schedule):
         for t in range(1, n_iterations + 1):
             gone = self.sparsity * (1 - (1 - t / n_iterations) ** 3)
             units = tuple(round(width * (1 - gone)) for width in widths)
-            yield (Step(groups, units, self._time(t, n_iterations)),)
+            regrow = self.regrow * (1 + math.cos(math.pi * t / n_iterations)) / 2
+            yield (Step(groups, units, self._time(t, n_iterations), regrow),)
 
     def _time(self, t: int, n: int) -> int | Literal["end"]:
         """When cut t of n is."""

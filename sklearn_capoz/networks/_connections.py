@@ -16,7 +16,7 @@ from torch import nn
 from ._layers import CONVOLUTIONS, TRANSPOSED
 from ._windows import input_windows
 
-__all__ = ["connected_layers", "in_own_order", "mask_weights", "meeting_inputs"]
+__all__ = ["connected_layers", "in_own_order", "meeting_inputs", "set_weights"]
 
 
 def connected_layers(module: nn.Module) -> Iterator[Any]:
@@ -26,10 +26,10 @@ def connected_layers(module: nn.Module) -> Iterator[Any]:
             yield part
 
 
-def mask_weights(layer: Any, keep: np.ndarray) -> None:
-    """Set the weights of a layer to zero where `keep`, of their shape, is False."""
+def set_weights(layer: Any, weights: np.ndarray) -> None:
+    """Give a layer other weights, of the same shape."""
     with torch.no_grad():
-        layer.weight[torch.as_tensor(~keep, device=layer.weight.device)] = 0
+        layer.weight.copy_(torch.as_tensor(weights))
 
 
 def meeting_inputs(layer: Any, inputs: torch.Tensor) -> Iterator[torch.Tensor]:

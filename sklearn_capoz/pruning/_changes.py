@@ -36,10 +36,21 @@ class Mask:
     layer : str
     keep : ndarray of the shape of the layer's weights, bool
         True stays.
+    regrow : bool, default=False
+        Whether a connection comes back that is gone and is to stay: at a weight next to nothing.
     """
 
     layer: str
     keep: np.ndarray
+    regrow: bool = False
+
+    def masked(self, weights: np.ndarray) -> np.ndarray:
+        """Return the weights after the change."""
+        new = np.where(self.keep, weights, weights.dtype.type(0))
+        if self.regrow:
+            # Zero would be one that is gone; this is nothing beside the layer's other weights.
+            new[self.keep & (weights == 0)] = np.finfo(weights.dtype).eps * np.abs(weights).max()
+        return new
 
 
 Change = Remove | Mask

@@ -218,7 +218,7 @@ class DenseModel:
     def _masked(self, change: Mask) -> DenseModel:
         weights = dict(zip(self.connections, self.network.weights, strict=True))
         old = find_weights(weights, change)
-        weights[change.layer] = np.where(change.keep, old, old.dtype.type(0))
+        weights[change.layer] = change.masked(old)
         network = replace(self.network, weights=tuple(weights.values()))
         return replace(self, network=network, settings=replace(self.settings, zeros_stay=True))
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from .._sklearn import InvalidParameterError
 from .._validation import check_hidden_layers
-from ..criteria import Criterion, check_connection_criterion
+from ..criteria import Connections, Criterion, check_connection_criterion
 from ..criteria._connections import connection_scores
 from ..exceptions import UnsupportedNetworkError
 from ..networks._sparse import stored_bytes
@@ -67,6 +67,11 @@ class Granularity(Protocol):
             Which then are left of the dense network's.
         """
 
+    def exchanges(
+        self, model: PrunableModel, names: Sequence[str], share: float, samples: Samples
+    ) -> list[Change]:
+        """Let a share of some groups change places with as many that are gone."""
+
     def check(self, criterion: Criterion, compensation: str | None) -> None:
         """Raise where a plan asks for what cannot be."""
 
@@ -108,6 +113,9 @@ class _Units:
 
     def change(self, name, keep, support):
         return Remove(name, keep)
+
+    def exchanges(self, model, names, share, samples):
+        return []  # what is cut out does not come back
 
     def check(self, criterion, compensation):
         pass
@@ -157,6 +165,12 @@ class _Connections:
     def change(self, name, keep, support):
         return Mask(name, support)
 
+    def exchanges(self, model, names, share, samples):
+        draws_nothing = np.random.RandomState(0)
+        views = model.observe_connections(samples, frozenset({"gradients"}), draws_nothing)
+        found = ((name, _exchange(views[name], share)) for name in names)
+        return [Mask(name, keep, regrow=True) for name, keep in found]
+
     def check(self, criterion, compensation):
         check_connection_criterion(criterion)
         if compensation is not None:
@@ -181,6 +195,17 @@ class _Connections:
         needs = frozenset(criterion.connection_needs)
         views = model.observe_connections(samples, needs, random_state)
         return {name: connection_scores(criterion, views[name]) for name in names}
+
+
+def _exchange(layer: Connections, share: float) -> np.ndarray:
+    """Say which connections are there when the smallest have made room for the most wanted."""
+    keep = (layer.weights != 0).ravel()
+    there, gone = np.flatnonzero(keep), np.flatnonzero(~keep)
+    n = min(round(share * there.size), gone.size)
+    smallest = np.argsort(np.abs(layer.weights.ravel()[there]), kind="stable")[:n]
+    wanted = np.argsort(-layer.gradients.ravel()[gone], kind="stable")[:n]
+    keep[there[smallest]], keep[gone[wanted]] = False, True
+    return keep.reshape(layer.weights.shape)
 
 
 #: Name -> what goes.

@@ -106,6 +106,11 @@ class Path:
             change = what.change(what.names(model)[group], keep, support[group])
             model = model.apply(change, plan.compensation, self.job.data.score)
             n_pruned[group] += int((~keep).sum())
+        if step.regrow:
+            names = [what.names(model)[group] for group in step.groups]
+            for change in what.exchanges(model, names, step.regrow, self.job.data.score):
+                model = model.apply(change, None, self.job.data.score)
+            support = list(what.support(model, support))
         if in_training:
             model = model.until(pause)
         if model is self.new.model:

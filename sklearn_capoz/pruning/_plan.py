@@ -127,6 +127,11 @@ class PruningPlan:
                     f"{self.schedule} gave {step}; its units must be None, or a number for each "
                     "of its groups."
                 )
+            if step.regrow and self.granularity.noun != "connection":
+                raise InvalidParameterError(
+                    f"{self.schedule} lets connections come back, and units are cut out; take "
+                    "granularity='connection', or regrow=0."
+                )
         self._check_epochs([step for steps in iterations for step in steps])
         return iterations
 

@@ -15,7 +15,7 @@ from sklearn.utils import assert_all_finite
 from skorch import NeuralNetClassifier
 
 from ..criteria import Connections, Layer
-from ..networks._connections import mask_weights
+from ..networks._connections import set_weights
 from ..networks._groups import UnitGroup
 from ..networks._inputs import (
     describe_shape,
@@ -202,9 +202,9 @@ class SkorchModel:
         return replace(self, net=net, trace=trace, begun=begun)._known()
 
     def _masked(self, change: Mask) -> SkorchModel:
-        find_weights({name: own.weights for name, own in self.connections.items()}, change)
+        old = find_weights({name: own.weights for name, own in self.connections.items()}, change)
         module = deepcopy(self.net.module_)
-        mask_weights(module.get_submodule(change.layer), change.keep)
+        set_weights(module.get_submodule(change.layer), change.masked(old))
         settings = replace(self.settings, zeros_stay=True)
         return replace(self, net=rebuild_optimizer(self.net, module, {}), settings=settings)
 
