@@ -98,6 +98,8 @@ def take_first_look(source: Source, *, scale_told: bool) -> FirstLook:
             "on such numbers)."
         )
     scale = source.scale or 1.0
+    if scale == 1:  # which says that the model takes the numbers as they are stored
+        return look
     warn(
         f"with {scale:g} given as scale, the scene's median is {median:.3g}, and reflectance is 0 "
         f"to 1; the median of the stored numbers is {median * scale:.3g}. That is right only if "

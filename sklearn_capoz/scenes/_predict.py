@@ -159,7 +159,8 @@ def predict_scene(
         the dark, or if the steps before the classifier give NaN for it.
     scale : float, default=None
         The stored number that stands for reflectance 1. None takes the file's, and 1 for
-        floating-point numbers without one.
+        floating-point numbers without one. Given as 1, it says that the model takes the numbers
+        as they are stored, whatever they are.
     wavelengths : array-like of shape (n_bands,), nm or um, default=None
         The scene's band centres. None takes the file's. If only the model or only the scene
         knows them, bands are matched by position, with a warning.

@@ -102,6 +102,9 @@ def test_the_scale_of_a_scene_of_floats_is_looked_at(trained, scene_path, tmp_pa
     told = capsys.readouterr().err
     assert f"Warning: with {scale:g} given as --scale, the scene's median is" in told
     assert "reflectance is 0 to 1" in told
+    words[-1] = 1  # the model takes the numbers as they are
+    assert main([*map(str, words)]) == 0
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.filterwarnings("ignore:no labelled place lies")
