@@ -1,10 +1,10 @@
 """Convolutional networks pruned in every way, on random and on disjoint pixels of scenes.
 
 Run with `python -m benchmarks networks --data-home FOLDER --seeds 5 --jobs 1`. Networks over the
-spectrum, the patch and both, each of its hidden layers cut by half and to a quarter, at once, layer
-by layer and in three passes, by each criterion; beside small networks from scratch, with and without
-the dense one as teacher. What is done is kept in the output folder's `.networks`, so that a run that
-was interrupted goes on where it was.
+spectrum, the patch and both, each of their hidden layers cut by half and to a quarter, at once,
+layer by layer and in three passes, by each criterion; beside small networks from scratch, with and
+without the dense one as teacher. What is done is kept in the output folder's `.networks`, so that a
+run that was interrupted goes on where it was.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from sklearn_capoz.thresholds import Fraction
 from sklearn_capoz.training import TrainingSettings
 from sklearn_capoz.training._skorch_loop import train_with_skorch
 
-from ._network_tasks import BATCH_SIZE, Setting, make_net, make_task, read_scene
 from ._memory import growth, in_process
+from ._network_tasks import BATCH_SIZE, Setting, make_net, make_task, read_scene
 from ._protocol import DISTILLATION, Options, over_seeds
 from ._report import Report
 from ._statistics import mean_std
@@ -177,7 +177,7 @@ def settings_of(options: Options, seed: int) -> Iterator[Setting]:
 
 
 def ways_of(setting: Setting) -> Iterator[tuple[str, str, float]]:
-    """Method, schedule and ratio of the networks that a seed prunes."""
+    """Go through the networks that a seed prunes: method, schedule and ratio."""
     is_full = setting.seed < FULL_SEEDS and setting.kind != "3d"
     for ratio in RATIOS if is_full else RATIOS[:1]:
         for method in METHODS:
@@ -332,7 +332,7 @@ def run(options: Options, report: Report) -> None:
         "over both spectrum and patch (`3d`), which has one seed; the same number of each class in "
         "both splits. `1d`: 200 bands; `2d` and `3d`: 40 principal components, 9 x 9 pixels. "
         f"{EPOCHS} epochs of Adam in batches of {BATCH_SIZE}, and {RETRAINING} of retraining, in "
-        f"all: after one cut, or {RETRAINING // 2} or {RETRAINING // 3} after each hidden layer, or "
+        f"all: after one cut, {RETRAINING // 2} or {RETRAINING // 3} after each hidden layer, or "
         f"{RETRAINING // N_PASSES} after each of {N_PASSES} passes. From scratch: "
         f"{EPOCHS + RETRAINING} epochs at the pruned widths. Channels are ranked on training "
         "pixels; reconstruction comes with the least-squares refit. Mean ± standard deviation in "
