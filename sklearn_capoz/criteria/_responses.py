@@ -62,5 +62,7 @@ class Taylor(_Mean):
 
     def _values(self, layer):
         # Without the products themselves, which would be as many as the activations.
-        sums = np.vecdot(layer.activations, layer.gradients, axis=1)
-        return np.abs(sums, out=sums)[:, None]
+        activations, gradients = (
+            np.moveaxis(values, 1, 2) for values in (layer.activations, layer.gradients)
+        )
+        return np.abs(np.vecdot(activations, gradients))[:, None]
