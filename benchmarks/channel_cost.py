@@ -1,12 +1,13 @@
 """What it costs to score channels, beside a forward pass of the same network: time and memory.
 
-Run with `python -m benchmarks channel_cost [--kinds 1d 2d 3d] [--repeats 5] [--threads 1]`: nets
-of Indian Pines on random numbers, 5,528 spectra or patches of 9 x 9 pixels (1,100 for the one of
-three axes). All criteria and the passes take turns; the smallest processor time of each counts. A
-forward pass has the batches that the network is fastest with. A criterion that asks for derivatives
-needs a pass back as well, and is beside a forward and a backward pass for one loss: that of the
-activations, not of the weights. Memory is the most that a process of its own comes to hold beyond
-what it held before, of which the kernel is asked anew (Linux only), beside that of the pass.
+Run with `python -m benchmarks channel_cost [--kinds 1d 2d 3d] [--repeats 5] [--threads 1]`: the
+nets of Indian Pines on random numbers, 5,528 spectra or patches of 9 x 9 pixels (1,100 for the
+network over both). All criteria and the passes take turns; the smallest processor time of each
+counts. A forward pass has the batches that the network is fastest with. A criterion that asks for
+derivatives needs a pass back as well, and is beside a forward and a backward pass for one loss:
+that of the activations, not of the weights. Memory is the most that a process of its own comes to
+hold beyond what it held before, of which the kernel is asked anew (Linux only), beside that of the
+pass.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Convolutional networks pruned in every way, on random and on disjoint pixels of scenes.
 
 Run with `python -m benchmarks networks --data-home FOLDER --seeds 5 --jobs 1`. Networks over the
-spectrum, the patch and both, each of its hidden layers cut by half and to a quarter, at once, layer
-by layer and in three passes, by each criterion; beside small networks from scratch, with and
+spectrum, the patch and both, each of their hidden layers cut by half and to a quarter, at once,
+layer by layer and in three passes, by each criterion; beside small networks from scratch, with and
 without the dense one as teacher. What is done is kept in the output folder's `.networks`, so that a
 run that was interrupted goes on where it was.
 """
@@ -55,8 +55,9 @@ METHODS = {
 }
 #: The other schedules take as long again.
 SCHEDULED = ("reconstruction", "C-APoZ", "L1")
-#: Seeds of the network over both, which takes longest.
-SEEDS_3D = 1
+#: Seeds that run everything, on both splits. The others cut to a quarter, at once, on the disjoint
+#: split; so does the network over both spectrum and patch, which takes longest, in these seeds.
+FULL_SEEDS = 1
 METRICS = ("overall", "average", "kappa")
 #: Samples that a network is timed on, a batch of them at a time.
 TIMED, TIMED_AT_ONCE = 1024, 512
@@ -166,13 +167,24 @@ def train_longer(setting: Setting, epochs: int, dense: Callable) -> dict:
 
 def settings_of(options: Options, seed: int) -> Iterator[Setting]:
     """Go through scenes that are there, splits and networks, for one seed."""
+    is_full = seed < FULL_SEEDS
+    small = {"epochs": 2, "share": 0.05} if options.quick else {"epochs": EPOCHS}
     for scene in SCENES:
-        if not is_there(scene, options):
-            continue
-        for split in SPLITS:
-            for kind in ("1d", "2d", "3d") if seed < SEEDS_3D else ("1d", "2d"):
-                small = {"epochs": 2, "share": 0.05} if options.quick else {"epochs": EPOCHS}
-                yield Setting(options.data_home, scene, split, kind, seed, **small)
+        if is_there(scene, options):
+            for split in SPLITS if is_full else SPLITS[:1]:
+                for kind in ("1d", "2d", "3d") if is_full else ("1d", "2d"):
+                    yield Setting(options.data_home, scene, split, kind, seed, **small)
+
+
+def ways_of(setting: Setting) -> Iterator[tuple[str, str, float]]:
+    """Go through the networks that a seed prunes: method, schedule and ratio."""
+    is_full = setting.seed < FULL_SEEDS and setting.kind != "3d"
+    for ratio in RATIOS if is_full else RATIOS[:1]:
+        for method in METHODS:
+            yield method, "one-shot", ratio
+            if is_full and method in SCHEDULED:
+                yield method, "iterative", ratio
+                yield method, "multi-pass", ratio
 
 
 def is_there(scene: str, options: Options) -> bool:
@@ -188,33 +200,35 @@ def run_seed(options: Options, folder: Path, seed: int) -> list[dict]:
     """Dense, pruned and small networks; what was done before is read."""
     torch.set_num_threads(1)
     memory = joblib.Memory(folder, verbose=0)
-    dense, rows = memory.cache(train_dense), []
-    cut = memory.cache(prune, ignore=["dense"])
-    small, longer = (memory.cache(call, ignore=["dense"]) for call in (train_small, train_longer))
     more = N_PASSES if options.quick else RETRAINING
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for setting in settings_of(options, seed):
-            own = {"scene": setting.scene, "split": setting.split, "network": setting.kind}
-            task = make_task(setting)
-            found = dense(setting)
-            row = {"method": "dense"} | score(found, task) | size_of(found, task)
-            rows.append(own | row)
-            row = longer(setting, more, dense=dense)
-            rows.append(own | {"method": "dense, trained on"} | row)
-            for ratio in RATIOS:
-                for method in METHODS:
-                    for schedule in ("one-shot", "iterative", "multi-pass"):
-                        if schedule == "one-shot" or method in SCHEDULED:
-                            row = cut(setting, method, schedule, ratio, more, dense=dense)
-                            name = {"method": method, "schedule": schedule, "ratio": ratio}
-                            rows.append(own | name | row)
-                epochs = setting.epochs + more
-                for with_teacher in (False, True):
-                    row = small(setting, ratio, epochs, with_teacher, dense=dense)
-                    name = "from scratch" + ", with teacher" * with_teacher
-                    rows.append(own | {"method": name, "ratio": ratio} | row)
-    return rows
+        return [
+            {"scene": setting.scene, "split": setting.split, "network": setting.kind} | row
+            for setting in settings_of(options, seed)
+            for row in run_setting(setting, more, memory)
+        ]
+
+
+def run_setting(setting: Setting, more: int, memory: joblib.Memory) -> Iterator[dict]:
+    """Go through the networks of one scene, split and kind, with `more` epochs of retraining."""
+    dense = memory.cache(train_dense)
+    cut, small, longer = (
+        memory.cache(call, ignore=["dense"]) for call in (prune, train_small, train_longer)
+    )
+    task, found = make_task(setting), dense(setting)
+    yield {"method": "dense"} | score(found, task) | size_of(found, task)
+    for method, schedule, ratio in ways_of(setting):
+        row = cut(setting, method, schedule, ratio, more, dense=dense)
+        yield {"method": method, "schedule": schedule, "ratio": ratio} | row
+    for ratio in sorted({ratio for *_, ratio in ways_of(setting)}, reverse=True):
+        row = small(setting, ratio, setting.epochs + more, False, dense=dense)
+        yield {"method": "from scratch", "ratio": ratio} | row
+        if setting.seed < FULL_SEEDS:
+            row = small(setting, ratio, setting.epochs + more, True, dense=dense)
+            yield {"method": "from scratch, with teacher", "ratio": ratio} | row
+    if setting.seed < FULL_SEEDS:
+        yield {"method": "dense, trained on"} | longer(setting, more, dense=dense)
 
 
 def cost_of(options: Options, kind: str, ratio: float) -> dict:

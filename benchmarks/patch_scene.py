@@ -9,8 +9,8 @@ times. The graph for onnxruntime is the fully convolutional network as one write
 machine that others use too, set OMP_WAIT_POLICY=PASSIVE: threads that spin while they wait take
 the time of those that work.
 
-With `--memory 1000 4000`, files of so many rows of 1000 pixels are mapped in processes of their
-own, and the most that they take is told.
+With `--memory 1000 4000`, ENVI files of so many rows of 1000 pixels are mapped in processes of
+their own, and the most that they take is told.
 """
 
 from __future__ import annotations
@@ -43,15 +43,25 @@ PATCH_SIZE = 9
 EACH = 5
 #: Scene of the memory test.
 COLUMNS, BANDS = 1000, 50
+HEADER = """ENVI
+samples = {columns}
+lines = {rows}
+bands = {bands}
+header offset = 0
+file type = ENVI Standard
+data type = 12
+interleave = bip
+byte order = 0
+"""
 MAP = """
 import resource, sys, joblib, numpy as np, torch
 from sklearn_capoz.deploy import predict_scene
 torch.set_num_threads({threads})
-cube = np.memmap("{scene}", np.uint16, "r", shape=({rows}, {columns}, {bands}))
 model = joblib.load("{model}")
-predict_scene(model, cube[:16], scale=1)
+first = np.fromfile("{scene}", np.uint16, 16 * {columns} * {bands})
+predict_scene(model, first.reshape(16, {columns}, {bands}), scale=1)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-predict_scene(model, cube, scale=1, output="{scene}.tif")
+predict_scene(model, "{scene}.hdr", scale=1, output="{scene}.tif")
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(before / 1024, after / 1024)
 """
@@ -101,7 +111,7 @@ def ways(model: PrunedCNNClassifier, cube: np.ndarray, n_threads: int) -> dict:
     module, half = model.module_, PATCH_SIZE // 2
     image = channels_of_scene(model.bands_, cube, "float32")
     image = np.pad(image, ((half, half), (half, half), (0, 0)), mode="reflect")
-    values = torch.from_numpy(image).permute(2, 0, 1)[None]
+    values = torch.from_numpy(image[None]).permute(0, 3, 1, 2)
     plain = values.contiguous()
     windows = plain[0].unfold(1, PATCH_SIZE, 1).unfold(2, PATCH_SIZE, 1).permute(1, 2, 0, 3, 4)
     rows = [windows[i].contiguous() for i in range(0, len(windows), EACH)]
@@ -183,10 +193,9 @@ def memory(kinds: list[str], sizes: list[int], n_threads: int) -> pd.DataFrame:
                 with open(scene, "wb") as file:
                     for _ in range(n_rows // 20):
                         file.write(cube[:20].tobytes())
-                code = MAP.format(
-                    scene=scene, model=stored, rows=n_rows, columns=COLUMNS, bands=BANDS,
-                    threads=n_threads,
-                )  # fmt: skip
+                sizes_of = {"rows": n_rows, "columns": COLUMNS, "bands": BANDS}
+                Path(f"{scene}.hdr").write_text(HEADER.format(**sizes_of), encoding="ascii")
+                code = MAP.format(scene=scene, model=stored, threads=n_threads, **sizes_of)
                 start = perf_counter()
                 told = subprocess.run(
                     [sys.executable, "-W", "ignore", "-c", code],

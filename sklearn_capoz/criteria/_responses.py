@@ -72,9 +72,10 @@ class Taylor(_Mean):
 
     def _values(self, layer):
         # Without the products themselves, which would be as many as the activations.
-        # numpy's types know no axis of it.
-        sums = np.vecdot(layer.activations, layer.gradients, axis=1)  # type: ignore[call-overload]
-        return np.abs(sums, out=sums)[:, None]
+        activations, gradients = (
+            np.moveaxis(values, 1, 2) for values in (layer.activations, layer.gradients)
+        )
+        return np.abs(np.vecdot(activations, gradients))[:, None]
 
     def score_connections(self, layer):
         return np.abs(layer.weights) * layer.gradients

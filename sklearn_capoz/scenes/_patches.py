@@ -93,8 +93,9 @@ class PatchClassifier(PixelClassifier):
         image = np.zeros((*valid.shape, inputs.shape[1]), str(dtype).removeprefix("torch."))
         image[valid] = inputs
         image = np.pad(image, (*margins, (0, 0)), mode="reflect")
-        # In this order of axes it is "channels last", in which convolutions run fastest.
-        values = torch.from_numpy(image).permute(2, 0, 1).unsqueeze(0)
+        # In this order of axes it is "channels last", in which convolutions run fastest. Torch asks
+        # for the stride of the one image as well, which an axis that is put in front later lacks.
+        values = torch.from_numpy(image[np.newaxis]).permute(0, 3, 1, 2)
         with torch.inference_mode():
             return run_over(self.network, values, self.halo)
 

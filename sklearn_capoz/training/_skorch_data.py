@@ -204,7 +204,20 @@ class SideLoader:
             kwargs["collate_fn"] = _SideCollate(kwargs.get("collate_fn") or default_collate)
         if self.is_training and self._leaves_one_row(dataset, kwargs):
             kwargs = _without_a_row_alone(dataset, kwargs)
+        elif self._takes_lists(dataset, kwargs):
+            kwargs = _batch_by_batch(dataset, kwargs)
         return _SideBatches(self.make(dataset, **kwargs), self.criterion)
+
+    def _takes_lists(self, dataset, kwargs: dict) -> bool:
+        """Whether rows of arrays are all, which one index can take at once."""
+        own = {"sampler", "shuffle", "generator", "batch_size", "drop_last", "num_workers"}
+        return (
+            self.make is DataLoader
+            and type(dataset) is SkorchDataset
+            and all(isinstance(part, np.ndarray) for part in (dataset.X, dataset.y))
+            and kwargs.keys() <= own
+            and (kwargs.get("batch_size") or 0) > 0
+        )
 
     def _leaves_one_row(self, dataset, kwargs: dict) -> bool:
         """Whether the last batch has one row, of which a batch norm knows no variance."""
@@ -221,13 +234,25 @@ class SideLoader:
 
 def _without_a_row_alone(dataset, kwargs: dict) -> dict:
     """Draw the same order of rows, into batches that are large enough."""
+    kwargs, sampler, size, _ = _order_of(dataset, kwargs)
+    return kwargs | {"batch_sampler": _NoRowAlone(sampler, size, drop_last=False)}
+
+
+def _batch_by_batch(dataset, kwargs: dict) -> dict:
+    """Draw the same batches, but index for each once: row by row takes a tenth of an epoch."""
+    kwargs, sampler, size, drop_last = _order_of(dataset, kwargs)
+    return kwargs | {"batch_size": None, "sampler": BatchSampler(sampler, size, drop_last)}
+
+
+def _order_of(dataset, kwargs: dict) -> tuple[dict, Sampler, int, bool]:
+    """Take the order of rows, the size of a batch and `drop_last` out of a loader's arguments."""
     kwargs = dict(kwargs)
     size, sampler = kwargs.pop("batch_size"), kwargs.pop("sampler", None)
-    kwargs.pop("drop_last", None)
+    drop_last = kwargs.pop("drop_last", False)
     if kwargs.pop("shuffle", False):
         sampler = RandomSampler(dataset, generator=kwargs.get("generator"))
     sampler = SequentialSampler(dataset) if sampler is None else sampler
-    return kwargs | {"batch_sampler": _NoRowAlone(sampler, size, drop_last=False)}
+    return kwargs, sampler, size, drop_last
 
 
 class _SideBatches:
