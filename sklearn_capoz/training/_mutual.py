@@ -38,7 +38,8 @@ def train_mutually(
     Parameters
     ----------
     tasks : sequence of TrainingTask
-        With the same samples; networks may differ in widths. A `teacher` of theirs is not used.
+        With the same samples; networks may differ in widths and in the columns that they take. A
+        `teacher` of theirs is not used.
     settings : TrainingSettings
         `distillation` is the weight :math:`\lambda` of the others.
     on_epoch : callable, optional
@@ -99,7 +100,6 @@ def _check(trainees: Sequence[Trainee]) -> None:
             trainee.task.network.output == first.task.network.output
             and trainee.task.network.biases[-1].size == first.task.network.biases[-1].size
             and np.array_equal(trainee.rows.y, first.rows.y)
-            and np.array_equal(trainee.rows.X, first.rows.X, equal_nan=True)
         )
         if not same:
             raise ValueError(
@@ -125,7 +125,7 @@ class _Cohort:
         first = self.trainees[0]
         order, size = first.draw_order(), first.batch_rows
         keep = [trainee.draw_dropout().T for trainee in self.trainees]
-        rate = np.array([first.settings.learning_rate_at(len(first.losses))])
+        rate = np.array([first.settings.learning_rate_at(first.n_epochs)])
         losses = np.zeros(len(self.trainees))
         for start in range(0, len(order), size):
             rows = order[start : start + size]
@@ -148,8 +148,12 @@ class _Cohort:
         n, first = len(self.trainees), self.trainees[0]
         if n == 1:
             return
-        X = first.rows.X[rows]
-        logits = np.stack([network.forward(X)[-1] for network in self.networks])
+        logits = np.stack(
+            [
+                network.forward(trainee.rows.X[rows])[-1]
+                for network, trainee in zip(self.networks, self.trainees, strict=True)
+            ]
+        )
         soft, entropy = _softened(logits / first.settings.temperature, first.task.network.output)
         # The mean of the divergences from all others is that from their mean, less a constant.
         soft, entropy = ((values.sum(axis=0) - values) / (n - 1) for values in (soft, entropy))

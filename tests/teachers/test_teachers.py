@@ -23,6 +23,7 @@ from sklearn_capoz.estimators import _classifier
 from sklearn_capoz.exceptions import UnsupportedNetworkError
 from sklearn_capoz.teachers import TEACHERS, BornAgain, Ensemble, Mutual, Teacher, check_teacher
 from sklearn_capoz.teachers._base import NetworksLesson
+from sklearn_capoz.thresholds import Fraction
 from sklearn_capoz.training._optimizer import flatten
 from sklearn_capoz.training._samples import Samples
 
@@ -223,6 +224,25 @@ def test_what_cannot_teach_is_refused_before_any_training(monkeypatch, teacher, 
     assert vars(fitted) == before | {"teacher": teacher}
     with pytest.raises(error, match=message):
         pruner(make_mlp(), teacher=teacher, distillation=0.5).fit(X, NAMES)
+
+
+@pytest.mark.parametrize("teacher", ["mutual", "ensemble", FrozenEstimator(forest())])
+def test_connections_that_are_gone_stay_gone_under_a_teacher(teacher):
+    found = model(
+        teacher, criterion="l1", granularity="connection", threshold=Fraction(0.5)
+    ).fit(X, NAMES)  # fmt: skip
+    path = pruning_path(found, X, NAMES)
+    assert (found.network_.weights[0] == 0).mean() == pytest.approx(0.5, abs=0.01)
+    np.testing.assert_array_equal(weights(path.estimators[-1]), weights(found))
+
+
+@pytest.mark.parametrize("teacher", ["mutual", "ensemble", FrozenEstimator(forest())])
+def test_a_student_may_take_fewer_columns_than_its_teachers(teacher):
+    found = model(teacher, criterion="l1", prune_inputs=True, threshold=Fraction(0.25)).fit(
+        X, NAMES
+    )
+    assert found.get_support().sum() == 6
+    assert found.score(X, NAMES) > 0.5
 
 
 def test_a_teacher_without_a_weight_is_refused():
