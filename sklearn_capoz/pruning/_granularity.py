@@ -199,6 +199,7 @@ class _Connections:
 
 def _exchange(layer: Connections, share: float) -> np.ndarray:
     """Say which connections are there when the smallest have made room for the most wanted."""
+    assert layer.gradients is not None
     keep, gradients = (layer.weights != 0).ravel(), layer.gradients.ravel()
     there, gone = np.flatnonzero(keep), np.flatnonzero(~keep & (gradients > 0))
     n = min(round(share * there.size), gone.size)
