@@ -218,9 +218,9 @@ def run(options: Options, report: Report) -> None:
         f"{SPARSITY:.0%} of the weights of every layer are set to zero, those of the smallest "
         f"magnitude: at once from the trained network (static), or in up to {N_CUTS} cuts along "
         f"the cubic of Zhu and Gupta between {BEGIN:.0%} and {END:.0%} of its training (cubic), "
-        f"which is as long; or so that at each cut up to {REGROW:.0%} of what is left changes places "
-        "with what is gone (regrown). Then all are retrained with the zeros kept; dense is the "
-        "network without any cut, trained as long. Shares and epochs were chosen on held-out "
+        f"which is as long; or so that at each cut up to {REGROW:.0%} of what is left changes "
+        "places with what is gone (regrown). Then all are retrained with the zeros kept; dense is "
+        "the network without any cut, trained as long. Shares and epochs were chosen on held-out "
         "training samples of other seeds. Overall and average (balanced) accuracy of the test set; "
         "differences in percentage points."
     )
@@ -229,8 +229,8 @@ def run(options: Options, report: Report) -> None:
         epochs = subject.epochs
         tables[name] = table = over_seeds(partial(run_seed, subject), options, name)
         report.text(
-            f"### {name}\n\n{table['seed'].nunique()} seeds, {epochs.training} epochs of training, {epochs.short} of a short and "
-            f"{epochs.long} of a long retraining."
+            f"### {name}\n\n{table['seed'].nunique()} seeds, {epochs.training} epochs of "
+            f"training, {epochs.short} of a short and {epochs.long} of a long retraining."
         )
         report.table(summary(table))
         report.table(compared(table, PAIRS).round(4))

@@ -56,6 +56,14 @@ def test_gradual_follows_the_cubic_in_time():
     assert [step.units for step in steps] == [(43, 4), (24, 2), (17, 2), (16, 2)]
 
 
+def test_regrowth_falls_along_half_a_cosine():
+    """0.4 (1 + cos(pi t / 4)) / 2 at t = 1, 2, 3, 4."""
+    steps = [step for (step,) in iterations(Gradual(0.8, (10, 50), regrow=0.4), (80,), 4)]
+    found = [step.regrow for step in steps]
+    np.testing.assert_allclose(found, [0.34142, 0.2, 0.05858, 0], atol=1e-5)
+    assert found[-1] == 0
+
+
 @given(st.integers(0, 100), st.integers(1, 200), st.integers(1, 20))
 def test_gradual_ends_with_its_last_epoch(begin, n_epochs, n_iterations):
     schedule = Gradual(0.5, epochs=(begin, begin + n_epochs))
@@ -136,6 +144,7 @@ def test_names(name):
         ("once", InvalidParameterError, r"schedule='once' is not known; choose one of \['gradual'"),
         (7, TypeError, "an object of a subclass of sklearn_capoz.schedules.Schedule, made"),
         (Gradual(1.0), InvalidParameterError, "'sparsity' parameter of Gradual must be"),
+        (Gradual(regrow=1.0), InvalidParameterError, "'regrow' parameter of Gradual must be"),
         (Gradual(epochs=(5,)), ValueError, r"must be two whole numbers .*got \(5,\)"),
         (Gradual(epochs=(5, 5)), ValueError, "must be two whole numbers"),
         (Gradual(epochs=(-1, 5)), ValueError, "must be two whole numbers"),

@@ -199,11 +199,12 @@ class _Connections:
 
 def _exchange(layer: Connections, share: float) -> np.ndarray:
     """Say which connections are there when the smallest have made room for the most wanted."""
-    keep = (layer.weights != 0).ravel()
-    there, gone = np.flatnonzero(keep), np.flatnonzero(~keep)
+    assert layer.gradients is not None
+    keep, gradients = (layer.weights != 0).ravel(), layer.gradients.ravel()
+    there, gone = np.flatnonzero(keep), np.flatnonzero(~keep & (gradients > 0))
     n = min(round(share * there.size), gone.size)
     smallest = np.argsort(np.abs(layer.weights.ravel()[there]), kind="stable")[:n]
-    wanted = np.argsort(-layer.gradients.ravel()[gone], kind="stable")[:n]
+    wanted = np.argsort(-gradients[gone], kind="stable")[:n]
     keep[there[smallest]], keep[gone[wanted]] = False, True
     return keep.reshape(layer.weights.shape)
 

@@ -62,7 +62,7 @@ def test_steps_at_epochs_come_before_the_end():
 )
 def test_steps_out_of_the_order_of_time_are_refused(first, second):
     given = Given([(Step((0,), at=first), Step((1,), at=second))])
-    message = f"at={second!r}) after one at {first!r}; `at` must be 'end', or a whole number"
+    message = f"regrow=0.0) after one at {first!r}; `at` must be 'end', or a whole number"
     with pytest.raises(ValueError, match=re.escape(message)):
         plan(given).iterations((8, 5))
 
