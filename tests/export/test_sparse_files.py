@@ -135,7 +135,5 @@ def test_two_forms_at_once_and_made_up_sizes_are_refused(model, path, model_file
     huge = deepcopy(description)
     huge["network"]["widths"][1] = 10**12
     model_file(path).write(huge, tensors)
-    with pytest.raises(
-        DataFormatError, match=r"gaps that lead through .* of 24000000000000 weights"
-    ):
+    with pytest.raises(DataFormatError, match=r"lead through .* of 24000000000000 weights"):
         load_model(path)
