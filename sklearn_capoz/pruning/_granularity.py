@@ -74,7 +74,7 @@ class Granularity(Protocol):
 
     def exchanges(
         self, model: PrunableModel, names: Sequence[str], share: float, samples: Samples
-    ) -> list[Change]:
+    ) -> list[Mask]:
         """Let a share of some groups change places with as many that are gone."""
 
     def check(self, criterion: Criterion, compensation: str | None) -> None:

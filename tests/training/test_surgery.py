@@ -111,7 +111,7 @@ def test_a_schedule_gives_its_rule_to_the_steps_of_another():
     assert steps == [
         replace(step, surgery=SurgeryRule(3, 0.2)) for (step,) in inner.iterations((30, 20), 2)
     ]
-    assert repr(steps[0]) == "Step(groups=(0, 1), units=(6, 4), at=5)"
+    assert "surgery" not in repr(steps[0])
 
 
 @pytest.mark.parametrize(
