@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from numbers import Integral, Real
 from typing import Literal
 
@@ -20,6 +20,7 @@ from sklearn.base import BaseEstimator
 
 from ._sklearn import Interval, InvalidParameterError, validate_parameter_constraints
 from ._validation import check_part
+from .training._task import SurgeryRule
 
 __all__ = [
     "SCHEDULES",
@@ -29,6 +30,7 @@ __all__ = [
     "OneShot",
     "Schedule",
     "Step",
+    "Surgery",
     "Widths",
     "check_schedule",
 ]
@@ -50,12 +52,15 @@ class Step:
     regrow : float, default=0.0
         Of connections: the share of those left of each group that then change places with as many
         that are gone.
+    surgery : SurgeryRule or None, default=None
+        How connections come back in the training that follows; see `Surgery`.
     """
 
     groups: tuple[int, ...]
     units: tuple[int, ...] | None = None
     at: int | Literal["end"] = "end"
     regrow: float = 0.0
+    surgery: SurgeryRule | None = field(default=None, repr=False)
 
 
 class Schedule(BaseEstimator, ABC):
@@ -265,6 +270,68 @@ class Widths(Schedule):
                     "hidden layers."
                 )
             yield (Step(layers, each),)
+
+
+class Surgery(Schedule):
+    """Another schedule, after whose cuts connections come back: dynamic network surgery.
+
+    For some epochs after each cut, the weights that it has set to zero go on to learn, unseen by
+    the network. From batch to batch, with a chance that falls from 1 to 0, it is asked anew which
+    take part: one that has grown beyond the upper threshold comes back, one that has shrunk below
+    the lower one goes. In the end there are as many as the cut has left. For
+    `granularity="connection"`; whichever the criterion is, the thresholds are on absolute weights.
+
+    Parameters
+    ----------
+    schedule : Schedule
+        Which cuts, and when: `OneShot()`, or `Gradual(0.95, epochs=(5, 60))` for example.
+    epochs : int, default=10
+        So long connections come back, or until the next cut.
+    margin : float, default=0.1
+        The thresholds lie below and above the size of the last weight that may stay, by this share
+        of it.
+
+    Notes
+    -----
+    In the source the thresholds are set once, by mean and deviation of a layer's weights, and how
+    many are left is what comes of it; here they follow the weights, so that a schedule's counts
+    hold. A weight that was cut begins again at zero.
+
+    References
+    ----------
+    Guo, Yao and Chen, Dynamic network surgery for efficient DNNs, 2016, arXiv:1608.04493.
+
+    Examples
+    --------
+    >>> from sklearn_capoz.schedules import Gradual, Surgery
+    >>> [[step]] = Surgery(Gradual(0.9), epochs=20).iterations((30,), n_iterations=1)
+    >>> step.units, step.surgery
+    ((3,), SurgeryRule(epochs=20, margin=0.1))
+    """
+
+    _parameter_constraints = {
+        "schedule": "no_validation",  # `check` says more
+        "epochs": [Interval(Integral, 1, None, closed="left")],
+        "margin": [Interval(Real, 0, 1, closed="left")],
+    }
+
+    def __init__(self, schedule, epochs=10, margin=0.1):
+        self.schedule = schedule
+        self.epochs = epochs
+        self.margin = margin
+
+    def check(self) -> None:
+        super().check()
+        if not isinstance(self.schedule, Schedule) or isinstance(self.schedule, Surgery):
+            raise TypeError(
+                f"Surgery needs a schedule that cuts, OneShot() for example, got {self.schedule!r}."
+            )
+        self.schedule.check()
+
+    def iterations(self, widths, n_iterations):
+        rule = SurgeryRule(int(self.epochs), float(self.margin))
+        for steps in self.schedule.iterations(widths, n_iterations):
+            yield tuple(replace(step, surgery=rule) for step in steps)
 
 
 def _is_sequence(value) -> bool:

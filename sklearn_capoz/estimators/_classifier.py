@@ -27,21 +27,16 @@ from ._first_training import (
 from ._fitting import (
     Dense,
     Plan,
-    check_dense_plan,
-    check_engine,
-    check_epochs,
-    check_prunes_inputs,
     choose,
     classroom,
-    dense_iterations,
     first_training_of,
     learn,
     learnt_of_the_path,
-    make_plan,
     prune,
     train,
 )
 from ._kept import KeptNetworkMixin
+from ._plan_checks import check_dense_plan, check_epochs, dense_iterations, make_plan
 from ._split import Split, split
 
 __all__ = ["PrunedMLPClassifier"]
@@ -62,23 +57,23 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
     activation : {"relu", "tanh", "logistic", "identity"}, default="relu"
         C-APoZ and its kin count exact zeros, which only "relu" has.
     criterion : str or Criterion, default="c-apoz"
-        What scores the units: a name of `sklearn_capoz.criteria.CRITERIA`, or
-        an object of that module.
+        What scores the units: a name of `sklearn_capoz.criteria.CRITERIA`, or an object of that
+        module.
     threshold : str or ThresholdRule, default="mean+std"
-        What turns scores into units that go: a name of
-        `sklearn_capoz.thresholds.THRESHOLDS`, or an object of that module.
+        What turns scores into units that go: a name of `sklearn_capoz.thresholds.THRESHOLDS`, or an
+        object of that module.
     n_iterations : int, default=5
         Iterations of pruning at most; 0 is a plain multi-layer perceptron.
     schedule : str or Schedule, default="multi-pass"
-        When to score, cut and retrain: a name of
-        `sklearn_capoz.schedules.SCHEDULES`, or an object of that module.
+        When to score, cut and retrain: a name of `sklearn_capoz.schedules.SCHEDULES`, or an object
+        of that module.
     granularity : {"unit", "connection"}, default="unit"
-        What goes: hidden units, or single weights, by a criterion that has a value
-        per weight. A weight that is zero stays so in all training that follows.
+        What goes: hidden units, or single weights, by a criterion that has a value per weight. A
+        weight that is zero stays so in all training that follows.
     keep : {"best", "smallest", "last"}, default="best"
-        Which iteration's network to keep: the most accurate, the smallest within
-        `tolerance` of the most accurate, or, as in the paper, the last. The first
-        two then train it on all samples, see Notes.
+        Which iteration's network to keep: the most accurate, the smallest within `tolerance` of the
+        most accurate, or, as in the paper, the last. The first two then train it on all samples,
+        see Notes.
     tolerance : float, default=0.0
         Accuracy (0..1) that `keep="smallest"` may give up.
     min_units : int, default=1
@@ -95,8 +90,8 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
         Epochs of retraining at most, after each cut; 0 prunes without retraining. A cut in the
         middle of the first training (`Gradual` with `epochs`) is followed by none.
     compensation : {None, "bias", "least-squares"}, default=None
-        How the next layer makes up for a unit that goes: not at all, by its mean
-        in the bias, or by a least-squares refit on the scoring samples.
+        How the next layer makes up for a unit that goes: not at all, by its mean in the bias, or by
+        a least-squares refit on the scoring samples.
     distillation : float or None, default=None
         Weight in (0, 1] of a teacher's softened outputs in the loss of retraining.
     teacher : str, Teacher, fitted classifier or None, default=None
@@ -135,9 +130,9 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
         First trainings from different weights, of which the one with the best
         accuracy on the scoring samples is pruned.
     callbacks : list of skorch callbacks or None, default=None
-        With a list, even an empty one, skorch's own loop trains. It is slower and
-        draws another order of minibatches, so that results differ from those of
-        None by more than rounding, unless a batch holds all samples.
+        With a list, even an empty one, skorch's own loop trains. It is slower and draws another
+        order of minibatches, so that results differ from those of None by more than rounding,
+        unless a batch holds all samples.
     device : str, default="cpu"
         Where to train: a device of torch.
     verbose : bool or int, default=False
@@ -159,23 +154,19 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
         train further, keep it: `net = model.net_; net.partial_fit(X, codes)` moves `net` and
         not the model, whose predictions stay those of `network_`.
     history_ : DataFrame
-        A row per iteration, 0 is the dense network: units, parameters and bytes
-        and their ratios to the dense network's; per hidden layer i `n_units_i`,
-        `n_pruned_i` and `threshold_i`, the rule's threshold on this row's scores,
-        beyond which units go in the next iteration (NaN where it counts units
-        or the schedule names the widths), and with `prune_inputs` `n_inputs`,
-        `n_pruned_inputs` and `threshold_inputs`; validation accuracy before and after
-        retraining (with `schedule="iterative"`, around the iteration's last
-        one); epochs; seconds. With `granularity="connection"` also `n_connections`
-        and `sparsity`, the share of weights that are zero, and of layer i, the last
-        one included, `n_connections_i`; parameters are then those that are not zero,
-        and bytes those of a model file.
+        A row per iteration, 0 is the dense network: units, parameters and bytes and their ratios to
+        the dense network's; per hidden layer i `n_units_i`, `n_pruned_i` and `threshold_i`, the
+        rule's threshold on this row's scores, beyond which units go in the next iteration (NaN
+        where it counts units or the schedule names the widths), and with `prune_inputs` `n_inputs`,
+        `n_pruned_inputs` and `threshold_inputs`; validation accuracy before and after retraining
+        (with `schedule="iterative"`, around the iteration's last one); epochs; seconds. With
+        `granularity="connection"` also `n_connections`, `sparsity` (the share of weights that are
+        zero) and, per layer, `n_connections_i`; parameters and bytes are what a file then holds.
     support_ : list of ndarray of bool
         Per hidden layer, which of the original units remain; of connections, per layer and of the
-        shape of its weights, which of them are not zero. Where `callbacks` are given, weights
-        have torch's shape, (n_out, n_in).
+        shape of its weights (torch's, with `callbacks`), which of them are not zero.
     importances_ : list of list of ndarray
-        `importances_[iteration][layer]`, the scores of the units alive then, or of the
+        `importances_[iteration][layer]`, the scores of the units alive then; or of the
         connections, in the order of the layer's weights.
     input_support_ : ndarray of shape (n_features_in_,), bool
         With `prune_inputs`, which columns of X the network takes.
@@ -352,10 +343,9 @@ class PrunedMLPClassifier(KeptNetworkMixin, ClassifierMixin, BaseEstimator):
 
             check_device(self.device)
         is_arrays = self.callbacks is None
-        check_prunes_inputs(self, is_arrays)
         teacher = check_teacher(self.teacher, self.distillation)
-        check_engine(teacher, is_arrays and self.device == "cpu")
-        return Plan(make_plan(self, widths, is_arrays), is_arrays, teacher)
+        pruning = make_plan(self, widths, is_arrays, teacher, self.device)
+        return Plan(pruning, is_arrays, teacher)
 
     def _split(
         self, plan: Plan, X, y, X_val=None, y_val=None, sample_weight=None, groups=None

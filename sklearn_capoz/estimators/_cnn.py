@@ -27,7 +27,7 @@ from ._cnn_inputs import (
     usable,
 )
 from ._cnn_net import make_net, network_samples
-from ._fitting import check_engine
+from ._plan_checks import check_engine
 from ._pruner import CAPoZPruner
 
 __all__ = ["PrunedCNNClassifier"]

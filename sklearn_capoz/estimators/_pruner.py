@@ -22,21 +22,16 @@ from ._check_inputs import has_several
 from ._fitting import (
     Dense,
     InnerPlan,
-    check_dense_plan,
-    check_engine,
-    check_epochs,
-    check_prunes_inputs,
     choose,
     classroom,
-    dense_iterations,
     learn,
     learnt_of_the_path,
-    make_plan,
     prune,
     train,
     warn_of_whole_layers,
 )
 from ._kept import KeptNetworkMixin, read_only
+from ._plan_checks import check_dense_plan, check_epochs, dense_iterations, make_plan
 from ._register import Inner, check_columns, find_adapter, find_inner
 from ._split import Split, split
 
@@ -253,10 +248,9 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         memory = None if self.memory is None else check_memory(self.memory)
         inner = find_inner(self.estimator)
         is_arrays = inner.description.is_arrays
-        check_prunes_inputs(self, is_arrays)
         teacher = check_teacher(self.teacher, self.distillation)
-        check_engine(teacher, is_arrays)
-        pruning = make_plan(self, inner.description.widths, is_arrays)
+        device = getattr(inner.estimator, "device", "cpu")
+        pruning = make_plan(self, inner.description.widths, is_arrays, teacher, device)
         return InnerPlan(pruning, is_arrays, teacher, inner, memory)
 
     def _split(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from ..integers import IntegerConvolution, IntegerNetwork
 from ._c_source import Source
+from ._sparse import pack_nibbles
 
-__all__ = ["add_integer_network", "add_quantizing", "pack_nibbles"]
+__all__ = ["add_integer_network", "add_quantizing"]
 
 _RESCALE = """
 /* z * multiplier / 2^shift, a half rounded away from zero. */
@@ -59,13 +58,6 @@ static inline int NAME_quantize(const REAL x[N_FEATURES], int16_t q[N_FEATURES])
     return 0;
 }
 """
-
-
-def pack_nibbles(weights: np.ndarray) -> np.ndarray:
-    """Put two 4-bit numbers into each byte, the first in the low half."""
-    flat = weights.ravel().astype(np.uint8) & 15
-    flat = np.pad(flat, (0, len(flat) % 2))
-    return flat[::2] | (flat[1::2] << 4)
 
 
 def add_integer_network(source: Source, network: IntegerNetwork, function: str) -> int:

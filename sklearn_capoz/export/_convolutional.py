@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..estimators import PrunedCNNClassifier
 from ..exceptions import DataFormatError, UnsupportedNetworkError
 from ._parts import ModelParts, take_apart
+from ._sparse import put_weights
 from ._steps import BAD_INPUT, add_step_to_graph
 
 __all__ = [
@@ -77,8 +78,15 @@ def describe_convolutions(
         "dtype": classifier.dtype_,
     }
     state = classifier.module_.state_dict()
-    arrays = {f"network.{name}": np.ascontiguousarray(v.numpy()) for name, v in state.items()}
+    arrays: dict[str, np.ndarray] = {}
+    for name, value in state.items():
+        put = put_weights if name.endswith("weight") and value.dim() > 1 else _put
+        put(arrays, f"network.{name}", value.numpy())
     return description, arrays
+
+
+def _put(arrays: dict[str, np.ndarray], key: str, values: np.ndarray) -> None:
+    arrays[key] = np.ascontiguousarray(values)
 
 
 def build_convolutions(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -26,9 +27,10 @@ __all__ = [
     "format_version_of",
 ]
 
-#: Networks in integers came with version 2, convolutional ones with 3, and with 4 those that are
-#: both; all else is still written as version 1, which earlier versions of the package read.
-_DENSE, INTEGER, CONVOLUTIONAL, INTEGER_SPECTRAL = 1, 2, 3, 4
+#: Networks in integers came with version 2, convolutional ones with 3, with 4 those that are both,
+#: and with 5 weights of any of them that are stored sparsely; all else is still written as version
+#: 1, which earlier versions of the package read.
+_DENSE, INTEGER, CONVOLUTIONAL, INTEGER_SPECTRAL, _SPARSE = 1, 2, 3, 4, 5
 
 _CLASS_TYPES = r"str|object|bool|u?int(8|16|32|64)|float(32|64)"
 
@@ -106,8 +108,10 @@ _NETWORKS = {
 _OPTIONAL: dict[str, Any] = {"trust": TRUST_SCHEMA}
 
 
-def format_version_of(network: dict) -> int:
-    """Return the first format that holds a network, of which its description is given."""
+def format_version_of(network: dict, tensors: Iterable[str] = ()) -> int:
+    """Return the first format that holds a network: of its description and the names of arrays."""
+    if any(key.startswith("network.") and key.endswith(".values") for key in tensors):
+        return _SPARSE
     if "kind" in network:
         return CONVOLUTIONAL
     if "convolutions" in network:
@@ -118,15 +122,18 @@ def format_version_of(network: dict) -> int:
 def check_description(description: Any) -> None:
     """Compare a description with what one must hold; the first place that differs is named."""
     version = description.get("format_version") if isinstance(description, dict) else None
-    if isinstance(version, int) and version > INTEGER_SPECTRAL:
+    if isinstance(version, int) and version > _SPARSE:
         raise DataFormatError(
             f"written in format {version}, this version of sklearn_capoz reads up to "
-            f"{INTEGER_SPECTRAL}: update it."
+            f"{_SPARSE}: update it."
         )
     if isinstance(description, dict | list):
         check_values(description)
     there = description if isinstance(description, dict) else {}
     schema = _SCHEMA | {key: part for key, part in _OPTIONAL.items() if key in there}
+    network = there.get("network")
+    if version == _SPARSE and isinstance(network, dict):
+        version = format_version_of(network)
     if isinstance(version, int) and version in _NETWORKS:
         schema["network"] = _NETWORKS[version]
     _compare(description, schema, "description")

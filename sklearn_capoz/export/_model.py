@@ -23,7 +23,6 @@ from ._convolutional import (
     is_convolutional,
 )
 from ._description import (
-    CONVOLUTIONAL,
     build_classes,
     build_history,
     build_labels,
@@ -64,7 +63,7 @@ def describe_model(estimator) -> tuple[dict, dict[str, np.ndarray]]:
             raise ValueError(f"{key} holds NaN or infinity; a model like that is not saved.")
     wavelengths, history = parts.wavelengths, parts.history
     description = {
-        "format_version": format_version_of(network),
+        "format_version": format_version_of(network, tensors),
         "versions": {
             "sklearn_capoz": _own_version(),
             "scikit-learn": sklearn.__version__,
@@ -124,7 +123,7 @@ def _release(version: str) -> list[int]:
 
 
 def _build(description: dict, tensors: dict[str, np.ndarray]):
-    if description["format_version"] == CONVOLUTIONAL:
+    if "kind" in description["network"]:
         return _build_convolutional(description, tensors)
     network = build_network(description["network"], tensors)
     steps = _build_steps(description["steps"], tensors)

@@ -7,7 +7,7 @@ import numpy as np
 from ..exceptions import DataFormatError
 from ..integers import IntegerConvolution, IntegerLayer, IntegerNetwork
 from ..networks import DenseNetwork
-from ._c_integer import pack_nibbles
+from ._sparse import put_weights, sparse_form, take_sparse, unpack_nibbles
 
 __all__ = ["build_network", "describe_network", "take"]
 
@@ -30,9 +30,9 @@ def describe_network(
     }
     if isinstance(network, IntegerNetwork):
         return _describe_integers(network, description)
-    tensors = {}
+    tensors: dict[str, np.ndarray] = {}
     for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
-        tensors[f"network.{i}.weight"] = np.ascontiguousarray(weight)
+        put_weights(tensors, f"network.{i}.weight", weight)
         tensors[f"network.{i}.bias"] = np.ascontiguousarray(bias)
     return description | {"activations": list(network.activations)}, tensors
 
@@ -58,7 +58,14 @@ def build_network(found: dict, tensors: dict[str, np.ndarray]) -> DenseNetwork |
 
 
 def take(tensors: dict[str, np.ndarray], key: str, shape=None, dtype=None) -> np.ndarray:
-    """Take an array out of `tensors`, checked; without a dtype it holds floats."""
+    """Take an array out of `tensors`, checked; without a dtype it holds floats.
+
+    Of a shape it may be stored sparsely.
+    """
+    if shape is not None and sparse_form(tensors, key):
+        return take_sparse(
+            tensors, key, shape, lambda key, shape, own: take(tensors, key, shape, own or dtype)
+        )
     if key not in tensors:
         raise DataFormatError(f"the array {key!r} is missing.")
     array = tensors.pop(key)
@@ -83,8 +90,7 @@ def _describe_integers(network: IntegerNetwork, description: dict):
     for i, layer in enumerate(network.layers):
         if isinstance(layer, IntegerConvolution):
             convolutions.append({name: getattr(layer, name) for name in _GEOMETRY})
-        weights = np.ascontiguousarray(layer.weights)
-        tensors[f"network.{i}.weight"] = pack_nibbles(weights) if network.bits == 4 else weights
+        put_weights(tensors, f"network.{i}.weight", layer.weights, network.bits)
         arrays = (layer.biases, layer.multipliers, layer.shifts)
         for what, array in zip(_PER_UNIT, arrays, strict=True):
             tensors[f"network.{i}.{what}"] = np.ascontiguousarray(array)
@@ -113,12 +119,7 @@ def _build_integers(found: dict, tensors: dict[str, np.ndarray]) -> IntegerNetwo
             shape = (geometry["n_channels"] * geometry["kernel_size"], shape[1])
         elif layers and isinstance(layers[-1], IntegerConvolution):
             shape = (layers[-1].n_outputs, shape[1])
-        if found["bits"] == 4:
-            size = shape[0] * shape[1]
-            packed = take(tensors, f"network.{i}.weight", ((size + 1) // 2,), "uint8")
-            weights = _unpack_nibbles(packed)[:size].reshape(shape)
-        else:
-            weights = take(tensors, f"network.{i}.weight", shape, "int8")
+        weights = _integer_weights(tensors, f"network.{i}.weight", shape, found["bits"])
         per_unit = [
             take(tensors, f"network.{i}.{what}", shape[1:], dtype)
             for what, dtype in _PER_UNIT.items()
@@ -149,7 +150,12 @@ def _build_integers(found: dict, tensors: dict[str, np.ndarray]) -> IntegerNetwo
     return network
 
 
-def _unpack_nibbles(packed: np.ndarray) -> np.ndarray:
-    """Undo `pack_nibbles`."""
-    nibbles = np.stack([packed & 15, packed >> 4], axis=1).ravel().astype(np.int8)
-    return np.where(nibbles < 8, nibbles, nibbles - 16).astype(np.int8)
+def _integer_weights(
+    tensors: dict[str, np.ndarray], key: str, shape: tuple[int, int], bits: int
+) -> np.ndarray:
+    if bits != 4:
+        return take(tensors, key, shape, "int8")
+    if sparse_form(tensors, key):
+        return take_sparse(tensors, key, shape, lambda *what: take(tensors, *what), bits)
+    size = shape[0] * shape[1]
+    return unpack_nibbles(take(tensors, key, ((size + 1) // 2,), "uint8"))[:size].reshape(shape)

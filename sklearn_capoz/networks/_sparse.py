@@ -16,6 +16,9 @@ FORMS = ("dense", "mask", "gaps")
 #: A byte of gaps that stands for so many zeros, with no value behind them.
 _FAR = 255
 
+#: What a model file or a program in C needs for a second array, its name above all.
+_SECOND_ARRAY = 80
+
 
 def stored_bytes(weights: np.ndarray) -> int:
     """Count the bytes that weights take in the smallest form.
@@ -42,6 +45,7 @@ def sparse_places(weights: np.ndarray, value_bits: int) -> tuple[str, np.ndarray
     Returns
     -------
     form : {"dense", "mask", "gaps"}
+        "dense" unless another saves more than it takes to name a second array.
     places : ndarray of uint8
         The bits, the first weight in the lowest, or the gaps; empty of "dense".
     """
@@ -51,8 +55,8 @@ def sparse_places(weights: np.ndarray, value_bits: int) -> tuple[str, np.ndarray
     gaps = _gaps(there)
     sizes = {
         "dense": -(-there.size * value_bits // 8),
-        "mask": -(-there.size // 8) + values,
-        "gaps": gaps.size + values,
+        "mask": -(-there.size // 8) + values + _SECOND_ARRAY,
+        "gaps": gaps.size + values + _SECOND_ARRAY,
     }
     form = min(FORMS, key=lambda name: sizes[name])
     if form == "mask":
@@ -61,10 +65,12 @@ def sparse_places(weights: np.ndarray, value_bits: int) -> tuple[str, np.ndarray
 
 
 def _gaps(there: np.ndarray) -> np.ndarray:
-    """Say how many zeros are before each value."""
-    gaps = np.diff(np.flatnonzero(there), prepend=-1) - 1
+    """Say how many zeros are before each value, and behind the last."""
+    positions = np.flatnonzero(there)
+    gaps = np.diff(positions, prepend=-1) - 1
     ends = np.cumsum(gaps // _FAR + 1)
-    found = np.full(ends[-1] if ends.size else 0, _FAR, np.uint8)
+    rest = there.size - (positions[-1] + 1 if positions.size else 0)
+    found = np.full((ends[-1] if ends.size else 0) + rest // _FAR, _FAR, np.uint8)
     found[ends - 1] = gaps % _FAR
     return found
 
@@ -91,12 +97,11 @@ def positions_of_gaps(gaps: np.ndarray, size: int) -> np.ndarray:
     Raises
     ------
     ValueError
-        If the gaps lead behind the last weight, or end with no value behind them.
+        If the gaps do not lead to the last weight: through others, or to fewer.
     """
     is_value = gaps != _FAR
-    if gaps.size and not is_value[-1]:
-        raise ValueError("gaps that end without a value")
-    positions = np.cumsum(gaps.astype(np.int64) + is_value)[is_value] - 1
-    if positions.size and positions[-1] >= size:
-        raise ValueError(f"gaps that lead to weight {positions[-1]} of {size}")
-    return positions
+    ends = np.cumsum(gaps.astype(np.int64) + is_value)
+    end = int(ends[-1]) if ends.size else 0
+    if not 0 <= size - end < _FAR:
+        raise ValueError(f"gaps that lead through {end} of {size} weights")
+    return ends[is_value] - 1

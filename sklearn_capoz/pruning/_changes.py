@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..networks._groups import UnitGroup
+from ..training._task import SurgeryRule
 
 __all__ = ["Change", "Mask", "Remove", "find_group", "find_weights"]
 
@@ -38,11 +39,14 @@ class Mask:
         True stays.
     regrow : bool, default=False
         Whether a connection comes back that is gone and is to stay: at a weight next to nothing.
+    surgery : SurgeryRule or None, default=None
+        How others may take their place in the training that follows.
     """
 
     layer: str
     keep: np.ndarray
     regrow: bool = False
+    surgery: SurgeryRule | None = None
 
     def masked(self, weights: np.ndarray) -> np.ndarray:
         """Return the weights after the change."""

@@ -220,7 +220,8 @@ class DenseModel:
         old = find_weights(weights, change)
         weights[change.layer] = change.masked(old)
         network = replace(self.network, weights=tuple(weights.values()))
-        return replace(self, network=network, settings=replace(self.settings, zeros_stay=True))
+        settings = replace(self.settings, zeros_stay=True, surgery=change.surgery)
+        return replace(self, network=network, settings=settings)
 
     @classmethod
     def train_together(

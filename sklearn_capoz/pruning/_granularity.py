@@ -19,6 +19,7 @@ from ..exceptions import UnsupportedNetworkError
 from ..networks._sparse import stored_bytes
 from ..thresholds import Costs
 from ..training._samples import Samples
+from ..training._task import SurgeryRule
 from ._changes import Change, Mask, Remove
 from ._model import ModelSize, PrunableModel, costs_of, score_units
 
@@ -55,7 +56,9 @@ class Granularity(Protocol):
             What was left before the training; the dense network has none.
         """
 
-    def change(self, name: str, keep: np.ndarray, support: np.ndarray) -> Change:
+    def change(
+        self, name: str, keep: np.ndarray, support: np.ndarray, surgery: SurgeryRule | None
+    ) -> Change:
         """Make the change that takes some of a group.
 
         Parameters
@@ -65,11 +68,13 @@ class Granularity(Protocol):
             Which stay of those that there are.
         support : ndarray of bool
             Which then are left of the dense network's.
+        surgery : SurgeryRule or None
+            Of the step; only of connections.
         """
 
     def exchanges(
         self, model: PrunableModel, names: Sequence[str], share: float, samples: Samples
-    ) -> list[Change]:
+    ) -> list[Mask]:
         """Let a share of some groups change places with as many that are gone."""
 
     def check(self, criterion: Criterion, compensation: str | None) -> None:
@@ -111,7 +116,7 @@ class _Units:
             return tuple(before)
         return tuple(np.ones(width, dtype=bool) for width in model.widths)
 
-    def change(self, name, keep, support):
+    def change(self, name, keep, support, surgery):
         return Remove(name, keep)
 
     def exchanges(self, model, names, share, samples):
@@ -162,8 +167,8 @@ class _Connections:
         # The weights themselves tell: one may have become zero in training, too.
         return tuple(own.weights != 0 for own in model.connections.values())
 
-    def change(self, name, keep, support):
-        return Mask(name, support)
+    def change(self, name, keep, support, surgery):
+        return Mask(name, support, surgery=surgery)
 
     def exchanges(self, model, names, share, samples):
         draws_nothing = np.random.RandomState(0)

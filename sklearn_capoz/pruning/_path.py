@@ -103,12 +103,13 @@ class Path:
             # `support` counts the dense network's units, `keep` those that were left of them.
             support[group] = support[group].copy()
             support[group][support[group]] = keep
-            change = what.change(what.names(model)[group], keep, support[group])
+            change = what.change(what.names(model)[group], keep, support[group], step.surgery)
             model = model.apply(change, plan.compensation, self.job.data.score)
             n_pruned[group] += int((~keep).sum())
         if step.regrow:
             names = [what.names(model)[group] for group in step.groups]
             for change in what.exchanges(model, names, step.regrow, self.job.data.score):
+                change = replace(change, surgery=step.surgery)
                 model = model.apply(change, None, self.job.data.score)
             support = list(what.support(model, support))
         if in_training:

@@ -132,6 +132,11 @@ class PruningPlan:
                     f"{self.schedule} lets connections come back, and units are cut out; take "
                     "granularity='connection', or regrow=0."
                 )
+            if step.surgery is not None and self.granularity.noun != "connection":
+                raise InvalidParameterError(
+                    f"{self.schedule} brings connections back, and units that are cut are gone; "
+                    "take granularity='connection', or the schedule inside of it."
+                )
         self._check_epochs([step for steps in iterations for step in steps])
         return iterations
 

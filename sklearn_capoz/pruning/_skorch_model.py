@@ -205,7 +205,7 @@ class SkorchModel:
         old = find_weights({name: own.weights for name, own in self.connections.items()}, change)
         module = deepcopy(self.net.module_)
         set_weights(module.get_submodule(change.layer), change.masked(old))
-        settings = replace(self.settings, zeros_stay=True)
+        settings = replace(self.settings, zeros_stay=True, surgery=change.surgery)
         return replace(self, net=rebuild_optimizer(self.net, module, {}), settings=settings)
 
     @classmethod

@@ -7,11 +7,12 @@ from .._lazy import lazy_names
 from ._engine import initial_network, train
 from ._mutual import train_mutually
 from ._optimizer import OptimizerState
-from ._task import TrainingResult, TrainingSettings, TrainingTask
+from ._task import SurgeryRule, TrainingResult, TrainingSettings, TrainingTask
 
 __all__ = [
     "MLPNet",
     "OptimizerState",
+    "SurgeryRule",
     "TrainingResult",
     "TrainingSettings",
     "TrainingTask",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from threading import Event
 
 import numpy as np
 
 from ..networks._dense import DenseNetwork
 from ._epochs import SMALL_LAYER, Architecture, Batches, Rule, Run
+from ._surgery import operate
 from ._task import TrainingSettings
 from ._trainee import Rows, Trainee
 
@@ -24,6 +26,8 @@ _ROWS_AT_ONCE = 10_000
 
 def train_one(trainee: Trainee, report: Callable[[int], object], cancelled: Event) -> None:
     """Train until the trainee has finished or the whole call is cancelled."""
+    if trainee.settings.surgery is not None:
+        operate(trainee, *make_runs(trainee, zeros_stay=False), report, cancelled)
     run, validation = make_runs(trainee)
     steps_per_epoch = -(-len(run.batches.y) // run.batches.size)
     while not trainee.finished and not cancelled.is_set():
@@ -47,11 +51,17 @@ def train_one(trainee: Trainee, report: Callable[[int], object], cancelled: Even
         report(n_epochs)
 
 
-def make_runs(trainee: Trainee) -> tuple[Run, Run | None]:
-    """Lay out the training rows, and those of validation where there are any."""
+def make_runs(trainee: Trainee, zeros_stay: bool | None = None) -> tuple[Run, Run | None]:
+    """Lay out the training rows, and those of validation where there are any.
+
+    Zeros stay where the settings say so, unless told otherwise.
+    """
+    settings = trainee.settings
+    if zeros_stay is not None:
+        settings = replace(settings, zeros_stay=zeros_stay)
     architecture = _architecture(trainee.task.network)
     batches = _batches(trainee.rows, trainee.batch_rows, architecture)
-    run = Run(architecture, batches, _rule(trainee.settings))
+    run = Run(architecture, batches, _rule(settings))
     if trainee.validation is None:
         return run, None
     return run, Run(architecture, _batches(trainee.validation, _VALIDATION_ROWS, architecture))

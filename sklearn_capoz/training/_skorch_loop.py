@@ -28,6 +28,7 @@ from ._pause import Pause
 from ._side_loss import SideLoss, side_criterion
 from ._skorch_anew import begun_anew, gone_on
 from ._skorch_data import EngineOrder, SideLoader, beside
+from ._skorch_surgery import Surgery
 from ._stopping import StoppingRule
 from ._task import TrainingSettings
 from ._zeros import ZerosStay
@@ -259,7 +260,9 @@ def _rules(
     callbacks, max_epochs = net.callbacks_, net.max_epochs
     net.callbacks_ = [*callbacks, ("engine_rules", rules)]
     if settings.zeros_stay:
-        net.callbacks_.insert(0, ("zeros_stay", ZerosStay().initialize()))
+        rule = settings.surgery
+        zeros = ZerosStay() if rule is None else Surgery(rule)
+        net.callbacks_.insert(0, ("zeros_stay", zeros.initialize()))
     last = settings.max_iter if settings.pause_at is None else settings.pause_at
     net.max_epochs = max(last - rules.n_before, 0)
     try:

@@ -11,7 +11,23 @@ from ..networks._dense import DenseNetwork
 from ._optimizer import OptimizerState
 from ._pause import Pause
 
-__all__ = ["TrainingResult", "TrainingSettings", "TrainingTask"]
+__all__ = ["SurgeryRule", "TrainingResult", "TrainingSettings", "TrainingTask"]
+
+
+@dataclass(frozen=True)
+class SurgeryRule:
+    """How connections come back after a cut: dynamic network surgery.
+
+    Parameters
+    ----------
+    epochs : int
+        Of the training that follows the cut.
+    margin : float
+        How far the thresholds to go and to come back are from what the cut has left, as a share.
+    """
+
+    epochs: int
+    margin: float
 
 
 @dataclass(frozen=True)
@@ -48,6 +64,8 @@ class TrainingSettings:
         stay exactly zero, and what an optimiser remembers of them is forgotten. Biases are free.
     pause_at : int or None
         Training pauses after this epoch, to go on later, and no stopping rule ends it before.
+    surgery : SurgeryRule or None
+        How others take the place of some of them at first.
     """
 
     solver: str = "adam"
@@ -70,6 +88,7 @@ class TrainingSettings:
     temperature: float = 2.0
     zeros_stay: bool = False
     pause_at: int | None = None
+    surgery: SurgeryRule | None = None
 
     def learning_rate_at(self, epoch: int) -> float:
         """Learning rate of an epoch; the first is 0."""

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from sklearn_capoz.deploy import QuantizedClassifier, quantize, to_c
-from sklearn_capoz.export._c_integer import pack_nibbles
-from sklearn_capoz.export._network_parts import _unpack_nibbles
+from sklearn_capoz.export._sparse import pack_nibbles, unpack_nibbles
 from sklearn_capoz.integers import IntegerLayer, IntegerNetwork, integer_network
 from sklearn_capoz.networks import DenseNetwork
 
@@ -239,4 +238,4 @@ def test_the_type_is_the_classifiers(models, tmp_path):
 def test_nibbles_come_back(weights):
     packed = pack_nibbles(weights)
     assert len(packed) == (len(weights) + 1) // 2
-    np.testing.assert_array_equal(_unpack_nibbles(packed)[: len(weights)], weights)
+    np.testing.assert_array_equal(unpack_nibbles(packed)[: len(weights)], weights)

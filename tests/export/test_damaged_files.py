@@ -40,7 +40,7 @@ from sklearn_capoz.spectral import AbsorptionFeatures, BandSelector
         (["[]"], "description must be a table, found \\[\\]"),
         (
             ['{"format_version": 99}'],
-            "written in format 99, this version of sklearn_capoz reads up to 3: update it",
+            "written in format 99, this version of sklearn_capoz reads up to 5: update it",
         ),
     ],
     # The bytes are long, and not the same in every process that collects the tests.

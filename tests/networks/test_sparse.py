@@ -22,22 +22,24 @@ def places(weights, bits=32):
 def test_by_hand():
     assert places([1, 2, 3]) == ("dense", [])
     assert places([]) == ("dense", [])
-    assert places([0] * 8) == ("gaps", [])
-    # Three of eight: a byte of bits 0, 3 and 4, where gaps would take three.
-    assert places([1, 0, 0, 2, 3, 0, 0, 0]) == ("mask", [0b00011001])
+    # A second array has a name, which takes more than these eight weights.
+    assert places([1, 0, 0, 0, 0, 0, 0, 0]) == ("dense", [])
+    # Of 160 every second: bits 0, 2, 4 and 6 of each byte, where gaps would take four times that.
+    assert places([1, 0] * 80) == ("mask", [0b01010101] * 20)
     # One of 40: the gap of 37 before it, where bits would take five bytes.
     assert places([0] * 37 + [1, 0, 0]) == ("gaps", [37])
-    # A byte of 255 stands for 255 zeros, with no value behind them.
-    assert places([0] * 255 + [1] + [0] * 600 + [2]) == ("gaps", [255, 0, 255, 255, 90])
-    # Values of four bits: two of four take a byte, and so does the mask.
-    assert places([1, 0, 2, 0], bits=4) == ("dense", [])
+    # A byte of 255 stands for 255 zeros, with no value behind them; so do those at the end.
+    far = [0] * 255 + [1] + [0] * 600 + [2] + [0] * 300
+    assert places(far) == ("gaps", [255, 0, 255, 255, 90, 255])
+    # Values of four bits: of 160 every second, as many bytes for the mask as for the values.
+    assert places([1, 0] * 80, bits=4) == ("dense", [])
 
 
 def test_bytes_by_hand():
     assert stored_bytes(np.ones((4, 2), np.float32)) == 32
-    assert stored_bytes(np.array([1, 0, 0, 2, 3, 0, 0, 0], np.float32)) == 1 + 12
+    assert stored_bytes(np.tile(np.array([1, 0], np.float32), 80)) == 20 + 320
     assert stored_bytes(np.array([0.0] * 37 + [1, 0, 0])) == 1 + 8
-    assert stored_bytes(np.zeros((3, 3))) == 0
+    assert stored_bytes(np.zeros((30, 3))) == 0
 
 
 @given(
@@ -52,10 +54,10 @@ def test_what_is_said_is_where_they_are(weights, bits, is_sparse):
     read = {"mask": positions_of_mask, "gaps": positions_of_gaps}
     if form == "dense":
         assert found.size == 0
-        assert len(weights) * bits <= np.count_nonzero(weights) * bits + len(weights) + 16
+        assert len(weights) * bits <= np.count_nonzero(weights) * bits + len(weights) + 16 + 640
     else:
         np.testing.assert_array_equal(read[form](found, weights.size), np.flatnonzero(weights))
-        assert 8 * found.size + np.count_nonzero(weights) * bits <= len(weights) * bits + 8
+        assert 8 * found.size + np.count_nonzero(weights) * bits < len(weights) * bits - 600
 
 
 @pytest.mark.parametrize(
@@ -63,10 +65,17 @@ def test_what_is_said_is_where_they_are(weights, bits, is_sparse):
     [
         (positions_of_mask, [1], "a mask of 1 bytes for 9 weights"),
         (positions_of_mask, [1, 2], "a mask with a bit for weight 9 of 9"),
-        (positions_of_gaps, [4, 4], "gaps that lead to weight 9 of 9"),
-        (positions_of_gaps, [4, 255], "gaps that end without a value"),
+        (positions_of_gaps, [4, 4], "gaps that lead through 10 of 9 weights"),
+        (positions_of_gaps, [4, 255], "gaps that lead through 260 of 9 weights"),
     ],
 )
 def test_codes_that_lie_are_refused(read, code, message):
     with pytest.raises(ValueError, match=message):
         read(np.array(code, np.uint8), 9)
+
+
+def test_a_short_code_cannot_ask_for_much_memory():
+    with pytest.raises(ValueError, match="gaps that lead through 3 of 1000000000000 weights"):
+        positions_of_gaps(np.array([2], np.uint8), 10**12)
+    with pytest.raises(ValueError, match="a mask of 1 bytes"):
+        positions_of_mask(np.array([2], np.uint8), 10**12)
