@@ -252,7 +252,8 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
     )
     _instead_of_dense = (
         "holds a network of convolutions, and here only chains of dense layers are known, such as "
-        "a PrunedMLPClassifier's. save_model and to_onnx write it, in floating point."
+        "a PrunedMLPClassifier's. save_model and to_onnx write it in floating point; of kind '1d' "
+        "quantize makes one in integers, which to_c writes."
     )
 
     @all_or_nothing
