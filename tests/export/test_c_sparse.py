@@ -109,7 +109,7 @@ def test_the_report_counts_fewer_bytes(bits):
 
     sparse, dense = report(0.95), report(0.0)
     assert sparse["constants"] < 0.45 * dense["constants"]
-    assert sparse["multiply_adds"] < 0.1 * dense["multiply_adds"]
+    assert sparse["multiply_adds"] < 0.2 * dense["multiply_adds"]
 
 
 def test_a_dense_network_is_written_as_it_was(tmp_path):
