@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..networks import ACTIVATIONS, DenseNetwork
 from ._c_source import Source
+from ._c_sparse import sparse_rows, sparse_sums
 
 __all__ = ["add_dense_network"]
 
@@ -17,18 +18,30 @@ def add_dense_network(source: Source, network: DenseNetwork, function: str) -> i
     loops = []
     for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
         # A row per unit, so that the loop over its inputs runs through memory in order.
-        weights = source.constant(f"weight_{i}", weight.T.astype(source.dtype))
+        rows = weight.T.astype(source.dtype)
+        sparse = sparse_rows(rows, 8 * source.dtype.itemsize)
+        weights = source.constant(f"weight_{i}", rows if sparse is None else sparse.values)
         biases = source.constant(f"bias_{i}", bias.astype(source.dtype))
         last = i == len(network.activations)
         value = ACTIVATIONS["identity" if last else network.activations[i]].c.format(suffix=suffix)
         # The score of the second of two classes; the first one's is zero.
         place = "1" if last and network.output == "logistic" else "i"
+        values = f"h{i - 1}" if i else "x"
+        begin = f"{number} z = {biases}[i];"
+        end = f"{'scores' if last else f'h{i}'}[{place}] = {value};"
+
+        def product(k: str, j: str, weights=weights, values=values) -> str:
+            return f"{weights}[{k}] * {values}[{j}]"
+
+        if sparse is not None:
+            loops.append(sparse_sums(source, i, sparse, begin, product, end))
+            continue
         loops.append(
             f"    for (i = 0; i < {widths[i + 1]}; i++) {{\n"
-            f"        {number} z = {biases}[i];\n"
+            f"        {begin}\n"
             f"        for (j = 0; j < {widths[i]}; j++)\n"
-            f"            z += {weights}[i * {widths[i]} + j] * {f'h{i - 1}' if i else 'x'}[j];\n"
-            f"        {'scores' if last else f'h{i}'}[{place}] = {value};\n"
+            f"            z += {product(f'i * {widths[i]} + j', 'j')};\n"
+            f"        {end}\n"
             "    }"
         )
     if network.output == "logistic":

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from ..integers import IntegerConvolution, IntegerNetwork
 from ._c_source import Source
+from ._c_sparse import sparse_rows, sparse_sums
 from ._sparse import pack_nibbles
 
 __all__ = ["add_integer_network", "add_quantizing"]
@@ -90,7 +91,10 @@ def _layer(source: Source, network: IntegerNetwork, i: int) -> str:
     layer = network.layers[i]
     n_in, n_out = layer.weights.shape
     rows = layer.weights.T  # a row per unit, in the order of the loops
-    weights = source.constant(f"weight_{i}", pack_nibbles(rows) if network.bits == 4 else rows)
+    is_dense = not isinstance(layer, IntegerConvolution)
+    sparse = sparse_rows(rows, network.bits) if is_dense else None
+    stored = rows if sparse is None else sparse.values
+    weights = source.constant(f"weight_{i}", pack_nibbles(stored) if network.bits == 4 else stored)
     biases = source.constant(f"bias_{i}", layer.biases)
     multipliers = source.constant(f"multiplier_{i}", layer.multipliers)
     shifts = source.constant(f"shift_{i}", layer.shifts)
@@ -112,6 +116,9 @@ def _layer(source: Source, network: IntegerNetwork, i: int) -> str:
         if isinstance(layer, IntegerConvolution):
             return _convolution(layer, i, biases, product, code)
         result = f"h{i}[i] = {code}"
+    if sparse is not None:
+        begin = f"int32_t z = {biases}[i];"
+        return sparse_sums(source, i, sparse, begin, product, f"{result};")
     return (
         f"    for (i = 0; i < {n_out}; i++) {{\n"
         f"        int32_t z = {biases}[i];\n"

@@ -10,6 +10,7 @@ from ..integers import IntegerConvolution, IntegerNetwork
 from ._c_dense import add_dense_network
 from ._c_integer import add_integer_network, add_quantizing
 from ._c_source import Source
+from ._c_sparse import n_skipped
 from ._parts import ModelParts
 from ._steps import add_step_to_c, known_kind_of
 
@@ -86,7 +87,8 @@ def write_program(parts: ModelParts, name: str, dtype: np.dtype) -> tuple[str, l
     used = source.n_constant_bytes - before
     size = 4 if isinstance(network, IntegerNetwork) else source.dtype.itemsize
     scores = size * network.n_classes
-    costs.append(Cost(parts.name, used, ram + scores, network.n_multiply_adds))
+    done = network.n_multiply_adds - n_skipped(network, source.dtype.itemsize)
+    costs.append(Cost(parts.name, used, ram + scores, done))
     _add_predict(source, parts)
     defines = {"N_FEATURES": parts.n_features, "N_CLASSES": network.n_classes}
     return source.text(_title(parts), defines, parts.classes), costs

@@ -77,7 +77,8 @@ def choose_iteration(records: Sequence[IterationRecord], keep: str, tolerance: f
 
 def count_units(model: PrunableModel) -> int:
     """Count hidden units; inputs that are pruned too are none."""
-    return sum(group.n_units for group in model.groups if group.name != INPUTS)
+    inputs = input_group(model.groups)
+    return sum(n for group, n in enumerate(model.widths) if group != inputs)
 
 
 def history_table(
