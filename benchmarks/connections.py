@@ -177,7 +177,7 @@ def run_seed(subject: Subject, seed: int) -> list[dict]:
     for method, model in networks(subject, task, seed):
         note(method, "before", model)
         for when, n_epochs in (("short", epochs.short), ("long", epochs.long)):
-            settings = replace(model.settings, max_iter=n_epochs, pause_at=None, zeros_stay=True)
+            settings = replace(model.settings, max_iter=n_epochs, zeros_stay=True)
             note(method, when, trained(model.configured(settings, None), data))
     return rows
 
@@ -220,10 +220,10 @@ def run(options: Options, report: Report) -> None:
         f"the cubic of Zhu and Gupta between {BEGIN:.0%} and {END:.0%} of its training (cubic), "
         f"which is as long; or so that at each cut up to {REGROW:.0%} of what is left changes "
         "places with what is gone (regrown). Surgery is static, and for ten epochs of retraining "
-        "connections come back and others go (dynamic network surgery). Then all are retrained with the zeros kept; dense is "
-        "the network without any cut, trained as long. Shares and epochs were chosen on held-out "
-        "training samples of other seeds. Overall and average (balanced) accuracy of the test set; "
-        "differences in percentage points."
+        "connections come back and others go (dynamic network surgery). All are retrained for as "
+        "many epochs; dense is the network without any cut, trained as long. Shares and epochs "
+        "were chosen on held-out training samples of other seeds. Overall and average (balanced) "
+        "accuracy of the test set; differences in percentage points."
     )
     tables = {}
     for name, subject in subjects(options).items():
