@@ -22,7 +22,7 @@ from sklearn_capoz.estimators import find_adapter
 from sklearn_capoz.model_selection import paired_tests
 from sklearn_capoz.pruning import PrunableModel, PruningJob, PruningPlan, prune_together
 from sklearn_capoz.pruning._granularity import GRANULARITIES
-from sklearn_capoz.schedules import Gradual, Schedule
+from sklearn_capoz.schedules import Gradual, Schedule, Surgery
 from sklearn_capoz.thresholds import Count
 from sklearn_capoz.training._samples import PruningData, Samples
 
@@ -40,10 +40,10 @@ SPARSITY, N_CUTS = 0.95, 10
 BEGIN, END = 0.2, 0.8
 #: Images of MNIST to train on: a sixth, so that ten seeds take minutes.
 N_IMAGES = 10_000
-STATIC, CUBIC, REGROWN, DENSE = "static", "cubic", "cubic, regrown", "dense"
+STATIC, SURGERY, CUBIC, REGROWN, DENSE = "static", "surgery", "cubic", "cubic, regrown", "dense"
 #: Share of the connections that are exchanged at a cut.
 REGROW = 0.3
-PAIRS = [(CUBIC, STATIC), (REGROWN, STATIC), (REGROWN, CUBIC)]
+PAIRS = [(SURGERY, STATIC), (CUBIC, STATIC), (REGROWN, STATIC), (REGROWN, CUBIC)]
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,7 @@ def networks(subject: Subject, task: Task, seed: int) -> Iterator[tuple[str, Pru
     dense = trained(begun.until(None), data)
     yield DENSE, dense
     yield STATIC, cut(at_rest(dense), data, Gradual(SPARSITY), 1, seed)
+    yield SURGERY, cut(at_rest(dense), data, Surgery(Gradual(SPARSITY)), 1, seed)
     yield CUBIC, cut(begun, data, cubic, n_cuts, seed)
     regrown = Gradual(SPARSITY, epochs=epochs.cuts, regrow=REGROW)
     yield REGROWN, cut(begun, data, regrown, n_cuts, seed)
@@ -175,10 +176,9 @@ def run_seed(subject: Subject, seed: int) -> list[dict]:
     data, epochs = samples(task), subject.epochs
     for method, model in networks(subject, task, seed):
         note(method, "before", model)
-        settings = replace(model.settings, max_iter=epochs.long, pause_at=None, zeros_stay=True)
-        short = trained(model.configured(settings, None).until(epochs.short), data)
-        note(method, "short", short)
-        note(method, "long", trained(short.until(None), data))
+        for when, n_epochs in (("short", epochs.short), ("long", epochs.long)):
+            settings = replace(model.settings, max_iter=n_epochs, zeros_stay=True)
+            note(method, when, trained(model.configured(settings, None), data))
     return rows
 
 
@@ -219,10 +219,11 @@ def run(options: Options, report: Report) -> None:
         f"magnitude: at once from the trained network (static), or in up to {N_CUTS} cuts along "
         f"the cubic of Zhu and Gupta between {BEGIN:.0%} and {END:.0%} of its training (cubic), "
         f"which is as long; or so that at each cut up to {REGROW:.0%} of what is left changes "
-        "places with what is gone (regrown). Then all are retrained with the zeros kept; dense is "
-        "the network without any cut, trained as long. Shares and epochs were chosen on held-out "
-        "training samples of other seeds. Overall and average (balanced) accuracy of the test set; "
-        "differences in percentage points."
+        "places with what is gone (regrown). Surgery is static, and for ten epochs of retraining "
+        "connections come back and others go (dynamic network surgery). All are retrained for as "
+        "many epochs; dense is the network without any cut, trained as long. Shares and epochs "
+        "were chosen on held-out training samples of other seeds. Overall and average (balanced) "
+        "accuracy of the test set; differences in percentage points."
     )
     tables = {}
     for name, subject in subjects(options).items():
