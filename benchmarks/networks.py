@@ -280,14 +280,19 @@ def table_of(rows: pd.DataFrame) -> pd.DataFrame:
         for ratio, part in group.groupby("ratio", sort=False, dropna=False):
             gone = f"{ratio:.0%} gone" if ratio == ratio else f"{RATIOS[0]:.0%} gone"
             for name in METRICS:
-                cell[f"{gone}: {name}"] = mean_std(part[name])
+                cell[f"{gone}: {name}"] = _shown(part[name])
             if part["overall_before"].notna().any():
-                cell[f"{gone}: before retraining"] = mean_std(part["overall_before"])
+                cell[f"{gone}: before retraining"] = _shown(part["overall_before"])
         cells.append(cell)
     order = [
         f"{ratio:.0%} gone: {name}" for ratio in RATIOS for name in ("before retraining", *METRICS)
     ]
     return pd.DataFrame(cells).reindex(columns=["method", "schedule", *order])
+
+
+def _shown(values: pd.Series) -> str:
+    """Return mean and standard deviation in percent, or the one seed's value."""
+    return mean_std(values) if len(values) > 1 else f"{100 * values.iloc[0]:.1f}"
 
 
 def targets(rows: pd.DataFrame) -> pd.DataFrame:
@@ -297,6 +302,8 @@ def targets(rows: pd.DataFrame) -> pd.DataFrame:
     cells = []
     for (scene, kind), group in part.groupby(["scene", "network"], sort=False):
         middle = group.groupby("method")[["overall_before", "overall", "average"]].median()
+        if not {"reconstruction", "C-APoZ", "L1", "from scratch"} <= set(middle.index):
+            continue
         ours, counted, small = (
             middle.loc[name] for name in ("reconstruction", "C-APoZ", "from scratch")
         )
@@ -336,7 +343,7 @@ def run(options: Options, report: Report) -> None:
         f"{RETRAINING // N_PASSES} after each of {N_PASSES} passes. From scratch: "
         f"{EPOCHS + RETRAINING} epochs at the pruned widths. Channels are ranked on training "
         "pixels; reconstruction comes with the least-squares refit. Mean ± standard deviation in "
-        "percent, kappa times 100."
+        "percent, kappa times 100; a number alone is that of one seed."
     )
     for scene in SCENES:
         if not is_there(scene, options):
@@ -345,7 +352,7 @@ def run(options: Options, report: Report) -> None:
     report.text("Medians over seeds.")
     report.table(targets(rows))
     for (scene, split, kind), group in rows.groupby(["scene", "split", "network"], sort=False):
-        report.heading(f"{scene}, {split}, {kind}, {group['seed'].nunique()} seeds", 4)
+        report.heading(f"{scene}, {split}, {kind}, seeds: {group['seed'].nunique()}", 4)
         report.table(table_of(group))
     report.heading("Size, time, memory")
     sizes = rows[rows["schedule"].isna() | (rows["schedule"] == "one-shot")]

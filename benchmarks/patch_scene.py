@@ -111,7 +111,7 @@ def ways(model: PrunedCNNClassifier, cube: np.ndarray, n_threads: int) -> dict:
     module, half = model.module_, PATCH_SIZE // 2
     image = channels_of_scene(model.bands_, cube, "float32")
     image = np.pad(image, ((half, half), (half, half), (0, 0)), mode="reflect")
-    values = torch.from_numpy(image[None]).permute(0, 3, 1, 2)
+    values = torch.from_numpy(image).unsqueeze(0).permute(0, 3, 1, 2)
     plain = values.contiguous()
     windows = plain[0].unfold(1, PATCH_SIZE, 1).unfold(2, PATCH_SIZE, 1).permute(1, 2, 0, 3, 4)
     rows = [windows[i].contiguous() for i in range(0, len(windows), EACH)]

@@ -94,8 +94,8 @@ class PatchClassifier(PixelClassifier):
         image[valid] = inputs
         image = np.pad(image, (*margins, (0, 0)), mode="reflect")
         # In this order of axes it is "channels last", in which convolutions run fastest. Torch asks
-        # for the stride of the one image as well, which an axis that is put in front later lacks.
-        values = torch.from_numpy(image[np.newaxis]).permute(0, 3, 1, 2)
+        # for the stride of the one image as well: its axis comes first, and then they are moved.
+        values = torch.from_numpy(image).unsqueeze(0).permute(0, 3, 1, 2)
         with torch.inference_mode():
             return run_over(self.network, values, self.halo)
 
