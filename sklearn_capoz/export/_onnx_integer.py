@@ -25,13 +25,14 @@ def add_integer_network(
     """Add the network behind `value`, with the graph's two outputs."""
     value = _quantize_input(graph, network, value)
     for layer in network.layers[:-1]:
-        is_convolution = isinstance(layer, IntegerConvolution)
-        codes = _layer(graph, layer, _windows(graph, layer, value) if is_convolution else value)
+        if isinstance(layer, IntegerConvolution):
+            value = _windows(graph, layer, value)
+        codes = _layer(graph, layer, value)
         limits = (graph.constant(np.int64(limit)) for limit in (0, 255))
         codes = graph.add("Clip", codes, *limits)
         if layer.table is not None:
             codes = graph.add("Gather", graph.constant(layer.table.astype(np.int64)), codes)
-        if is_convolution:
+        if isinstance(layer, IntegerConvolution):
             codes = _pooled(graph, layer, codes)
         value = graph.add("Cast", codes, to=_INT32)
     logits = graph.add("Cast", _layer(graph, network.layers[-1], value), to=_INT32)

@@ -104,9 +104,9 @@ def quantize(
     of activations belong to units as well, but for tanh and the logistic function, whose units
     share a table of 256 numbers.
 
-    A kernel has the same weights at all bands, which so have one scale in common: a scaler before it
-    goes into the rounding of the inputs, unless there is an `input_scale`. Calibrated by more than
-    2,000 samples, it takes some of them at even distances. An `X_calibration` of more axes, such as
+    A kernel has the same weights at all bands, which so have one scale in common: a scaler before
+    it goes into the rounding of the inputs, unless there is an `input_scale`. Of more than 2,000
+    calibration samples it takes some, at even distances. An `X_calibration` of more axes, such as
     (n_samples, 1, n_bands), is laid flat, and so is what the quantized classifier takes.
 
     What a FieldTrainedClassifier learnt of trust goes along, and its wavelengths with it.

@@ -91,7 +91,9 @@ def fold_scalers(
     offset and a scale of its own where it becomes an integer.
     """
     remaining = list(steps)
-    scale, offset = (part.astype(np.float64) for part in (network.input_scale, network.input_offset))
+    scale, offset = (
+        part.astype(np.float64) for part in (network.input_scale, network.input_offset)
+    )
     while remaining:
         affine = affine_of(remaining[-1][1])
         if affine is None or affine.matrix.ndim > 1 or not (affine.matrix > 0).all():

@@ -1,4 +1,6 @@
-"""Dense and spectral networks in integers: what a device without floating point computes, to the last bit.
+"""Networks in integers: what a device without floating point computes, to the last bit.
+
+Dense ones, and those that convolve along the spectrum.
 
 `INPUT_LIMIT` is the largest integer input, 32767.
 """

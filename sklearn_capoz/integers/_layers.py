@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..networks._spectral_network import spectral_windows
 from ._arithmetic import MAX_SHIFT, requantize
 
 __all__ = ["CODE_LIMIT", "IntegerConvolution", "IntegerLayer"]
@@ -139,11 +140,8 @@ class IntegerConvolution(IntegerLayer):
 
     def windows(self, values: np.ndarray) -> np.ndarray:
         """Return what the kernel sees at each position, (n_samples, n_windows, n_in)."""
-        n_samples, n_windows = len(values), self.n_pooled * self.pool_size
-        channels = values.reshape(n_samples, self.n_channels, self.n_positions)
-        found = np.lib.stride_tricks.sliding_window_view(channels, self.kernel_size, axis=2)
-        found = found[:, :, :: self.stride][:, :, :n_windows].transpose(0, 2, 1, 3)
-        return found.reshape(n_samples, n_windows, len(self.weights))
+        n_windows = self.n_pooled * self.pool_size
+        return spectral_windows(values, self.n_channels, self.kernel_size, self.stride, n_windows)
 
     def pooled(self, values: np.ndarray) -> np.ndarray:
         """Pool codes of each position, (n_samples, n_windows, n_out), and lay them flat."""
@@ -187,7 +185,9 @@ class IntegerConvolution(IntegerLayer):
                 f"{len(self.weights)} weights of a unit."
             )
         if self.kernel_size > self.n_positions or self.n_pooled < 1:
-            raise ValueError(f"{where}: a kernel and a pool must fit into {self.n_positions} bands.")
+            raise ValueError(
+                f"{where}: a kernel and a pool must fit into {self.n_positions} bands."
+            )
 
 
 def _check_arrays(layer: IntegerLayer, largest: int, where: str) -> None:

@@ -85,8 +85,8 @@ def integer_network(
     layers: list[IntegerLayer] = []
     values = X
     for each in convolutions:
-        layer, found, values = _quantize_convolution(each, found, values, bits)
-        layers.append(layer)
+        convolved, found, values = _quantize_convolution(each, found, values, bits)
+        layers.append(convolved)
     for i, (weight, bias) in enumerate(zip(dense.weights, dense.biases, strict=True)):
         values = values @ weight.astype(np.float64) + bias
         activation = dense.activations[i] if i < len(dense.activations) else None

@@ -58,8 +58,8 @@ def read_spectral(module: nn.Module, shape: tuple[int, ...]) -> SpectralNetwork:
     found = network.forward(X.flatten(1).numpy())[-1]
     # A softmax at the end changes no order of classes, and is none of the network's.
     if isinstance(seen[-1][0], (nn.Softmax, nn.LogSoftmax)):
-        logits = torch.from_numpy(found)
-        found = (logits.softmax(1) if isinstance(seen[-1][0], nn.Softmax) else logits.log_softmax(1)).numpy()
+        ending = torch.log_softmax if isinstance(seen[-1][0], nn.LogSoftmax) else torch.softmax
+        found = ending(torch.from_numpy(found), 1).numpy()
     tolerance = 1e-3 * max(1.0, float(np.abs(expected).max()))
     if found.shape != expected.shape or not np.allclose(found, expected, atol=tolerance):
         raise UnsupportedNetworkError(
@@ -108,9 +108,7 @@ class _Reader:
                 "there."
             )
         return SpectralNetwork(
-            tuple(
-                SpectralConvolution(**self._as_stored(each)) for each in self.convolutions
-            ),
+            tuple(SpectralConvolution(**self._as_stored(each)) for each in self.convolutions),
             DenseNetwork(
                 tuple(np.ascontiguousarray(each["weight"].T, self.dtype) for each in self.dense),
                 tuple(each["bias"].astype(self.dtype) for each in self.dense),
@@ -123,7 +121,8 @@ class _Reader:
         return each | arrays | {"activation": each["activation"] or "identity"}
 
     def _take(self, layer: nn.Module, shape: torch.Size) -> None:
-        last = (self.dense or self.convolutions or [None])[-1]
+        behind = self.dense or self.convolutions
+        last = behind[-1] if behind else None
         if isinstance(layer, nn.Conv1d) and not self.dense:
             self.convolutions.append(self._convolution(layer, shape))
         elif isinstance(layer, nn.Linear) and len(shape) == 2:
@@ -192,6 +191,6 @@ def _fold(norm: nn.BatchNorm1d, last: dict, refuse) -> None:
     if norm.affine:
         factor, offset = factor * norm.weight.double(), offset * norm.weight.double()
         offset = offset + norm.bias.double()
-    factor, offset = (part.detach().cpu().numpy() for part in (factor, offset))
-    last["weight"] = last["weight"] * factor.reshape(-1, *[1] * (last["weight"].ndim - 1))
-    last["bias"] = last["bias"] * factor + offset
+    by, to = (part.detach().cpu().numpy() for part in (factor, offset))
+    last["weight"] = last["weight"] * by.reshape(-1, *[1] * (last["weight"].ndim - 1))
+    last["bias"] = last["bias"] * by + to

@@ -10,7 +10,30 @@ import numpy as np
 from ._activations import ACTIVATIONS
 from ._dense import DenseNetwork
 
-__all__ = ["SpectralConvolution", "SpectralNetwork"]
+__all__ = ["SpectralConvolution", "SpectralNetwork", "spectral_windows"]
+
+
+def spectral_windows(
+    values: np.ndarray, n_channels: int, kernel_size: int, stride: int, n_windows: int
+) -> np.ndarray:
+    """Return what a kernel sees at each position, its span of each channel side by side.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples, n_channels * n_positions)
+        Flat, channel by channel.
+    n_channels, kernel_size, stride : int
+    n_windows : int
+        So many positions are looked at, from the first on.
+
+    Returns
+    -------
+    windows : ndarray of shape (n_samples, n_windows, n_channels * kernel_size)
+    """
+    channels = values.reshape(len(values), n_channels, -1)
+    found = np.lib.stride_tricks.sliding_window_view(channels, kernel_size, axis=2)
+    found = found[:, :, ::stride][:, :, :n_windows].transpose(0, 2, 1, 3)
+    return found.reshape(len(values), n_windows, n_channels * kernel_size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,12 +68,10 @@ class SpectralConvolution:
         return n_windows // self.pool_size
 
     def windows(self, values: np.ndarray) -> np.ndarray:
-        """Return what the kernel sees of flat values, (n_samples, n_windows, n_in * kernel_size)."""
-        n_out, n_in, kernel_size = self.weight.shape
-        channels = values.reshape(len(values), n_in, self.n_positions)
-        found = np.lib.stride_tricks.sliding_window_view(channels, kernel_size, axis=2)
-        found = found[:, :, :: self.stride][:, :, : self.n_pooled * self.pool_size]
-        return found.transpose(0, 2, 1, 3).reshape(len(values), -1, n_in * kernel_size)
+        """Return what the kernel sees of flat values, (n_samples, n_windows, n_in * taps)."""
+        _, n_in, kernel_size = self.weight.shape
+        n_windows = self.n_pooled * self.pool_size
+        return spectral_windows(values, n_in, kernel_size, self.stride, n_windows)
 
     def sums(self, windows: np.ndarray) -> np.ndarray:
         """Return what goes into the activation, (n_samples, n_windows, n_out)."""
