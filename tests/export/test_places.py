@@ -102,7 +102,8 @@ def test_what_is_no_file_is_not_waited_for(tmp_path, kind):
     if kind == "link to a pipe":
         (tmp_path / "link").symlink_to(path)
         path = tmp_path / "link"
-    with pytest.raises(DataFormatError, match="what is read must be a file"):
+    asked = "give the name of a file" if kind == "folder" else "what is read must be a file"
+    with pytest.raises(DataFormatError, match=asked):
         load_model(path)
 
 
