@@ -1,4 +1,8 @@
-"""The bytes of a model file: safetensors with a JSON description and a checksum as metadata."""
+"""The bytes of a model file: safetensors with a JSON description and a checksum as metadata.
+
+The arrays stand in it by name; or, packed, they are a safetensors file within it. Format 1 is never
+packed, so that earlier versions of the package read it.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ import numpy as np
 from ..exceptions import DataFormatError
 from ..formats._atomic import check_regular_file
 from ._limits import MAX_FILE_BYTES, MAX_HEADER_BYTES, check_text
+from ._packing import PACKED, pack_arrays, unpack_arrays
 
 __all__ = ["checksum", "pack", "read_whole_file", "unpack"]
 
@@ -28,7 +33,9 @@ def pack(description: dict, tensors: dict[str, np.ndarray]) -> bytes:
     except ImportError as error:
         raise ImportError(_INSTALL) from error
     text = json.dumps(description, allow_nan=False)
-    content = save(tensors, metadata={_KEY: text, "sha256": checksum(text, tensors)})
+    metadata = {_KEY: text, "sha256": checksum(text, tensors)}
+    packed = pack_arrays(save(tensors)) if description["format_version"] > 1 else None
+    content = save(tensors if packed is None else {PACKED: packed}, metadata=metadata)
     if len(content) > MAX_FILE_BYTES:
         raise DataFormatError(
             f"the file would have {len(content):,} bytes, and holds up to {MAX_FILE_BYTES:,}."
@@ -38,16 +45,9 @@ def pack(description: dict, tensors: dict[str, np.ndarray]) -> bytes:
 
 def unpack(content: bytes) -> tuple[Any, dict[str, np.ndarray]]:
     """Return the description as it stands in the file, and all arrays."""
-    try:
-        from safetensors import SafetensorError
-        from safetensors.numpy import load
-    except ImportError as error:
-        raise ImportError(_INSTALL) from error
-    header = _header(content)
-    try:
-        tensors = load(content)
-    except (SafetensorError, TypeError, ValueError, KeyError, AttributeError) as error:
-        raise DataFormatError(f"no model file, or a damaged one ({error}).") from error
+    header, tensors = _load(content)
+    if set(tensors) == {PACKED}:
+        _, tensors = _load(unpack_arrays(tensors[PACKED]))
     metadata = _parse(header, "header").get("__metadata__") or {}
     text = metadata.get(_KEY)
     if text is None:
@@ -58,6 +58,20 @@ def unpack(content: bytes) -> tuple[Any, dict[str, np.ndarray]]:
     if metadata.get("sha256") != checksum(text, tensors):
         raise DataFormatError("damaged: its contents do not match their checksum. Copy it again.")
     return _parse(text, "description"), tensors
+
+
+def _load(content: bytes) -> tuple[str, dict[str, np.ndarray]]:
+    """Return the header and all arrays of a safetensors file."""
+    try:
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+    except ImportError as error:
+        raise ImportError(_INSTALL) from error
+    header = _header(content)
+    try:
+        return header, load(content)
+    except (SafetensorError, TypeError, ValueError, KeyError, AttributeError) as error:
+        raise DataFormatError(f"no model file, or a damaged one ({error}).") from error
 
 
 def checksum(text: str, tensors: dict[str, np.ndarray]) -> str:

@@ -135,7 +135,8 @@ def quantize(
     quantized = integer_network(network, features, bits=int(bits), input_scale=input_scale)
     if targets is not None:
         random_state = check_random_state(random_state)
-        quantized = _retrained(quantized, features, targets, input_scale, epochs, random_state)
+        retraining = {"epochs": epochs, "random_state": random_state, "there": _there(network)}
+        quantized = _retrained(quantized, features, targets, input_scale, **retraining)
     if isinstance(network, SpectralNetwork) and input_scale is None:
         steps, quantized = fold_scalers(steps, quantized)
     classifier = QuantizedClassifier(
@@ -228,16 +229,23 @@ def _targets(network, features: np.ndarray, classes: np.ndarray, y) -> np.ndarra
     return (labels + probabilities) / 2
 
 
+def _there(network: DenseNetwork | SpectralNetwork) -> list[np.ndarray]:
+    """Tell connections that are there from zeros, per layer as integers have them."""
+    if isinstance(network, SpectralNetwork):
+        kernels = [c.weight.reshape(len(c.weight), -1).T for c in network.convolutions]
+        return [weight != 0 for weight in (*kernels, *network.dense.weights)]
+    return [weight != 0 for weight in network.weights]
+
+
 def _retrained(
     network: IntegerNetwork,
     features: np.ndarray,
     targets: np.ndarray,
     input_scale: float | None,
-    epochs: int,
-    random_state: np.random.RandomState,
+    **retraining,
 ) -> IntegerNetwork:
     codes = network.quantize_input(features)
-    found = retrain(network, codes, targets, epochs=epochs, random_state=random_state)
+    found = retrain(network, codes, targets, **retraining)
     # Weights may have grown, and with them the largest sum.
     reach = np.abs(codes.astype(np.int32)).max()
     return replace(found, input_limit=input_limit(found.layers[0], reach, input_scale))

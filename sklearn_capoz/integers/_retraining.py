@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ def retrain(
     *,
     epochs: int,
     random_state: np.random.RandomState,
+    there: Sequence[np.ndarray] | None = None,
 ) -> IntegerNetwork:
     """Train an integer network further, its weights and activations rounded in every step.
 
@@ -48,6 +50,8 @@ def retrain(
     epochs : int
     random_state : RandomState
         Shuffles the samples. torch's generator is not used.
+    there : sequence of ndarray of bool or None, default=None
+        Per layer, of the shape of its weights: which of them may be other than zero.
 
     Returns
     -------
@@ -61,7 +65,7 @@ def retrain(
     """
     import torch
 
-    student = _Student(network)
+    student = _Student(network, there)
     n_batches = max(_LEAST_BATCHES, len(codes) // _BATCH)
     optimizer = torch.optim.Adam([*student.weights, *student.biases], lr=_LEARNING_RATE)
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * n_batches)
@@ -89,7 +93,7 @@ class _Student:
     last layer, of a logit of 1, so that one learning rate suits all.
     """
 
-    def __init__(self, network: IntegerNetwork):
+    def __init__(self, network: IntegerNetwork, there: Sequence[np.ndarray] | None = None):
         import torch
 
         def trained(values: np.ndarray):
@@ -102,6 +106,7 @@ class _Student:
         ratios = [layer.multipliers / 2.0**layer.shifts for layer in layers]
         self._ratios = [torch.tensor(ratio, dtype=torch.float32) for ratio in ratios]
         self.weights = [trained(layer.weights / self._largest) for layer in layers]
+        self._gone = [] if there is None else [torch.as_tensor(~each) for each in there]
         self.biases = [
             trained(layer.biases * ratio / unit)
             for layer, ratio, unit in zip(layers, ratios, self._units, strict=True)
@@ -128,9 +133,11 @@ class _Student:
         return cross_entropy(logits, targets)
 
     def clip(self) -> None:
-        """Keep the weights within their bits."""
+        """Keep the weights within their bits, and zeros zero."""
         for weight in self.weights:
             weight.data.clamp_(-1, 1)
+        for weight, gone in zip(self.weights, self._gone, strict=False):
+            weight.data[gone] = 0
 
     def network(self) -> IntegerNetwork:
         """Return the network of the integers."""

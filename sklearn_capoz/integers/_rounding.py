@@ -71,12 +71,12 @@ def _round_in_turn(
     target: np.ndarray, factor: np.ndarray, steps: np.ndarray, largest: int
 ) -> np.ndarray:
     """Round row by row; the rows of a block hear of each other at once, the others at its end."""
-    left, rounded = target.copy(), np.empty_like(target)
+    left, rounded, there = target.copy(), np.empty_like(target), target != 0
     for start in range(0, len(target), _BLOCK):
         stop = min(start + _BLOCK, len(target))
         errors = np.empty((stop - start, target.shape[1]))
         for j in range(start, stop):
-            rounded[j] = np.clip(round_half_away(left[j] / steps), -largest, largest)
+            rounded[j] = np.clip(round_half_away(left[j] / steps), -largest, largest) * there[j]
             errors[j - start] = (left[j] - rounded[j] * steps) / factor[j, j]
             left[j + 1 : stop] -= np.outer(factor[j, j + 1 : stop], errors[j - start])
         left[stop:] -= factor[start:stop, stop:].T @ errors

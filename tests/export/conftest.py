@@ -5,8 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
-from safetensors import safe_open
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
@@ -16,7 +15,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 from sklearn_capoz import CAPoZPruner, PrunedMLPClassifier
 from sklearn_capoz.deploy import save_model
-from sklearn_capoz.export._container import checksum
+from sklearn_capoz.export._container import checksum, unpack
 from sklearn_capoz.spectral import SpectralAbsorptionIndex, SpectrumStandardizer
 from sklearn_capoz.thresholds import Count
 
@@ -105,9 +104,7 @@ class ModelFile:
 
     def read(self):
         """Return the description and the tensors."""
-        with safe_open(self.path, framework="numpy") as file:
-            description = json.loads(file.metadata()["sklearn_capoz"])
-        return description, load_file(self.path)
+        return unpack(self.path.read_bytes())
 
     def write(self, description, tensors):
         """Write a file with a right checksum."""

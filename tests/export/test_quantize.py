@@ -370,3 +370,19 @@ def test_a_network_whose_sums_overflow_makes_no_classifier(quantized):
     wide = replace(first, biases=np.full_like(first.biases, 2**31 - 1))
     with pytest.raises(ValueError, match="Layer 0 could sum up to"):
         found.set_params(network=replace(network, layers=(wide, *network.layers[1:])))
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+@pytest.mark.parametrize("retrained", [False, True])
+def test_zeros_stay_zero(bits, retrained):
+    random = np.random.RandomState(0)
+    X = random.randn(200, 20).astype(np.float32)
+    y = X[:, :3].argmax(axis=1)
+    widths = [(20, 9), (9, 3)]
+    weights = [(random.randn(*s) * (random.rand(*s) < 0.4)).astype(np.float32) for s in widths]
+    biases = [np.zeros(n, np.float32) for _, n in widths]
+    model = CompiledClassifier(DenseNetwork(tuple(weights), tuple(biases), ("relu",)), range(3))
+    found = quantize(model, X, y if retrained else None, bits=bits, epochs=2, random_state=0)
+    for layer, weight in zip(found.network_.layers, weights, strict=True):
+        assert not layer.weights[weight == 0].any()
+        assert layer.weights.any()

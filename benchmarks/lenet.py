@@ -1,0 +1,242 @@
+"""LeNet-300-100 on MNIST: test error against the bytes of a stored file, sparse and in 4 bits.
+
+Run with `python -m benchmarks lenet --data-home FOLDER --seeds 2`. Connections go step by step with
+an ensemble as teacher, what is left is retrained in integers and saved; beside it small networks of
+the same teacher from scratch, stored in floats and in integers as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pandas as pd
+from sklearn.ensemble import VotingClassifier
+from sklearn.frozen import FrozenEstimator
+
+from sklearn_capoz import PrunedMLPClassifier, pruning_path
+from sklearn_capoz.deploy import CompiledClassifier, load_model, quantize, save_model
+from sklearn_capoz.displays import TradeOffDisplay
+from sklearn_capoz.networks import DenseNetwork
+from sklearn_capoz.schedules import Schedule, Step
+
+from ._data import Task
+from ._protocol import NEVER, Options, over_seeds
+from ._report import Report
+from ._statistics import mean_std
+from .mnist import LENET, PUBLISHED, make_task
+
+TITLE = "LeNet-300-100: test error against the bytes of a file"
+
+#: Bytes and error in percent: Han et al., Deep Compression (arXiv:1510.00149), table 1.
+RIVALS = {**PUBLISHED, "Deep Compression (published)": (27_000, 1.58)}
+#: Shares of the first layer's weights that are left, cut after cut.
+DENSITIES = (0.4, 0.2, 0.12, 0.08, 0.06, 0.045, 0.035, 0.025, 0.018, 0.012)
+#: From which on they are stored.
+FIRST_STORED = 2
+#: Widths of small networks: from below 4 kB in 4 bits to above 100 kB in floats.
+SMALL = ((8, 8), (14, 10), (28, 16), (50, 25), (100, 40))
+#: Stored files that are chosen among have at most so many bytes.
+BUDGETS = (100_000, 50_000, 27_000, 16_000, 12_000, 8_000, 6_000, 4_500)
+#: A pixel is a whole number of 0 to 255.
+INPUT_SCALE = 255
+SPARSE, SCRATCH = "sparse", "from scratch"
+
+
+@dataclass(frozen=True)
+class Epochs:
+    """Of first trainings, of the retraining after each cut, and of that in integers."""
+
+    teacher: int = 25
+    training: int = 20
+    cut: int = 8
+    scratch: int = 60
+    integers: int = 6
+
+
+class Densities(Schedule):
+    """Leave given shares of the first layer; of the smaller layers behind it, more."""
+
+    def iterations(self, widths, n_iterations):
+        shares = np.array(DENSITIES[:n_iterations])
+        kept = np.minimum(np.array([shares, 2 * shares, 0.1 + 8 * shares]).T, 1)
+        for counts in np.rint(kept * widths).astype(int).tolist():
+            yield (Step(tuple(range(len(widths))), tuple(counts)),)
+
+
+def mlp(widths: tuple[int, ...], epochs: int, seed: int, **given) -> PrunedMLPClassifier:
+    """Make a network that trains for all of its epochs."""
+    given = {"n_iterations": 0} | given
+    return PrunedMLPClassifier(
+        widths, keep="last", max_iter=epochs, batch_size=128, n_iter_no_change=NEVER,
+        random_state=seed, **given,
+    )  # fmt: skip
+
+
+def make_teacher(task: Task, epochs: Epochs, seed: int) -> VotingClassifier:
+    """Train four networks with dropout, which vote by their probabilities."""
+    members = [
+        (str(i), FrozenEstimator(fitted(mlp(LENET, epochs.teacher, 4 * seed + i, dropout=0.2), task)))
+        for i in range(4)
+    ]
+    return VotingClassifier(members, voting="soft").fit(task.X, task.y)
+
+
+def fitted(model: PrunedMLPClassifier, task: Task) -> PrunedMLPClassifier:
+    """Fit a network."""
+    return model.fit(task.X, task.y, task.X_val, task.y_val)
+
+
+def sparse_networks(task: Task, taught: dict, epochs: Epochs, seed: int) -> list[DenseNetwork]:
+    """Cut connections by magnitude, and retrain after each cut."""
+    model = mlp(
+        LENET, epochs.training, seed, granularity="connection", criterion="l1",
+        schedule=Densities(), n_iterations=len(DENSITIES), retrain_max_iter=epochs.cut,
+        retrain_learning_rate="cosine", **taught,
+    )  # fmt: skip
+    path = pruning_path(model, task.X, task.y, task.X_val, task.y_val)
+    return [estimator.network_ for estimator in path.estimators]
+
+
+def stored(
+    network: DenseNetwork, task: Task, epochs: Epochs, seed: int, bits: int
+) -> tuple[CompiledClassifier, int]:
+    """Bring a network to so many bits, save it and open it: return what it predicts with."""
+    model = CompiledClassifier(network, np.arange(task.n_classes))
+    if bits < 32:
+        model = quantize(
+            model, task.X, task.y, bits=bits, input_scale=INPUT_SCALE, epochs=epochs.integers,
+            random_state=seed,
+        )  # fmt: skip
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "lenet.capoz"
+        save_model(model, path)
+        return load_model(path), path.stat().st_size
+
+
+def candidates(
+    task: Task, epochs: Epochs, seed: int
+) -> Iterator[tuple[str, int, DenseNetwork]]:
+    """Yield the kind, the bits and the network of every file."""
+    taught = {
+        "teacher": FrozenEstimator(make_teacher(task, epochs, seed)),
+        "distillation": 0.7,
+        "temperature": 2.0,
+    }
+    for network in sparse_networks(task, taught, epochs, seed)[FIRST_STORED:]:
+        yield SPARSE, 4, network
+    for widths in SMALL:
+        network = fitted(mlp(widths, epochs.scratch, seed, **taught), task).network_
+        for bits in (32, 8, 4):
+            yield SCRATCH, bits, network
+
+
+def run_seed(options: Options, seed: int) -> list[dict]:
+    """Store every network, and measure the files on validation and test images."""
+    import torch
+
+    torch.set_num_threads(1)
+    task = make_task(seed, options.data_home, options.quick)
+    epochs = Epochs(2, 2, 1, 2, 1) if options.quick else Epochs()
+    rows = []
+    for method, bits, network in candidates(task, epochs, seed):
+        model, size = stored(network, task, epochs, seed, bits)
+        rows.append(
+            {
+                "method": method,
+                "bits": bits,
+                "units": "-".join(map(str, network.widths)),
+                "connections": sum(int(np.count_nonzero(w)) for w in network.weights),
+                "bytes": size,
+                "validation": model.score(task.X_val, task.y_val),
+                "accuracy": model.score(task.X_test, task.y_test),
+            }
+        )
+    return rows
+
+
+def chosen(table: pd.DataFrame) -> pd.DataFrame:
+    """Of every seed, kind and budget, the file that names the most validation images."""
+    found = []
+    for budget in BUDGETS:
+        small = table[table["bytes"] <= budget]
+        best = small.groupby(["method", "seed"])["validation"].idxmax()
+        found.append(small.loc[best].assign(budget=budget))
+    return pd.concat(found)
+
+
+def error(rows: pd.DataFrame, column: str = "accuracy") -> str:
+    """Mean and standard deviation of an error in percent."""
+    return mean_std(1 - rows[column], digits=2)
+
+
+def run(options: Options, report: Report) -> None:
+    """Measure, and write the tables and the curve."""
+    if options.data_home is None:
+        raise SystemExit("lenet needs --data-home: MNIST is not embedded.")
+    table = over_seeds(partial(run_seed, options), options, "lenet")
+    epochs = Epochs()
+    report.text(
+        f"{table['seed'].nunique()} seeds. 50,000 images to train on, 10,000 to choose on, and "
+        "MNIST's 10,000 to test. The teacher is the vote of four LeNets with dropout, trained for "
+        f"{epochs.teacher} epochs. LeNet-300-100 is trained for {epochs.training}, and loses "
+        f"connections by magnitude in {len(DENSITIES)} cuts with {epochs.cut} epochs after each; "
+        f"what is stored is retrained for {epochs.integers} in integers, with weights of 4 bits. "
+        f"Networks from scratch learn from the same teacher for {epochs.scratch} epochs, and are "
+        f"stored in floats, 8 and 4 bits, retrained alike. Bytes are those of the whole file of "
+        "`save_model`, header and description included."
+    )
+    report.heading("Within a budget of bytes, the file that is best on validation images")
+    rows = []
+    for (budget, method), group in chosen(table).groupby(["budget", "method"], sort=False):
+        rows.append(
+            {
+                "at most": f"{budget:,}",
+                "method": method,
+                "bytes": f"{group['bytes'].mean():,.0f}",
+                "validation error / %": error(group, "validation"),
+                "test error / %": error(group),
+                "seeds": group["seed"].nunique(),
+            }
+        )
+    report.table(pd.DataFrame(rows))
+    published = [f"{name}: {e:.2f} % in {size:,} bytes" for name, (size, e) in RIVALS.items()]
+    report.text("Published, from other training: " + "; ".join(published) + ".")
+    report.heading("Every file")
+    groups = table.groupby(["method", "bits", "units", *_place(table)], sort=False)
+    cells = [
+        {
+            "method": group["method"].iloc[0],
+            "units": group["units"].iloc[0],
+            "bits": str(group["bits"].iloc[0]),
+            "connections": f"{group['connections'].mean():,.0f}",
+            "bytes": f"{group['bytes'].mean():,.0f}",
+            "test error / %": error(group),
+        }
+        for _, group in groups
+    ]
+    report.table(pd.DataFrame(cells))
+    draw(report, table)
+    report.csv(table)
+
+
+def _place(table: pd.DataFrame) -> list[pd.Series]:
+    """Tell files of a seed apart that have the same widths and bits."""
+    return [table.groupby("seed").cumcount().rename("place")]
+
+
+def draw(report: Report, table: pd.DataFrame) -> None:
+    """Accuracy against bytes, with the published points."""
+    place = table.groupby("seed").cumcount()
+    rows = table.assign(criterion=table["method"] + ", " + table["bits"].astype(str) + " bits")
+    rows["n_bytes"] = rows["bytes"].groupby(place).transform("mean").round()
+    rows = rows[["criterion", "n_bytes", "accuracy"]]
+    points = [(name, size, 1 - e / 100) for name, (size, e) in RIVALS.items()]
+    rows = pd.concat([rows, pd.DataFrame(points, columns=rows.columns)])
+    controls = [name for name in rows["criterion"].unique() if not name.startswith(SPARSE)]
+    display = TradeOffDisplay(rows, size="n_bytes", controls=controls).plot()
+    report.figure(display.figure_, "curve", "accuracy of LeNet-300-100 against bytes of its file")
