@@ -15,6 +15,7 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import StratifiedShuffleSplit, check_cv
 from sklearn.utils import _safe_indexing, check_random_state
 
+from .._sklearn import validate_parameter_constraints
 from ..exceptions import PruningStalledWarning
 from ..model_selection import paired_tests
 from ._path import as_pruner, pruning_path
@@ -75,7 +76,10 @@ class PruningComparison:
             As `paired_tests` gives it: differences, effect sizes, p-values before and after Holm's
             correction.
         """
-        pairs = [(name, against) for name in self.runs["method"].unique() if name != against]
+        names = self.runs["method"].unique()
+        pairs = [(name, against) for name in names if name != against]
+        if not pairs:
+            raise ValueError(f"{against!r} is the only method there is: compare it with others.")
         return paired_tests(self.runs, pairs, size=size, sizes=sizes)
 
     def to_latex(self, size: str = "n_units") -> str:
@@ -148,7 +152,8 @@ def compare_pruning(
     Raises
     ------
     ValueError
-        If there is no method, or `cv` is None and a class is too small to be split.
+        If there is no method, a parameter of one is outside its range, or `cv` is None and a class
+        is too small to be split; before any training.
 
     Examples
     --------
@@ -167,30 +172,43 @@ def compare_pruning(
     >>> found.runs.shape, found.test("random")["n_units"].tolist()
     ((36, 9), [16, 8, 4])
     """
-    if not methods:
-        raise ValueError(
-            'methods is empty: give a dict of pruners, {"l1": PrunedMLPClassifier(criterion="l1")} '
-            "for example."
-        )
-    listed = [
-        (name, as_pruner(estimator))
-        for name, given in methods.items()
-        for estimator in (given if isinstance(given, Sequence) else [given])
-    ]
+    constraints = {"methods": [Mapping], "scoring": [str, callable, None]}
+    given = {"methods": methods, "scoring": scoring}
+    validate_parameter_constraints(constraints, given, caller_name="compare_pruning")
+    listed = _listed(methods)
+    scorer = check_scoring(listed[0][1], scoring)
     random = check_random_state(random_state)
     if cv is None:
         cv = StratifiedShuffleSplit(10, test_size=0.3, random_state=random)
     splits = list(check_cv(cv, y, classifier=True).split(X, y, groups))
     seeds = random.randint(np.iinfo(np.int32).max, size=len(splits))
     jobs = (
-        delayed(_run)(listed, X, y, groups, scoring, repeat, seed, *split)
+        delayed(_run)(listed, X, y, groups, scorer, repeat, seed, *split)
         for repeat, (seed, split) in enumerate(zip(seeds, splits, strict=True))
     )
     rows = [row for found in Parallel(n_jobs=n_jobs)(jobs) for row in found]
     return PruningComparison(pd.DataFrame(rows))
 
 
-def _run(listed, X, y, groups, scoring, repeat: int, seed: int, train, test) -> list[dict]:
+def _listed(methods: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return every name with a pruner, whose parameters are checked before the first one trains."""
+    listed = []
+    for name, given in methods.items():
+        estimators = given if isinstance(given, Sequence) else [given]
+        listed += [(name, as_pruner(estimator)) for estimator in estimators]
+        if not estimators:
+            raise ValueError(f"The method {name!r} is an empty list; give it an estimator.")
+    if not listed:
+        raise ValueError(
+            'methods is empty: give a dict of pruners, {"l1": PrunedMLPClassifier(criterion="l1")} '
+            "for example."
+        )
+    for _, pruner in listed:
+        pruner._plan()
+    return listed
+
+
+def _run(listed, X, y, groups, scorer, repeat: int, seed: int, train, test) -> list[dict]:
     """Walk every method's path on one repeat, and score its networks."""
     X_train, y_train = _safe_indexing(X, train), _safe_indexing(y, train)
     X_test, y_test = _safe_indexing(X, test), _safe_indexing(y, test)
@@ -204,7 +222,7 @@ def _run(listed, X, y, groups, scoring, repeat: int, seed: int, train, test) -> 
         epochs = path.history["n_epochs"].cumsum()
         for iteration, model in enumerate(path.estimators):
             sizes = path.history.loc[iteration, list(_SIZES)].astype(int).to_dict()
-            score = check_scoring(model, scoring)(model, X_test, y_test)
+            score = scorer(model, X_test, y_test)
             rows.append(
                 {"repeat": repeat, "method": name, "iteration": iteration}
                 | sizes

@@ -260,7 +260,7 @@ class FusedClassifier(ClassifierMixin, Composition):
         names, members = zip(*named, strict=True)
         self._validate_names(names)
         for name, member in named:
-            if not is_classifier(member) or not hasattr(member, "predict_proba"):
+            if not (hasattr(member, "predict_proba") and is_classifier(member)):
                 raise TypeError(
                     f"The member {name!r}, {member!r}, gives no probabilities to fuse; give a "
                     "classifier with predict_proba."

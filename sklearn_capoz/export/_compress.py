@@ -144,12 +144,16 @@ def compress(
 
 
 def _take_apart(estimator) -> tuple[Pipeline | None, Any]:
-    """Return clones of the steps and of the pruner behind them."""
-    if not isinstance(estimator, Pipeline):
-        return None, as_pruner(estimator)
-    cloned = clone(estimator)
-    first = cloned.steps[:-1]
-    return (Pipeline(first) if first else None), as_pruner(cloned.steps[-1][1])
+    """Return clones of the steps and of the pruner behind them.
+
+    Its schedule is not asked, and one that cuts in the middle of the first training would have
+    that end there.
+    """
+    steps = None
+    if isinstance(estimator, Pipeline):
+        first, estimator = clone(estimator).steps[:-1], estimator.steps[-1][1]
+        steps = Pipeline(first) if first else None
+    return steps, as_pruner(estimator).set_params(schedule="multi-pass")
 
 
 def _prepare(steps, pruner, plan, X, y, X_val, y_val, sample_weight, groups):

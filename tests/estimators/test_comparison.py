@@ -9,6 +9,7 @@ from sklearn.neural_network import MLPClassifier
 
 from sklearn_capoz import CAPoZPruner, PrunedMLPClassifier, compare_pruning, pruning_path
 from sklearn_capoz.displays import TradeOffDisplay
+from sklearn_capoz.estimators import _comparison
 from sklearn_capoz.schedules import Widths
 
 X, y = make_classification(120, n_informative=6, n_classes=3, random_state=0)
@@ -98,6 +99,27 @@ def test_latex_and_curves():
     assert set(display.summary["criterion"]) == {"c-apoz", "random", "scratch"}
 
 
+@pytest.mark.parametrize(
+    ("others", "parameters", "message"),
+    [
+        ({"b": pruned(threshold="most")}, {}, "threshold='most' is not known"),
+        ({"b": pruned(schedule=Widths([(6, 6)]))}, {}, "Widths names 2"),
+        ({"b": []}, {}, "'b' is an empty list"),
+        ({}, {"scoring": "best"}, "scoring"),
+        ({}, {"scoring": ["accuracy"]}, "The 'scoring' parameter of compare_pruning"),
+    ],
+)
+def test_what_is_wrong_is_refused_before_any_training(monkeypatch, others, parameters, message):
+    monkeypatch.setattr(_comparison, "pruning_path", lambda *_, **__: pytest.fail("trained"))
+    with pytest.raises(ValueError, match=message):
+        compare_pruning({"a": pruned()} | others, X, y, **parameters)
+
+
 def test_nothing_to_compare():
     with pytest.raises(ValueError, match="methods is empty"):
         compare_pruning({}, X, y)
+    with pytest.raises(ValueError, match="The 'methods' parameter"):
+        compare_pruning([pruned()], X, y)
+    found = compare_pruning({"a": pruned()}, X, y, cv=2)
+    with pytest.raises(ValueError, match="'a' is the only method"):
+        found.test("a")

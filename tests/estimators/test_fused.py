@@ -194,6 +194,7 @@ def test_it_is_an_estimator_like_others():
         ([("one", GaussianNB())], {}, ValueError, "must name at least two members"),
         ([GaussianNB(), GaussianNB()], {}, ValueError, "must name at least two members"),
         ([("a", GaussianNB()), ("b", LinearSVC())], {}, TypeError, "'b', .* no probabilities"),
+        ([("a", GaussianNB()), ("b", "drop")], {}, TypeError, "'b', 'drop', gives no prob"),
         ([("a", GaussianNB()), ("a", GaussianNB())], {}, ValueError, "Names provided are not"),
         (None, {"weights": [1, 1, 1]}, ValueError, "weights must be 2 numbers of at least 0"),
         (None, {"weights": [0, 0]}, ValueError, "not all 0"),

@@ -15,6 +15,7 @@ from sklearn_capoz.deploy import compress, load_model, save_model
 from sklearn_capoz.displays import TradeOffDisplay
 from sklearn_capoz.exceptions import PruningInterruptedWarning, UnsupportedNetworkError
 from sklearn_capoz.export import _compress
+from sklearn_capoz.schedules import Gradual
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -52,6 +53,14 @@ def test_the_trace_tells_each_step():
     for move, column in (("units", "n_units"), ("inputs", "n_inputs"), ("bits", "bits")):
         changed = trace[column].diff().iloc[1:] != 0
         assert (changed == (trace["move"].iloc[1:] == move)).all()
+
+
+def test_a_schedule_that_would_cut_while_training_is_not_asked():
+    cutting = network(schedule=Gradual(0.5, epochs=(1, 9)), criterion="l1")
+    found, plain = (
+        compress(e, X, Y, budget=1800).trace for e in (cutting, network(criterion="l1"))
+    )
+    pd.testing.assert_frame_equal(found.drop(columns="seconds"), plain.drop(columns="seconds"))
 
 
 def test_the_last_cut_takes_no_more_than_it_must():
