@@ -80,7 +80,10 @@ def mlp(widths: tuple[int, ...], epochs: int, seed: int, **given) -> PrunedMLPCl
 def make_teacher(task: Task, epochs: Epochs, seed: int) -> VotingClassifier:
     """Train four networks with dropout, which vote by their probabilities."""
     members = [
-        (str(i), FrozenEstimator(fitted(mlp(LENET, epochs.teacher, 4 * seed + i, dropout=0.2), task)))
+        (
+            str(i),
+            FrozenEstimator(fitted(mlp(LENET, epochs.teacher, 4 * seed + i, dropout=0.2), task)),
+        )
         for i in range(4)
     ]
     return VotingClassifier(members, voting="soft").fit(task.X, task.y)
@@ -118,9 +121,7 @@ def stored(
         return load_model(path), path.stat().st_size
 
 
-def candidates(
-    task: Task, epochs: Epochs, seed: int
-) -> Iterator[tuple[str, int, DenseNetwork]]:
+def candidates(task: Task, epochs: Epochs, seed: int) -> Iterator[tuple[str, int, DenseNetwork]]:
     """Yield the kind, the bits and the network of every file."""
     taught = {
         "teacher": FrozenEstimator(make_teacher(task, epochs, seed)),

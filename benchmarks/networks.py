@@ -343,8 +343,8 @@ def run(options: Options, report: Report) -> None:
         f"{RETRAINING // N_PASSES} after each of {N_PASSES} passes. From scratch: "
         f"{EPOCHS + RETRAINING} epochs at the pruned widths. Channels are ranked on training "
         "pixels; reconstruction comes with the least-squares refit. Mean ± standard deviation in "
-        "percent, kappa times 100; a number alone is that of one seed. What an earlier run had done "
-        "was in its cache: the seconds above are those of the rest."
+        "percent, kappa times 100; a number alone is that of one seed. What an earlier run had "
+        "done was in its cache: the seconds above are those of the rest."
     )
     for scene in SCENES:
         if not is_there(scene, options):
