@@ -266,8 +266,9 @@ class Widths(Schedule):
             each = tuple(map(int, width if _is_sequence(width) else (width,) * len(layers)))
             if len(each) != len(layers):
                 raise ValueError(
-                    f"Widths names {len(each)} layers in {each}, the network has {len(layers)} "
-                    "hidden layers."
+                    f"Widths names {len(each)} layers in {each}, and {len(layers)} are cut: the "
+                    "hidden ones, and first the inputs with prune_inputs=True; or all with "
+                    "granularity='connection'."
                 )
             yield (Step(layers, each),)
 

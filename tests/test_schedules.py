@@ -172,9 +172,7 @@ def test_what_is_no_schedule_is_refused(given_schedule, error, message):
 
 
 def test_widths_for_another_number_of_layers():
-    with pytest.raises(
-        ValueError, match=r"Widths names 3 layers in \(9, 5, 2\), the network has 2"
-    ):
+    with pytest.raises(ValueError, match=r"Widths names 3 layers in \(9, 5, 2\), and 2 are cut"):
         iterations(Widths([(9, 5, 2)]), (30, 20), 1)
 
 

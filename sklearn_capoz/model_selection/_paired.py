@@ -157,7 +157,8 @@ def paired_tests(
             if set(a.index) != set(b.index):
                 raise ValueError(
                     f"{method!r} and {against!r} were run on other repeats"
-                    f"{'' if size is None else f' at {size}={at}'}, and are not to be paired."
+                    f"{'' if size is None else f' at {size}={at}'}, and are not to be paired; "
+                    "give `sizes` that both have in every repeat."
                 )
             rows.append(([] if size is None else [at]) + [method, against, *_test(a, b[a.index])])
     columns = ["method", "against", "n_repeats", "difference", "std", "effect", "p"]
