@@ -122,7 +122,9 @@ def read_spectra(
         table = _read_rows(path, separator, header, [header.index(name) for name in others], places)
     except UnicodeDecodeError as error:
         raise DataFormatError(f"{path} is no CSV file in UTF-8: {error}") from error
-    except (csv.Error, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+    except pd.errors.EmptyDataError as error:
+        raise DataFormatError(f"{path} has a header and no rows.") from error
+    except (csv.Error, pd.errors.ParserError) as error:
         raise DataFormatError(f"{path} is no table in CSV: {error}") from error
     X = _reflectance(path, table[places], wavelengths, scale)
     texts = [_texts(path, name, table[header.index(name)]) for name in others]

@@ -84,7 +84,7 @@ def sample_scene(
     ValueError
         If the scene does not say its wavelengths, or lacks some of those asked for.
     DataFormatError
-        If none of the pixels has data in all bands.
+        If none of the pixels has data in all bands, or noise is larger than reflectance.
 
     See Also
     --------
@@ -145,8 +145,15 @@ def sample_scene(
         raise DataFormatError(
             f"of {len(rows)} places of the scene no pixel has data in all {len(nm)} bands."
         )
+    noise = _noise(np.concatenate(residuals))
+    if np.median(noise) >= 1:
+        raise DataFormatError(
+            f"the noise of the scene is {np.median(noise):.0%} of its reflectance, so its pixels show "
+            "nothing to learn from, as over water or in shade: train on a brighter scene of the "
+            "same sensor."
+        )
     kept = rng.permutation(len(drawn_pixels))[:n_pixels]
-    return SceneSample(drawn_pixels[kept], _noise(np.concatenate(residuals)), nm)
+    return SceneSample(drawn_pixels[kept], noise, nm)
 
 
 def _draw_rows(scene: Source, rng) -> list[RowRange]:

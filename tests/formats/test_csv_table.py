@@ -114,6 +114,7 @@ def test_two_columns_of_one_name_or_place(table, path, name, message):
     ("content", "message"),
     [
         (b"", "is empty"),
+        (b"rock,2000,2010\n", "a header and no rows"),
         ("2000,2010,2020,rock\n0.1,0.2,0.3,Müscovite\n".encode("latin-1"), "no CSV file in UTF-8"),
         ("2000,2010,2020,rock\n".encode("utf-16"), "is no text: a CSV file in UTF-8 is needed"),
         (b"PK\x03\x04\x00\x00", "is no text: a CSV file in UTF-8 is needed"),

@@ -103,3 +103,12 @@ def test_rows_of_one_piece_are_read_together(tmp_path):
         dataset.descriptions = [f"{nm:g} nm" for nm in NM]
     sample = sample_scene(tmp_path / "scene.tif", n_pixels=400, random_state=0)
     assert sample.pixels.shape == (400, 50)
+
+
+def test_noise_larger_than_reflectance_is_refused():
+    """Spectra made with such noise are not finite, and training failed on them."""
+    water = 0.002 + 0.002 * np.random.RandomState(0).standard_normal((40, 30, 50))
+    nm = np.linspace(2000, 2490, 50)
+    cube = xr.DataArray(water, dims=("y", "x", "band"), coords={"band": nm})
+    with pytest.raises(DataFormatError, match=r"noise of the scene is .*% of its reflectance"):
+        sample_scene(cube, random_state=0)
