@@ -35,7 +35,7 @@ TITLE = "LeNet-300-100: test error against the bytes of a file"
 #: Bytes and error in percent: Han et al., Deep Compression (arXiv:1510.00149), table 1.
 RIVALS = {**PUBLISHED, "Deep Compression (published)": (27_000, 1.58)}
 #: Shares of the first layer's weights that are left, cut after cut.
-DENSITIES = (0.4, 0.2, 0.1, 0.06, 0.045, 0.036, 0.025, 0.018, 0.012)
+DENSITIES = (0.4, 0.2, 0.12, 0.08, 0.06, 0.045, 0.035, 0.025, 0.018, 0.012)
 #: From which on they are stored.
 FIRST_STORED = 2
 #: Widths of small networks: from below 4 kB in 4 bits to above 100 kB in floats.
@@ -51,9 +51,9 @@ SPARSE, SCRATCH = "sparse", "from scratch"
 class Epochs:
     """Of first trainings, of the retraining after each cut, and of that in integers."""
 
-    teacher: int = 20
+    teacher: int = 25
     training: int = 20
-    cut: int = 12
+    cut: int = 15
     scratch: int = 40
     integers: int = 3
 
@@ -93,7 +93,7 @@ def fitted(model: PrunedMLPClassifier, task: Task) -> PrunedMLPClassifier:
 
 def sparse_networks(task: Task, taught: dict, epochs: Epochs, seed: int) -> list[DenseNetwork]:
     """Cut connections by magnitude, and retrain after each cut; at first others come back."""
-    schedule = Surgery(Densities(), epochs=epochs.cut // 2 + 1)
+    schedule = Surgery(Densities(), epochs=max(epochs.cut // 2, 1))
     model = mlp(
         LENET, epochs.training, seed, granularity="connection", criterion="l1",
         schedule=schedule, n_iterations=len(DENSITIES), retrain_max_iter=epochs.cut,
