@@ -22,7 +22,7 @@ from sklearn_capoz import PrunedMLPClassifier, pruning_path
 from sklearn_capoz.deploy import CompiledClassifier, load_model, quantize, save_model
 from sklearn_capoz.displays import TradeOffDisplay
 from sklearn_capoz.networks import DenseNetwork
-from sklearn_capoz.schedules import Schedule, Step
+from sklearn_capoz.schedules import Schedule, Step, Surgery
 
 from ._data import Task
 from ._protocol import NEVER, Options, over_seeds
@@ -39,7 +39,7 @@ DENSITIES = (0.4, 0.2, 0.12, 0.08, 0.06, 0.045, 0.035, 0.025, 0.018, 0.012)
 #: From which on they are stored.
 FIRST_STORED = 2
 #: Widths of small networks: from below 4 kB in 4 bits to above 100 kB in floats.
-SMALL = ((8, 8), (14, 10), (28, 16), (50, 25), (100, 40))
+SMALL = ((8, 8), (14, 10), (28, 16), (60, 30))
 #: Stored files that are chosen among have at most so many bytes.
 BUDGETS = (100_000, 50_000, 27_000, 16_000, 12_000, 8_000, 6_000, 4_500)
 #: A pixel is a whole number of 0 to 255.
@@ -53,9 +53,9 @@ class Epochs:
 
     teacher: int = 25
     training: int = 20
-    cut: int = 8
-    scratch: int = 60
-    integers: int = 6
+    cut: int = 15
+    scratch: int = 40
+    integers: int = 3
 
 
 class Densities(Schedule):
@@ -80,13 +80,10 @@ def mlp(widths: tuple[int, ...], epochs: int, seed: int, **given) -> PrunedMLPCl
 def make_teacher(task: Task, epochs: Epochs, seed: int) -> VotingClassifier:
     """Train four networks with dropout, which vote by their probabilities."""
     members = [
-        (
-            str(i),
-            FrozenEstimator(fitted(mlp(LENET, epochs.teacher, 4 * seed + i, dropout=0.2), task)),
-        )
-        for i in range(4)
+        fitted(mlp(LENET, epochs.teacher, 4 * seed + i, dropout=0.2), task) for i in range(4)
     ]
-    return VotingClassifier(members, voting="soft").fit(task.X, task.y)
+    frozen = [(str(i), FrozenEstimator(member)) for i, member in enumerate(members)]
+    return VotingClassifier(frozen, voting="soft").fit(task.X, task.y)
 
 
 def fitted(model: PrunedMLPClassifier, task: Task) -> PrunedMLPClassifier:
@@ -95,10 +92,11 @@ def fitted(model: PrunedMLPClassifier, task: Task) -> PrunedMLPClassifier:
 
 
 def sparse_networks(task: Task, taught: dict, epochs: Epochs, seed: int) -> list[DenseNetwork]:
-    """Cut connections by magnitude, and retrain after each cut."""
+    """Cut connections by magnitude, and retrain after each cut; at first others come back."""
+    schedule = Surgery(Densities(), epochs=max(epochs.cut // 2, 1))
     model = mlp(
         LENET, epochs.training, seed, granularity="connection", criterion="l1",
-        schedule=Densities(), n_iterations=len(DENSITIES), retrain_max_iter=epochs.cut,
+        schedule=schedule, n_iterations=len(DENSITIES), retrain_max_iter=epochs.cut,
         retrain_learning_rate="cosine", **taught,
     )  # fmt: skip
     path = pruning_path(model, task.X, task.y, task.X_val, task.y_val)
@@ -125,7 +123,7 @@ def candidates(task: Task, epochs: Epochs, seed: int) -> Iterator[tuple[str, int
     """Yield the kind, the bits and the network of every file."""
     taught = {
         "teacher": FrozenEstimator(make_teacher(task, epochs, seed)),
-        "distillation": 0.7,
+        "distillation": 0.9,
         "temperature": 2.0,
     }
     for network in sparse_networks(task, taught, epochs, seed)[FIRST_STORED:]:
@@ -185,7 +183,8 @@ def run(options: Options, report: Report) -> None:
         f"{table['seed'].nunique()} seeds. 50,000 images to train on, 10,000 to choose on, and "
         "MNIST's 10,000 to test. The teacher is the vote of four LeNets with dropout, trained for "
         f"{epochs.teacher} epochs. LeNet-300-100 is trained for {epochs.training}, and loses "
-        f"connections by magnitude in {len(DENSITIES)} cuts with {epochs.cut} epochs after each; "
+        f"connections by magnitude in {len(DENSITIES)} cuts with {epochs.cut} epochs after "
+        "each, in the first half of which connections come back (surgery); "
         f"what is stored is retrained for {epochs.integers} in integers, with weights of 4 bits. "
         f"Networks from scratch learn from the same teacher for {epochs.scratch} epochs, and are "
         f"stored in floats, 8 and 4 bits, retrained alike. Bytes are those of the whole file of "
