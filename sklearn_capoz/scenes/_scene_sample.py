@@ -148,8 +148,8 @@ def sample_scene(
     noise = _noise(np.concatenate(residuals))
     if np.median(noise) >= 1:
         raise DataFormatError(
-            f"the noise of the scene is {np.median(noise):.0%} of its reflectance, so its pixels show "
-            "nothing to learn from, as over water or in shade: train on a brighter scene of the "
+            f"the noise of the scene is {np.median(noise):.0%} of its reflectance, so its pixels "
+            "show nothing to learn from, as over water or in shade: train on a brighter scene of the "
             "same sensor."
         )
     kept = rng.permutation(len(drawn_pixels))[:n_pixels]
