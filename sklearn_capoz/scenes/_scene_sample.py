@@ -149,7 +149,7 @@ def sample_scene(
     if np.median(noise) >= 1:
         raise DataFormatError(
             f"the noise of the scene is {np.median(noise):.0%} of its reflectance, so its pixels "
-            "show nothing to learn from, as over water or in shade: train on a brighter scene of the "
+            "show nothing to learn from, as over water: train on a brighter scene of the "
             "same sensor."
         )
     kept = rng.permutation(len(drawn_pixels))[:n_pixels]
