@@ -22,7 +22,7 @@ from sklearn_capoz import PrunedMLPClassifier, pruning_path
 from sklearn_capoz.deploy import CompiledClassifier, load_model, quantize, save_model
 from sklearn_capoz.displays import TradeOffDisplay
 from sklearn_capoz.networks import DenseNetwork
-from sklearn_capoz.schedules import Schedule, Step, Surgery
+from sklearn_capoz.schedules import Schedule, Step
 
 from ._data import Task
 from ._protocol import NEVER, Options, over_seeds
@@ -53,7 +53,7 @@ class Epochs:
 
     teacher: int = 25
     training: int = 20
-    cut: int = 15
+    cut: int = 10
     scratch: int = 40
     integers: int = 3
 
@@ -92,11 +92,13 @@ def fitted(model: PrunedMLPClassifier, task: Task) -> PrunedMLPClassifier:
 
 
 def sparse_networks(task: Task, taught: dict, epochs: Epochs, seed: int) -> list[DenseNetwork]:
-    """Cut connections by magnitude, and retrain after each cut; at first others come back."""
-    schedule = Surgery(Densities(), epochs=max(epochs.cut // 2, 1))
+    """Cut connections by what the sums lose, and retrain after each cut.
+
+    By magnitude alone, weights of pixels that are rarely lit stay, which Adam makes large.
+    """
     model = mlp(
-        LENET, epochs.training, seed, granularity="connection", criterion="l1",
-        schedule=schedule, n_iterations=len(DENSITIES), retrain_max_iter=epochs.cut,
+        LENET, epochs.training, seed, granularity="connection", criterion="reconstruction",
+        schedule=Densities(), n_iterations=len(DENSITIES), retrain_max_iter=epochs.cut,
         retrain_learning_rate="cosine", **taught,
     )  # fmt: skip
     path = pruning_path(model, task.X, task.y, task.X_val, task.y_val)
@@ -183,8 +185,8 @@ def run(options: Options, report: Report) -> None:
         f"{table['seed'].nunique()} seeds. 50,000 images to train on, 10,000 to choose on, and "
         "MNIST's 10,000 to test. The teacher is the vote of four LeNets with dropout, trained for "
         f"{epochs.teacher} epochs. LeNet-300-100 is trained for {epochs.training}, and loses "
-        f"connections by magnitude in {len(DENSITIES)} cuts with {epochs.cut} epochs after "
-        "each, in the first half of which connections come back (surgery); "
+        f"connections in {len(DENSITIES)} cuts, by what the sums of a layer lose, with {epochs.cut} "
+        "epochs after each; "
         f"what is stored is retrained for {epochs.integers} in integers, with weights of 4 bits. "
         f"Networks from scratch learn from the same teacher for {epochs.scratch} epochs, and are "
         f"stored in floats, 8 and 4 bits, retrained alike. Bytes are those of the whole file of "
