@@ -185,7 +185,7 @@ def run(options: Options, report: Report) -> None:
         f"{table['seed'].nunique()} seeds. 50,000 images to train on, 10,000 to choose on, and "
         "MNIST's 10,000 to test. The teacher is the vote of four LeNets with dropout, trained for "
         f"{epochs.teacher} epochs. LeNet-300-100 is trained for {epochs.training}, and loses "
-        f"connections in {len(DENSITIES)} cuts, by what the sums of a layer lose, with {epochs.cut} "
+        f"connections in {len(DENSITIES)} cuts, by what a layer's sums lose, with {epochs.cut} "
         "epochs after each; "
         f"what is stored is retrained for {epochs.integers} in integers, with weights of 4 bits. "
         f"Networks from scratch learn from the same teacher for {epochs.scratch} epochs, and are "
