@@ -1,6 +1,7 @@
 """Fitted models that the tests of files, ONNX and C share; nobody changes them."""
 
 import json
+import shutil
 import warnings
 
 import numpy as np
@@ -132,3 +133,11 @@ def small(path, models):
     """Path, description and tensors of a small model with a scaler."""
     save_model(models["scaler"][0], path)
     return path, *ModelFile(path).read()
+
+
+@pytest.fixture(scope="session")
+def compiler():
+    found = shutil.which("gcc") or shutil.which("cc")
+    if found is None:
+        pytest.skip("no C compiler")
+    return found

@@ -1,13 +1,13 @@
 """to_c of quantized classifiers: every label and every accumulator is Python's, to the last bit."""
 
 import re
-import shutil
 import subprocess
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from c_programs import SANITIZED, SUMS_OF_INTEGERS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -16,36 +16,6 @@ from sklearn_capoz.deploy import QuantizedClassifier, quantize, to_c
 from sklearn_capoz.export._sparse import pack_nibbles, unpack_nibbles
 from sklearn_capoz.integers import IntegerLayer, IntegerNetwork, integer_network
 from sklearn_capoz.networks import DenseNetwork
-
-STRICT = ["-std=c99", "-O1", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion"]
-SANITIZED = [*STRICT, "-fsanitize=undefined,address", "-fno-sanitize-recover=all"]
-
-#: Reads int16 samples, writes the accumulators of all layers, the scores and the index.
-PROGRAM = """
-#include <stdint.h>
-#include <stdio.h>
-static void trace(int32_t z) { fwrite(&z, sizeof z, 1, stdout); }
-#include "net.h"
-int main(void) {
-    int16_t x[NET_N_FEATURES];
-    int32_t scores[NET_N_CLASSES];
-    while (fread(x, sizeof x, 1, stdin) == 1) {
-        net_scores(x, scores);
-        fwrite(scores, sizeof scores, 1, stdout);
-        int32_t code = net_predict(x);
-        fwrite(&code, sizeof code, 1, stdout);
-    }
-    return 0;
-}
-"""
-
-
-@pytest.fixture(scope="module")
-def compiler():
-    found = shutil.which("gcc")
-    if found is None:
-        pytest.skip("no gcc")
-    return found
 
 
 class Program:
@@ -63,7 +33,9 @@ class Program:
         # The score that is always 0 has no sum.
         traced = re.sub(r"\n +trace\(z\);(\n +scores\[0\] = 0;)", r"\1", traced)
         (folder / f"{name}.h").write_text(traced)
-        (folder / "main.c").write_text(PROGRAM.replace("net", name).replace("NET", name.upper()))
+        (folder / "main.c").write_text(
+            SUMS_OF_INTEGERS.replace("net", name).replace("NET", name.upper())
+        )
         command = [compiler, *SANITIZED, "main.c", "-o", name]
         built = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         assert built.returncode == 0, built.stderr

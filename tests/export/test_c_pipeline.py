@@ -1,11 +1,11 @@
 """to_c of whole pipelines: reflectance goes in, and Python's label comes out."""
 
 import re
-import shutil
 import subprocess
 
 import numpy as np
 import pytest
+from c_programs import SANITIZERS, STRICT
 from sklearn.frozen import FrozenEstimator
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -25,8 +25,8 @@ from sklearn_capoz.spectral import (
     SpectrumStandardizer,
 )
 
-STRICT = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion"]
-SANITIZED = [*STRICT, "-fsanitize=undefined,address", "-fno-sanitize-recover=all"]
+FLAGS = [*STRICT, "-O2"]
+SANITIZED = [*FLAGS, *SANITIZERS]
 
 PROGRAM = """
 #include <stdio.h>
@@ -66,14 +66,6 @@ PIPELINES = {
 
 
 @pytest.fixture(scope="module")
-def compiler():
-    found = shutil.which("gcc")
-    if found is None:
-        pytest.skip("no gcc")
-    return found
-
-
-@pytest.fixture(scope="module")
 def fitted():
     """Name -> pipeline on minerals."""
     X, y = make_mineral_spectra(350, random_state=0)
@@ -95,7 +87,7 @@ def wild_spectra(n=10_000):
     return X
 
 
-def labels_in_c(compiler, folder, X, flags=STRICT):
+def labels_in_c(compiler, folder, X, flags=FLAGS):
     (folder / "main.c").write_text(PROGRAM)
     command = [compiler, *flags, "main.c", "-o", "main", "-lm"]
     built = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

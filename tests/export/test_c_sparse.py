@@ -1,17 +1,16 @@
 """Layers in C without their zeros: the same scores, fewer bytes."""
 
-import shutil
 import subprocess
 
 import numpy as np
 import pytest
+from c_programs import SANITIZERS, STRICT
 
 from sklearn_capoz.deploy import CompiledClassifier, device_report, quantize, to_c
 from sklearn_capoz.export._c_sparse import sparse_rows
 from sklearn_capoz.networks import DenseNetwork
 
-STRICT = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion",
-          "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]  # fmt: skip
+FLAGS = [*STRICT, "-O2", *SANITIZERS]
 
 PROGRAM = """
 #include <stdio.h>
@@ -29,19 +28,11 @@ int main(void) {
 """
 
 
-@pytest.fixture(scope="module")
-def compiler():
-    found = shutil.which("gcc")
-    if found is None:
-        pytest.skip("no gcc")
-    return found
-
-
 def scores(compiler, folder, model, X, number, score):
     to_c(model, folder / "model.h")
     text = PROGRAM.replace("NUMBER", number).replace("SCORE", score)
     (folder / "main.c").write_text(text)
-    command = [compiler, *STRICT, "main.c", "-o", "main", "-lm"]
+    command = [compiler, *FLAGS, "main.c", "-o", "main", "-lm"]
     built = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
     ran = subprocess.run([folder / "main"], input=X.tobytes(), capture_output=True, check=True)

@@ -1,10 +1,10 @@
 """Steps in C: every feature is Python's, on whole spectra and on odd ones."""
 
-import shutil
 import subprocess
 
 import numpy as np
 import pytest
+from c_programs import SANITIZERS, STRICT
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
@@ -20,8 +20,8 @@ from sklearn_capoz.spectral import (
     SpectrumStandardizer,
 )
 
-STRICT = ["-std=c99", "-O1", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion"]
-SANITIZED = [*STRICT, "-fsanitize=undefined,address", "-fno-sanitize-recover=all"]
+FLAGS = [*STRICT, "-O1"]
+SANITIZED = [*FLAGS, *SANITIZERS]
 
 NM = np.linspace(1990, 2480, 50) + 3 * np.sin(np.arange(50))  # no even spacing
 MIXED = NM[np.random.RandomState(3).permutation(50)]
@@ -91,14 +91,6 @@ STEPS = {
     "pca": PCA(4),
     "whitened": PCA(4, whiten=True),
 }
-
-
-@pytest.fixture(scope="module")
-def compiler():
-    found = shutil.which("gcc")
-    if found is None:
-        pytest.skip("no gcc")
-    return found
 
 
 def spectra():

@@ -1,7 +1,6 @@
 """Networks over spectra in integers: from torch to files, ONNX and C, equal in every sum."""
 
 import re
-import shutil
 import subprocess
 from dataclasses import replace
 from itertools import product
@@ -9,6 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
+from c_programs import SANITIZED, SUMS_OF_INTEGERS
 from numpy.testing import assert_array_equal
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
@@ -250,31 +250,8 @@ def test_onnx(cnn, tmp_path):
         assert_array_equal(labels, found.predict(X.astype(dtype)))
 
 
-PROGRAM = """
-#include <stdint.h>
-#include <stdio.h>
-static void trace(int32_t z) { fwrite(&z, sizeof z, 1, stdout); }
-#include "net.h"
-int main(void) {
-    int16_t x[NET_N_FEATURES];
-    int32_t scores[NET_N_CLASSES];
-    while (fread(x, sizeof x, 1, stdin) == 1) {
-        net_scores(x, scores);
-        fwrite(scores, sizeof scores, 1, stdout);
-        int32_t code = net_predict(x);
-        fwrite(&code, sizeof code, 1, stdout);
-    }
-    return 0;
-}
-"""
-STRICT = ["-std=c99", "-O1", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion"]
-SANITIZED = [*STRICT, "-fsanitize=undefined,address", "-fno-sanitize-recover=all"]
-
-
-def run_c(network, X, folder):
+def run_c(compiler, network, X, folder):
     """Compile the header with a trace of every complete sum; return what it writes."""
-    if shutil.which("gcc") is None:
-        pytest.skip("no gcc")
     to_c(QuantizedClassifier(network, np.arange(network.n_classes)), folder / "net.h")
     text = (folder / "net.h").read_text()
     assert not re.search(r"\b(float|double|malloc)\b", re.sub(r"/\*.*?\*/", "", text.split(
@@ -284,9 +261,9 @@ def run_c(network, X, folder):
     )
     assert n == len(network.layers)
     (folder / "net.h").write_text(traced)
-    (folder / "main.c").write_text(PROGRAM)
+    (folder / "main.c").write_text(SUMS_OF_INTEGERS)
     built = subprocess.run(
-        ["gcc", *SANITIZED, "main.c", "-o", "net"], cwd=folder, capture_output=True, text=True,
+        [compiler, *SANITIZED, "main.c", "-o", "net"], cwd=folder, capture_output=True, text=True,
         check=False,
     )  # fmt: skip
     assert built.returncode == 0, built.stderr
@@ -310,7 +287,7 @@ def expected_of(network, X):
     ("bits", "chain"),
     list(product([8, 4], [(nn.AvgPool1d, nn.ReLU, 2), (nn.MaxPool1d, nn.Tanh, 1)])),
 )
-def test_every_accumulator_in_c(bits, chain, tmp_path):
+def test_every_accumulator_in_c(compiler, bits, chain, tmp_path):
     torch.manual_seed(0)
     network = read_spectral(Chain(*chain), (N_BANDS,))
     rng = np.random.RandomState(0)
@@ -320,10 +297,10 @@ def test_every_accumulator_in_c(bits, chain, tmp_path):
         rng.normal(0, 900, (150, N_BANDS)).clip(-32768, 32767),
         [[32767] * N_BANDS, [-32768] * N_BANDS, [0] * N_BANDS],
     ]).astype(np.int16)  # fmt: skip
-    assert_array_equal(run_c(found, X, tmp_path), expected_of(found, X))
+    assert_array_equal(run_c(compiler, found, X, tmp_path), expected_of(found, X))
 
 
-def test_sums_at_the_very_end_of_int32(tmp_path):
+def test_sums_at_the_very_end_of_int32(compiler, tmp_path):
     torch.manual_seed(0)
     network = read_spectral(SpectralCNN1D(N_BANDS, 3, 2, 8, 3, 4), (N_BANDS,))
     rng = np.random.RandomState(0)
@@ -336,7 +313,7 @@ def test_sums_at_the_very_end_of_int32(tmp_path):
     found.check()
     X = np.repeat(np.array([[32767], [-32767]], np.int16), N_BANDS, axis=1)
     assert found.accumulators(X)[0].max() == 2**31 - 1
-    assert_array_equal(run_c(found, X, tmp_path), expected_of(found, X))
+    assert_array_equal(run_c(compiler, found, X, tmp_path), expected_of(found, X))
     over = replace(first, biases=np.array([room + 1, 0], np.int32))
     with pytest.raises(ValueError, match="could sum up to"):
         replace(found, layers=(over, *found.layers[1:])).check()

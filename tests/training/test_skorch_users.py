@@ -230,8 +230,11 @@ def ctrl_c_in(monkeypatch):
         monkeypatch.setattr(CtrlC, "n_trainings", 0)
         return CtrlC
 
+    # A run in the background of a shell ignores Ctrl-C from its beginning.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield ctrl_c_in
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    after = signal.signal(signal.SIGINT, before)
+    assert after is signal.default_int_handler
 
 
 def test_ctrl_c_in_the_first_training_raises(ctrl_c_in):
