@@ -49,7 +49,7 @@ def make_plan(
         granularity=GRANULARITIES[estimator.granularity],
     )
     plan.check_parts()
-    _check_surgery(plan.schedule, teacher, device if is_arrays else "cpu")
+    _check_surgery(estimator, plan.schedule, teacher, device if is_arrays else "cpu")
     if widths is not None and is_arrays:
         check_hidden_layers(widths)
     # How many connections there are is known with the samples, and so is how many inputs.
@@ -149,8 +149,9 @@ def check_epochs(estimator, iterations: Sequence[Sequence[Step]], max_epochs: in
         )
     if estimator.distillation is not None:
         raise InvalidParameterError(
-            f"{cuts}, so that there is no trained network to learn from: set distillation=None, "
-            "or take a schedule that cuts afterwards."
+            f"{cuts}, so that there is no trained network to learn from, and other teachers are "
+            "heard in the retraining after a cut: set distillation=None, or take a schedule that "
+            "cuts afterwards."
         )
 
 
@@ -164,10 +165,15 @@ def check_engine(teacher: Teacher | None, has_engine: bool) -> None:
         )
 
 
-def _check_surgery(schedule: Schedule, teacher: Teacher | None, device: str) -> None:
-    """Raise for a schedule that brings connections back where no loop can do that."""
+def _check_surgery(estimator, schedule: Schedule, teacher: Teacher | None, device: str) -> None:
+    """Raise for a schedule that brings connections back where no loop does that."""
     if not isinstance(schedule, Surgery):
         return
+    if estimator.retrain_max_iter == 0 and getattr(schedule.schedule, "epochs", None) is None:
+        raise InvalidParameterError(
+            f"{schedule} brings connections back in the retraining after a cut, and "
+            "retrain_max_iter=0 leaves that out: retrain, or take the schedule inside of it."
+        )
     if device != "cpu":
         raise UnsupportedNetworkError(
             f"{schedule} is done on the CPU, and device={device!r}; take device='cpu', or the "

@@ -151,9 +151,17 @@ def test_units_devices_and_mutual_learning_are_refused_before_any_training(monke
         own(granularity="unit").fit(X, Y)
     with pytest.raises(UnsupportedNetworkError, match=r"cannot go together; take another teacher"):
         own(teacher="mutual", distillation=0.5).fit(X, Y)
+    with pytest.raises(ValueError, match="retrain_max_iter=0 leaves that out"):
+        own(retrain_max_iter=0).fit(X, Y)
     monkeypatch.setattr("sklearn_capoz.training._skorch_net.check_device", lambda device: None)
     with pytest.raises(UnsupportedNetworkError, match=r"is done on the CPU, and device='cuda'"):
         own(device="cuda").fit(X, Y)
+
+
+def test_within_the_first_training_no_retraining_is_needed():
+    schedule = Surgery(Gradual(0.5, epochs=(2, 4)), epochs=2)
+    found = own(schedule=schedule, retrain_max_iter=0).fit(X, Y)
+    assert found.history_["n_connections"].iloc[-1] < found.history_["n_connections"].iloc[0]
 
 
 def net(**given):
