@@ -132,7 +132,7 @@ CYCLE_OF_BATCHES = LRScheduler(
     [
         ({}, []),
         ({"learning_rate": "cosine"}, []),
-        ({"early_stopping": True, "n_iter_no_change": 4}, []),
+        ({"early_stopping": True, "n_iter_no_change": 9}, []),
         ({}, [STEP]),
         ({}, [CYCLE]),
         ({}, [CYCLE_OF_BATCHES]),
