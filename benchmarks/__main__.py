@@ -1,9 +1,8 @@
 """Run one benchmark: `python -m benchmarks NAME`, or list them all without a name.
 
-The experiments `paper`, `disjoint`, `mnist`, `lenet`, `siamese`, `sensitivity`, `peers`,
-`integers`, `inputs`, `connections`, `teachers` and `networks` take the options below and write
-their part of RESULTS.md. The other modules measure speed or one claim, print a table, and take
-options of their own: `python -m benchmarks NAME --help`.
+Those with a star are experiments, which store their numbers and write their part of RESULTS.md.
+The others measure speed or one claim, and print a table. Each says what it takes:
+`python -m benchmarks NAME --help`.
 """
 
 from __future__ import annotations
@@ -21,7 +20,17 @@ from ._report import Report
 FOLDER = Path(__file__).parent
 #: In the order of RESULTS.md.
 EXPERIMENTS = (
-    *("paper", "sensitivity", "disjoint", "mnist", "siamese", "networks", "peers"),
+    *(
+        "field_map",
+        "field_trust",
+        "paper",
+        "sensitivity",
+        "disjoint",
+        "mnist",
+        "siamese",
+        "networks",
+        "peers",
+    ),
     *("integers", "inputs", "connections", "lenet", "teachers"),
 )
 
@@ -33,7 +42,8 @@ def main(arguments: list[str]) -> None:
         print(__doc__)
         for name in names:
             doc = ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_text("utf-8")))
-            print(f"  {name:<22}{(doc or '').splitlines()[0]}")
+            star = "*" if name in EXPERIMENTS else " "
+            print(f"{star} {name:<22}{(doc or '').splitlines()[0]}")
         if arguments and arguments[0] not in ("-h", "--help"):
             raise SystemExit(f"\nThere is no benchmark {arguments[0]!r}; the names are above.")
         return

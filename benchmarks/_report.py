@@ -13,6 +13,8 @@ from time import perf_counter
 
 import pandas as pd
 
+from ._in_short import in_short
+
 __all__ = ["Report", "assemble", "markdown_table"]
 
 HEADER = """\
@@ -88,10 +90,15 @@ class Report:
 
 
 def assemble(folder: Path, order: Sequence[str]) -> None:
-    """Join the parts of all experiments that have been run into RESULTS.md."""
+    """Join the parts of all experiments that were run into RESULTS.md, under a line of each."""
     parts = [folder / "results" / f"{name}.md" for name in order]
-    texts = [part.read_text(encoding="utf-8") for part in parts if part.exists()]
-    (folder / "RESULTS.md").write_text("\n".join([HEADER, *texts]), encoding="utf-8")
+    parts = [part for part in parts if part.exists()]
+    texts = [part.read_text(encoding="utf-8") for part in parts]
+    titles = [text.splitlines()[0].removeprefix("## ") for text in texts]
+    found = [in_short(part.with_suffix(".csv")) for part in parts]
+    lines = pd.DataFrame({"part": titles, "accuracies in percent": found})
+    head = "\n".join(["## In short", "", markdown_table(lines), ""])
+    (folder / "RESULTS.md").write_text("\n".join([HEADER, head, *texts]), encoding="utf-8")
 
 
 def versions() -> str:

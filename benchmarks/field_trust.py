@@ -1,6 +1,6 @@
 """What is rejected by default, and what keeps its name: real pixels and measured materials.
 
-Run with `python -m benchmarks field_trust --data-home FOLDER [--seeds 5]`. `train --scene` as in
+Run with `python -m benchmarks field_trust --data-home FOLDER --seeds 5`. `train --scene` as in
 `field_map`; its model is asked about the pixels of Cuprite that USGS Tetracorder names, made
 spectra without absorptions, and the records of the ECOSTRESS library in the scene's bands, minerals
 of the table left out. Nothing may be chosen by these.
@@ -8,7 +8,6 @@ of the table left out. Nothing may be chosen by these.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,11 +15,16 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from benchmarks._cuprite_field import Cuprite, map_scene, trained, write_cuprite
 from sklearn_capoz.datasets import CUPRITE_MINERALS
 from sklearn_capoz.deploy import load_model
 from sklearn_capoz.formats._ecostress import read_ecostress
 from sklearn_capoz.spectral import SensorResampler
+
+from ._cuprite_field import Cuprite, map_scene, trained, write_cuprite
+from ._protocol import Options
+from ._report import Report
+
+TITLE = "Field: what is rejected by default, and what keeps its name"
 
 #: Spectra of each made kind.
 N_MADE = 400
@@ -80,29 +84,41 @@ def judge(model, cuprite: Cuprite, kept: np.ndarray, others: dict[str, np.ndarra
     return row
 
 
-def main() -> None:
-    """Print the figures, seed by seed."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data-home", required=True, type=Path, help="folder of the data sets")
-    parser.add_argument("--seeds", type=int, default=5, help="trainings")
-    parser.add_argument("--models", type=Path, help="folder of models, to be used again")
-    parser.add_argument("--without-scene", action="store_true", help="train on the table alone")
-    arguments = parser.parse_args()
-    rows = {}
-    with TemporaryDirectory() as name:
-        folder = arguments.models or Path(name)
-        cuprite = write_cuprite(arguments.data_home, folder)
-        nm = pd.read_csv(cuprite.table, nrows=0).columns[2:].astype(float).to_numpy()
-        others = measured_materials(arguments.data_home, nm, fwhm=10.0)
-        others |= made_materials(len(nm), np.random.RandomState(0))
-        for seed in range(arguments.seeds):
-            file = trained(cuprite, folder, seed, with_scene=not arguments.without_scene)
-            named = map_scene(cuprite, file, folder / "trust.tif")
-            kept = (named != "rejected")[cuprite.is_named]
-            rows[f"seed {seed}"] = judge(load_model(file), cuprite, kept, others)
-    table = pd.DataFrame(rows)
+def measure(data_home: Path, folder: Path, n_seeds: int) -> pd.DataFrame:
+    """Return a row for each figure: of how many spectra it is, and its value for each seed."""
+    cuprite = write_cuprite(data_home, folder)
+    nm = pd.read_csv(cuprite.table, nrows=0).columns[2:].astype(float).to_numpy()
+    others = measured_materials(data_home, nm, fwhm=10.0)
+    others |= made_materials(len(nm), np.random.RandomState(0))
+    columns = {}
+    for seed in range(n_seeds):
+        file = trained(cuprite, folder, seed, with_scene=True)
+        named = map_scene(cuprite, file, folder / "trust.tif")
+        kept = (named != "rejected")[cuprite.is_named]
+        columns[f"seed{seed}"] = judge(load_model(file), cuprite, kept, others)
+    table = pd.DataFrame(columns)
     table.insert(0, "n", [_size(what, cuprite, others) for what in table.index])
-    print(table.assign(mean=table.iloc[:, 1:].mean(axis=1)).round(3).to_string())
+    return table.rename_axis("figure").reset_index()
+
+
+def run(options: Options, report: Report) -> None:
+    """Measure, and write each figure with its spread over the trainings."""
+    if options.data_home is None or not (options.data_home / "ecostress").is_dir():
+        raise SystemExit("field_trust needs Cuprite, the USGS and the ECOSTRESS library: give "
+                         "--data-home FOLDER")  # fmt: skip
+    with TemporaryDirectory() as folder:
+        table = measure(options.data_home, Path(folder), options.seeds)
+    report.text(
+        "`train --scene` as in the part before, and its model by default: the part of the 452 "
+        "named pixels that keep a name, and the part of what the table lacks that is rejected: "
+        "spectra without absorptions, made with noise, and records of the ECOSTRESS library in "
+        "the scene's bands. AUC: of the likeness, known pixels against that kind. Percent."
+    )
+    seeds = 100 * table.filter(like="seed")
+    cells = {"figure": table["figure"], "n": table["n"]}
+    cells |= {name: seeds.agg(name, axis=1).round(1) for name in ("mean", "min", "max")}
+    report.table(pd.DataFrame(cells))
+    report.csv(table)
 
 
 def _size(what: str, cuprite: Cuprite, others: dict[str, np.ndarray]) -> int:
@@ -110,7 +126,3 @@ def _size(what: str, cuprite: Cuprite, others: dict[str, np.ndarray]) -> int:
     of_mineral = (cuprite.y == what.removeprefix("kept ")).sum()
     kind = what.removeprefix("rejected ").removeprefix("AUC ")
     return len(others[kind]) if kind in others else int(of_mineral or cuprite.is_named.sum())
-
-
-if __name__ == "__main__":
-    main()

@@ -12,6 +12,7 @@ import torch
 
 from benchmarks import _data, _paper_tables, paper
 from benchmarks import _protocol as protocol
+from benchmarks.__main__ import EXPERIMENTS
 from benchmarks._report import Report, assemble, markdown_table
 from benchmarks._statistics import compare, differences, holm, mean_std, verdict
 
@@ -253,7 +254,8 @@ def test_the_list_names_every_benchmark():
     assert listed.returncode == 1
     assert "There is no benchmark 'no-such'" in listed.stderr
     for module in ROOT.glob("benchmarks/[a-z]*.py"):
-        assert f"  {module.stem} " in listed.stdout
+        star = "*" if module.stem in EXPERIMENTS else " "
+        assert f"\n{star} {module.stem} " in listed.stdout
 
 
 @pytest.fixture

@@ -1,12 +1,13 @@
 """The benchmarks of the road to the field run, on made pixels: no test looks at the real ones."""
 
-import sys
-
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.utils import Bunch
 
 from benchmarks import _cuprite_field, field_map, field_trust
+from benchmarks._protocol import Options
+from benchmarks._report import Report
 from sklearn_capoz.cli import _train_field
 from sklearn_capoz.datasets import CUPRITE_MINERALS, fetch_usgs_splib, make_field_spectra
 
@@ -38,27 +39,42 @@ def test_accuracies_by_hand():
     assert found == pytest.approx({"overall": 3 / 4, "balanced": 5 / 6, "mean": 19 / 24})
 
 
-def test_both_roads_are_mapped(made_pixels, tmp_path, capsys):
+def test_both_roads_are_mapped(made_pixels, tmp_path):
     rows, recalls = field_map.measure(made_pixels, tmp_path, 1)
-    assert rows["road"].tolist() == ["train --scene", "train"]
+    matching = ["matching, all bands", "matching, 2080 to 2420 nm"]
+    assert rows["road"].tolist() == [*field_map.ROADS, *matching]
     assert (rows["overall"] > 0.4).all()
     assert recalls.shape == (7, 2)
     again, _ = field_map.measure(made_pixels, tmp_path, 1)  # the models are there
     assert again["overall"].tolist() == rows["overall"].tolist()
-    assert "matching, 2080 to 2420 nm" in capsys.readouterr().out
 
 
-def test_kept_and_rejected_are_counted(made_pixels, capsys, monkeypatch):
+def test_the_map_is_a_part_of_the_results(made_pixels, tmp_path):
+    report = Report("field_map", tmp_path, "field_map", 1)
+    field_map.run(Options(made_pixels, seeds=1), report)
+    report.write(field_map.TITLE, ["field_map"])
+    text = (tmp_path / "RESULTS.md").read_text("utf-8")
+    assert "| train --scene | " in text
+    assert "The two commands name " in text
+
+
+@pytest.mark.parametrize("module", [field_map, field_trust])
+def test_without_data_it_is_said_what_is_needed(module, tmp_path):
+    with pytest.raises(SystemExit, match="give --data-home FOLDER"):
+        module.run(Options(None, seeds=1), Report("x", tmp_path, "x", 1))
+
+
+def test_kept_and_rejected_are_counted(made_pixels, tmp_path, monkeypatch):
     if not (made_pixels / "ecostress").is_dir():
         pytest.skip("the ECOSTRESS records are not there")
-    arguments = ["field_trust", "--data-home", str(made_pixels), "--seeds", "1"]
-    monkeypatch.setattr(sys, "argv", arguments)
     monkeypatch.setattr(field_trust, "N_MADE", 20)
-    field_trust.main()
-    printed = [line.rsplit(maxsplit=3) for line in capsys.readouterr().out.splitlines()]
-    lines = {what.strip(): values for what, *values in printed}
-    assert lines["kept"][0] == "356"
-    assert sum(int(lines[f"kept {mineral}"][0]) for mineral in CUPRITE_MINERALS) == 356
-    assert int(lines["rejected vegetation"][0]) == 12
-    assert 0 <= float(lines["rejected flat"][1]) <= 1
-    assert float(lines["AUC other minerals"][1]) > 0.5
+    report = Report("field_trust", tmp_path, "field_trust", 1)
+    field_trust.run(Options(made_pixels, seeds=1), report)
+    lines = pd.read_csv(tmp_path / "results" / "field_trust.csv").set_index("figure")
+    assert lines.loc["kept", "n"] == 356
+    assert sum(lines.loc[f"kept {mineral}", "n"] for mineral in CUPRITE_MINERALS) == 356
+    assert lines.loc["rejected vegetation", "n"] == 12
+    assert 0 <= lines.loc["rejected flat", "seed0"] <= 1
+    assert lines.loc["AUC other minerals", "seed0"] > 0.5
+    report.write(field_trust.TITLE, ["field_trust"])
+    assert "| rejected vegetation | 12 | " in (tmp_path / "RESULTS.md").read_text("utf-8")

@@ -171,7 +171,9 @@ def test_every_feature_is_the_same(compiler, tmp_path, name, dtype):
     relative = 4e-7 if dtype == np.float32 else 1e-9
     absolute = (4e-6 if is_learnt else 2e-7) if is_sum else 1e-12
     if name.startswith("scaler"):
-        absolute = 2e-7  # the mean is taken away in float64 or in float32, by scikit-learn's version
+        absolute = (
+            2e-7  # the mean is taken away in float64 or in float32, by scikit-learn's version
+        )
     np.testing.assert_allclose(found, expected, rtol=relative, atol=absolute)
 
 
