@@ -83,3 +83,13 @@ def test_packages_that_show_the_same_name_show_the_same_thing():
         module = importlib.import_module(package)
         for name in module.__all__:
             assert found.setdefault(name, getattr(module, name)) is getattr(module, name)
+
+
+def test_the_version_is_the_same_everywhere():
+    root, version = DOCS.parent, sklearn_capoz.__version__
+    cited = re.search(
+        r"^version: (\S+)\ndate-released: (\S+)$", (root / "CITATION.cff").read_text(), re.M
+    )
+    newest = re.search(r"^## \[(\S+)\] - (\S+)$", (root / "CHANGELOG.md").read_text(), re.M)
+    assert cited.groups() == newest.groups()
+    assert cited[1] == version
