@@ -223,7 +223,11 @@ def least_bytes(packing: Packing, min_units: int, n_layers: int, n_features: int
         tuple(np.zeros(n, dtype=np.float32) for n in (*sizes, len(packing.classes))),
         ("relu",) * n_layers,
     )
-    inputs = np.arange(n_features) < n_inputs
+    # Calibration takes no input that never changes, as hull quotients at the ends are.
+    features = Pipeline(packing.steps).transform(packing.X) if packing.steps else packing.X
+    spread = np.asarray(features, dtype=float).std(axis=0)
+    inputs = np.zeros(n_features, dtype=bool)
+    inputs[np.argsort(-spread, kind="stable")[:n_inputs]] = True
     return _DIGITS + min(len(file_content(packing.pack(network, inputs, bits))) for bits in _BITS)
 
 

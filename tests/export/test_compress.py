@@ -43,6 +43,17 @@ def test_the_file_fits(budget, scaled, tmp_path):
     assert set(found.estimator.predict(X)) <= set(Y)
 
 
+@pytest.mark.parametrize("scaled", [False, True])
+def test_an_input_that_never_changes_does_not_stand_in_the_way(scaled):
+    """Hull quotients are 1 at the first band and the last."""
+    ends = np.c_[np.ones(len(X)), X, np.ones(len(X))]
+    estimator = make_pipeline(StandardScaler(), network()) if scaled else network()
+    found = compress(estimator, ends, Y, budget=1800)
+    assert found.trace["n_bytes"].iloc[-1] <= 1800
+    with pytest.raises(ValueError, match="budget"):
+        compress(estimator, ends, Y, budget=100)
+
+
 def test_the_trace_tells_each_step():
     trace = compress(network(), X, Y, budget=1800).trace
     assert trace["move"].iloc[0] == "dense"
