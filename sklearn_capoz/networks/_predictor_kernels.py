@@ -1,9 +1,9 @@
 """The compiled forward pass: all layers of a block of rows while they are in the cache.
 
 BLAS is made for large matrices; the layers here have 9, 30, sometimes 512 units. So the whole
-network runs as one function: a tile of twelve rows meets one vector of units at a time, with
-the sums in registers, and neither a hidden layer nor a thread pool is left behind. A row's
-result depends on that row alone: not on its place, the block or the thread.
+network runs as one function: a tile of rows meets two vectors of units at a time, with the sums
+in registers, and neither a hidden layer nor a thread pool is left behind. A row's result
+depends on that row alone: not on its place, the block or the thread.
 """
 
 # mypy: disable-error-code="call-arg, var-annotated"
@@ -11,24 +11,12 @@ result depends on that row alone: not on its place, the block or the thread.
 
 from __future__ import annotations
 
-import llvmlite.binding as llvm
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 from .._compile import flush_denormals, kernel, restore_denormals
+from ._tile_kernels import ROWS, ROWS_OF_TWO, VECTOR_BYTES, one_vector, two_vectors
 
 __all__ = ["ROWS", "argmax", "flush", "forward", "pack", "restore"]
-
-#: Rows of a tile: twelve sums, a weight vector and an input fill the 16 registers of AVX2,
-#: and twelve sums in flight hide the latency of the multiply-add.
-ROWS = 12
-
-#: Bytes of a register. Numba compiles for the machine it runs on, and so does this.
-_FEATURES = llvm.get_host_cpu_features()
-_VECTOR_BYTES = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx") else 16
 
 # Columns of the `layers` table that `pack` makes.
 _N_IN, _N_OUT, _N_VECTORS, _WEIGHTS, _BIASES, _RELU = range(6)
@@ -44,7 +32,7 @@ def pack(weights, biases, relu):
     NaN where an input is NaN or infinite: that costs nothing, and a look at each input would
     take as long as the layer.
     """
-    lanes = _VECTOR_BYTES // weights[0].itemsize
+    lanes = VECTOR_BYTES // weights[0].itemsize
     parts: list[np.ndarray] = []
     layers: list[tuple] = []
     start = 0
@@ -59,63 +47,12 @@ def pack(weights, biases, relu):
         parts += [panels, padded]
         layers.append((n_in, n_out, n_vectors, start, start + panels.size, has_relu))
         start += panels.size + padded.size
-    return np.concatenate(parts), np.array(layers, dtype=np.int64)
-
-
-@intrinsic
-def _tile(typing_context, x, x_stride, w, b, out, out_stride, n_in, relu):
-    """out[:ROWS, :lanes] = x[:ROWS, :n_in] @ w[:n_in, :lanes] + b[:lanes], ReLU if asked.
-
-    All arrays are flat, the strides count elements. It is written in LLVM's vectors because
-    no compiler flag makes a plain loop keep the twelve sums in registers.
-    """
-    signature = types.void(x, x_stride, w, b, out, out_stride, n_in, relu)
-    number = x.dtype
-    lanes = _VECTOR_BYTES * 8 // number.bitwidth
-
-    def emit(context, builder, signature, args):
-        vector = ir.VectorType(context.get_value_type(number), lanes)
-        index = ir.IntType(64)
-        everywhere = ir.Constant(ir.VectorType(ir.IntType(32), lanes), None)
-        undefined = ir.Constant(vector, ir.Undefined)
-        fma = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(vector, [vector] * 3),
-            f"llvm.fmuladd.v{lanes}f{number.bitwidth}",
-        )
-        x, w, b, out = (
-            context.make_array(signature.args[i])(context, builder, args[i]).data
-            for i in (0, 2, 3, 4)
-        )
-        x_stride, out_stride, n_in, relu = (args[i] for i in (1, 5, 6, 7))
-
-        def row(start, stride, r):
-            return builder.gep(start, [builder.mul(stride, index(r))])
-
-        def as_vector(pointer):
-            return builder.bitcast(pointer, vector.as_pointer())
-
-        align = number.bitwidth // 8
-        bias = builder.load(as_vector(b), align=align)
-        sums = [cgutils.alloca_once_value(builder, bias) for _ in range(ROWS)]
-        rows = [row(x, x_stride, r) for r in range(ROWS)]
-        with cgutils.for_range(builder, n_in) as loop:
-            weight = builder.gep(w, [builder.mul(loop.index, index(lanes))])
-            weight = builder.load(as_vector(weight), align=align)
-            for start, total in zip(rows, sums, strict=True):
-                value = builder.load(builder.gep(start, [loop.index]))
-                value = builder.insert_element(undefined, value, ir.IntType(32)(0))
-                value = builder.shuffle_vector(value, undefined, everywhere)
-                builder.store(builder.call(fma, [value, weight, builder.load(total)]), total)
-        zero = ir.Constant(vector, None)
-        for r, total in enumerate(sums):
-            value = builder.load(total)
-            positive = builder.select(builder.fcmp_ordered("<", value, zero), zero, value)
-            value = builder.select(relu, positive, value)
-            builder.store(value, as_vector(row(out, out_stride, r)), align=align)
-        return context.get_dummy_value()
-
-    return signature, emit
+    # A vector across two lines of the cache takes as long as two.
+    room = np.empty(start + lanes, weights[0].dtype)
+    first = -room.ctypes.data % VECTOR_BYTES // room.itemsize
+    parameters = room[first : first + start]
+    np.concatenate(parts, out=parameters)
+    return parameters, np.array(layers, dtype=np.int64)
 
 
 @kernel
@@ -135,7 +72,7 @@ def forward(X, parameters, layers, block, logits):
     others are what they are without it.
     """
     n_samples, n_features = X.shape
-    lanes = _VECTOR_BYTES // X.itemsize
+    lanes = VECTOR_BYTES // X.itemsize
     last = layers[len(layers) - 1]
     end = last[_BIASES] + last[_N_VECTORS] * lanes
     if n_features != layers[0, _N_IN] or end > parameters.size or block % ROWS or block < ROWS:
@@ -161,20 +98,18 @@ def forward(X, parameters, layers, block, logits):
             layer = layers[i]
             target = scratch[i % 2]
             width = layer[_N_VECTORS] * lanes
-            for v in range(layer[_N_VECTORS]):
-                weights = parameters[layer[_WEIGHTS] + v * layer[_N_IN] * lanes :]
-                biases = parameters[layer[_BIASES] + v * lanes :]
-                for r in range(0, n_rows, ROWS):
-                    _tile(
-                        source[r * stride :],
-                        stride,
-                        weights,
-                        biases,
-                        target[r * width + v * lanes :],
-                        width,
-                        layer[_N_IN],
-                        layer[_RELU] != 0,
-                    )
+            n_in, relu = layer[_N_IN], layer[_RELU] != 0
+            for v in range(0, layer[_N_VECTORS], 2):
+                w, b = layer[_WEIGHTS] + v * n_in * lanes, layer[_BIASES] + v * lanes
+                place = v * lanes
+                if v + 1 < layer[_N_VECTORS]:
+                    for r in range(0, n_rows, ROWS_OF_TWO):
+                        rows, to = (r * stride, stride), (r * width + place, width)
+                        two_vectors(source, rows, parameters, w, b, n_in, relu, target, to)
+                else:
+                    for r in range(0, n_rows, ROWS):
+                        rows, to = (r * stride, stride), (r * width + place, width)
+                        one_vector(source, rows, parameters, w, b, n_in, relu, target, to)
             source, stride = target, width
             if i == 0:
                 for r in range(n_rows):
