@@ -1,4 +1,4 @@
-"""The loop at the heart of the compiled forward pass: a tile of rows and units of one layer."""
+"""The loops at the heart of the compiled forward pass, over a tile of rows and units."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numba.extending import intrinsic
 
 from .._compile import ARM, MACHINE
 
-__all__ = ["ROWS", "ROWS_OF_TWO", "VECTOR_BYTES", "one_vector", "two_vectors"]
+__all__ = ["ROWS", "ROWS_OF_TWO", "VECTOR_BYTES", "one_vector", "turn", "two_vectors"]
 
 #: Bytes of a register. Numba compiles for the machine it runs on, and so does this.
 _FEATURES = llvm.get_host_cpu_features()
@@ -84,6 +84,36 @@ def _tile(n_rows, n_vectors):
 one_vector, two_vectors = _tile(ROWS, 1), _tile(ROWS_OF_TWO, 2)
 
 
+@intrinsic
+def turn(typing_context, x, rows, n, out, columns):
+    """Set the first `n` columns of a square tile, as wide as a register, to rows of `out`.
+
+    `rows` and `columns` say where they begin, in `x` and in `out`, and how far they are apart.
+    """
+    signature = types.void(x, rows, n, out, columns)
+
+    def emit(context, builder, signature, args):
+        x, out = (
+            context.make_array(signature.args[i])(context, builder, args[i]).data for i in (0, 3)
+        )
+        first, row_step = cgutils.unpack_tuple(builder, args[1])
+        first_out, out_step = cgutils.unpack_tuple(builder, args[4])
+        vectors = _Vectors(context, builder, signature.args[0].dtype)
+        lanes = vectors.lanes
+        tile = [vectors.load(row) for row in _places(builder, x, first, row_step, lanes)]
+        # Each step interleaves the rows of one half with those of the other.
+        for _ in range(lanes.bit_length() - 1):
+            halves = zip(tile[: lanes // 2], tile[lanes // 2 :], strict=True)
+            tile = [half for pair in halves for half in vectors.interleave(*pair)]
+        places = _places(builder, out, first_out, out_step, lanes)
+        for column, (value, place) in enumerate(zip(tile, places, strict=True)):
+            with builder.if_then(builder.icmp_signed(">", args[2], _INDEX(column))):
+                vectors.store(value, place)
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
 def _places(builder, array, start, step, count):
     """Pointers to elements of a flat array, `step` apart."""
     indices = (builder.add(start, builder.mul(step, _INDEX(i))) for i in range(count))
@@ -115,6 +145,15 @@ class _Vectors:
         first = self.builder.insert_element(undefined, value, ir.IntType(32)(0))
         everywhere = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), None)
         return self.builder.shuffle_vector(first, undefined, everywhere)
+
+    def interleave(self, a, b):
+        """Take the elements of `a` and of `b` in turn: two vectors."""
+        turns = [i // 2 + i % 2 * self.lanes for i in range(2 * self.lanes)]
+        kind = ir.VectorType(ir.IntType(32), self.lanes)
+        return [
+            self.builder.shuffle_vector(a, b, ir.Constant(kind, half))
+            for half in (turns[: self.lanes], turns[self.lanes :])
+        ]
 
     def multiply_add(self, a, b, c):
         return self.builder.call(self._multiply_add, [a, b, c])
