@@ -126,8 +126,8 @@ def many_rows() -> None:
         name = "-".join(map(str, widths))
         times = " ".join(f"{1e3 * found[peer]:9.1f}" for peer in ("mlp", "onnx", "ours"))
         print(
-            f"{name:>16} {n_rows:>9} | {times} | {to_mlp} x MLPClassifier, {to_onnx} x onnxruntime, "
-            f"{of_limit} of the limit; onnxruntime differs in {differing} labels",
+            f"{name:>16} {n_rows:>9} | {times} | {to_mlp} x MLPClassifier, {to_onnx} x "
+            f"onnxruntime, {of_limit} of the limit; onnxruntime differs in {differing} labels",
             flush=True,
         )
     print(machine.describe(found))
