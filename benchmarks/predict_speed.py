@@ -3,6 +3,11 @@
 Run with `python -m benchmarks.predict_speed`. All times are medians of repeats in turn, within
 one process, through the public `predict`, input checks included; onnxruntime has none. Every
 peer may use two threads. The labels of all peers are compared first.
+
+The machine's limit is the greater of two times: what it takes to move X and the output, and what
+the multiply-adds and exponentials take, at the rates that the same run finds. A network is padded
+to whole vectors of units, and may wait for both in turn; the table of one thread says where the
+time goes.
 """
 
 from __future__ import annotations
@@ -11,6 +16,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -22,7 +28,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
+from benchmarks._machine import Machine
 from sklearn_capoz import PrunedMLPClassifier, SpectralAbsorptionIndex
 from sklearn_capoz.datasets import CUPRITE_WAVELENGTHS, make_mineral_spectra
 from sklearn_capoz.deploy import CompiledClassifier, compile_pipeline, to_onnx
@@ -30,9 +38,12 @@ from sklearn_capoz.estimators._convert import as_dense_network
 
 N_THREADS = 2
 
+#: Least share of the machine's limit that we ask for, and ratios of 50-30-7 to MLPClassifier.
+OF_LIMIT, PREDICT, PROBABILITIES = 0.5, 7.0, 5.0
+
 #: Widths -> rows, and the least ratio to MLPClassifier and to onnxruntime that we ask for.
 JOBS: dict[tuple[int, ...], tuple[int, float | None, float | None]] = {
-    (50, 30, 7): (2_000_000, 7.0, 0.75),
+    (50, 30, 7): (2_000_000, PREDICT, 0.75),
     (50, 9, 7): (2_000_000, None, None),
     (200, 512, 512, 16): (40_000, None, 1.0),
 }
@@ -75,6 +86,11 @@ def seconds(calls: dict[str, Callable[[], Any]], repeats: int) -> dict[str, floa
     return {name: median(values) for name, values in times.items()}
 
 
+def n_multiply_adds(widths: tuple[int, ...]) -> int:
+    """Multiply-adds for one row."""
+    return sum(a * b for a, b in pairwise(widths))
+
+
 def verdict(ratio: float, target: float | None) -> str:
     if target is None:
         return f"{ratio:.2f}"
@@ -83,6 +99,7 @@ def verdict(ratio: float, target: float | None) -> str:
 
 def many_rows() -> None:
     print(f"{'network':>16} {'rows':>9} | ms: MLPClassifier onnxruntime ours | ratios", flush=True)
+    machine = Machine(N_THREADS)
     for widths, (n_rows, over_mlp, over_onnx) in JOBS.items():
         mlp = fitted_mlp(widths)
         model, session = compiled(mlp), onnx_session(mlp)
@@ -95,17 +112,25 @@ def many_rows() -> None:
                 "mlp": lambda mlp=mlp, X=X: mlp.predict(X),
                 "onnx": lambda session=session, X=X: session.run(["label"], {"X": X}),
                 "ours": lambda model=model, X=X: model.predict(X),
+                **machine.jobs,
             },
             repeats=9,
+        )
+        n_bytes, n_added = X.nbytes + expected.nbytes, n_rows * n_multiply_adds(widths)
+        share = machine.least_seconds(found, n_bytes, n_added) / found["ours"]
+        of_limit = verdict(share, over_mlp and OF_LIMIT)
+        to_mlp, to_onnx = (
+            verdict(found[peer] / found["ours"], target)
+            for peer, target in (("mlp", over_mlp), ("onnx", over_onnx))
         )
         name = "-".join(map(str, widths))
         times = " ".join(f"{1e3 * found[peer]:9.1f}" for peer in ("mlp", "onnx", "ours"))
         print(
-            f"{name:>16} {n_rows:>9} | {times} | {verdict(found['mlp'] / found['ours'], over_mlp)}"
-            f" x MLPClassifier, {verdict(found['onnx'] / found['ours'], over_onnx)} x onnxruntime"
-            f"; onnxruntime differs in {differing} labels",
+            f"{name:>16} {n_rows:>9} | {times} | {to_mlp} x MLPClassifier, {to_onnx} x "
+            f"onnxruntime, {of_limit} of the limit; onnxruntime differs in {differing} labels",
             flush=True,
         )
+    print(machine.describe(found))
 
 
 def pruned_against_dense() -> None:
@@ -118,7 +143,9 @@ def pruned_against_dense() -> None:
 def other_inputs() -> None:
     """Probabilities, float64, a column order that BLAS likes and we copy, and a scaler."""
     print("\nours against MLPClassifier, 50-30-7, 500,000 rows")
+    targets = {"predict": PREDICT, "predict_proba": PROBABILITIES}
     for dtype in (np.float32, np.float64):
+        machine = Machine(N_THREADS, dtype)
         mlp = fitted_mlp((50, 30, 7), dtype)
         model = compiled(mlp)
         X = np.random.RandomState(1).standard_normal((500_000, 50)).astype(dtype)
@@ -141,10 +168,62 @@ def other_inputs() -> None:
             ),
         }
         assert (folded.predict(X) == pipeline.predict(X)).mean() > 0.99999
+        n_added = len(X) * n_multiply_adds((50, 30, 7))
         for name, (theirs, ours) in pairs.items():
-            found = seconds({"theirs": theirs, "ours": ours}, repeats=5)
-            ratio = found["theirs"] / found["ours"]
-            print(f"{np.dtype(dtype).name:>8} {name:24} {ratio:6.2f} x", flush=True)
+            found = seconds({"theirs": theirs, "ours": ours, **machine.jobs}, repeats=9)
+            ratio = verdict(found["theirs"] / found["ours"], targets.get(name))
+            n_bytes, n_exp = X.nbytes + ours().nbytes, 7 * len(X) if "proba" in name else 0
+            share = machine.least_seconds(found, n_bytes, n_added, n_exp) / found["ours"]
+            of_limit = verdict(share, OF_LIMIT if name in targets else None)
+            job = f"{np.dtype(dtype).name:>8} {name:24}"
+            print(f"{job} {ratio} x MLPClassifier, {of_limit} of the limit", flush=True)
+        print(machine.describe(found))
+
+
+def where_the_time_goes(n_rows: int = 500_000) -> None:
+    """One thread, in ns per row: the loops alone in the cache, and all of it."""
+    from sklearn_capoz.networks._predictor_kernels import argmax, forward, logits_for, softmax
+
+    mlp, machine = fitted_mlp((50, 30, 7)), Machine()
+    model = compiled(mlp)
+    X = np.random.RandomState(1).standard_normal((n_rows, 50)).astype(np.float32)
+    few, packed = X[:5000], model._predictor._pack()
+    logits, codes = logits_for(len(few), 7, X.dtype), np.empty(len(few), np.intp)
+    turned, probabilities = logits.copy(), np.empty((len(few), 7), np.float32)
+
+    def exponentials() -> None:
+        np.copyto(turned, logits)
+        softmax(turned, probabilities)
+
+    with threadpool_limits(1):
+        found = seconds(
+            {
+                "forward pass in the cache": lambda: forward(few, *packed, logits),
+                "argmax": lambda: argmax(logits, codes),
+                "softmax": exponentials,
+                "predict": lambda: model.predict(X),
+                "predict_proba": lambda: model.predict_proba(X),
+                **machine.jobs,
+            },
+            repeats=25,
+        )
+    n_added, n_bytes = n_multiply_adds((50, 30, 7)), 50 * 4
+    padded = 50 * 32 + 30 * 16
+    limits = {
+        "limit: moving a row of X": machine.least_seconds(found, n_bytes),
+        "limit: multiply-adds": machine.least_seconds(found, 0, n_added),
+        f"limit: padded to {padded} of {n_added} multiply-adds": machine.least_seconds(
+            found, 0, padded
+        ),
+        "limit: exponentials": machine.least_seconds(found, 0, 0, 7),
+    }
+    print("\none thread, 50-30-7, float32, ns per row")
+    for name, time_of_one in limits.items():
+        print(f"  {name:52} {1e9 * time_of_one:6.2f}")
+    for name in ("forward pass in the cache", "argmax", "softmax"):
+        print(f"  {name:52} {1e9 * found[name] / len(few):6.2f}")
+    for name in ("predict", "predict_proba"):
+        print(f"  {name + ', all of it':52} {1e9 * found[name] / n_rows:6.2f}")
 
 
 def one_row(n_calls: int = 2000) -> None:
@@ -225,6 +304,7 @@ def main() -> None:
     many_rows()
     pruned_against_dense()
     other_inputs()
+    where_the_time_goes()
     one_row()
     one_spectrum()
     peak_memory()

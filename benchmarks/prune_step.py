@@ -4,12 +4,16 @@ Run with `python -m benchmarks.prune_step`. Medians of repeats in turn, in one p
 threads. Scoring is one forward pass that keeps every layer, and C-APoZ of each. A step scores the
 layers at hand, decides and cuts both hidden layers; torch-pruning's is `MagnitudePruner.step` on
 the same network, its graph traced beforehand. Every step starts from the whole network.
+
+The machine's limit of scoring is that of its multiply-adds, and of C-APoZ in a step that of reading
+the activations once: the rest of such a step is surgery and what Python does between.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from statistics import median
 
 import numpy as np
@@ -17,6 +21,7 @@ import torch
 import torch_pruning
 from threadpoolctl import threadpool_limits
 
+from benchmarks._machine import Machine
 from sklearn_capoz.criteria import CAPoZ, WeightNorm
 from sklearn_capoz.networks._module import module_from_network
 from sklearn_capoz.pruning import Remove
@@ -61,7 +66,8 @@ def in_turn(calls: dict[str, tuple[Callable, Callable]], repeats: int) -> dict[s
 
 
 def scoring(repeats: int = 50) -> None:
-    print(f"{N_SAMPLES} samples, float32, ms  forward  scoring  ratio (target)")
+    machine = Machine(N_THREADS)
+    print(f"{N_SAMPLES} samples, float32, ms  forward  scoring  ratio (target), share of the limit")
     for sizes, target in NETWORKS.items():
         for weighted in (False, True):
             model, samples = dense_model(sizes), random_samples(sizes[0], sizes[-1], weighted)
@@ -74,13 +80,16 @@ def scoring(repeats: int = 50) -> None:
             def forward(_, model=model, samples=samples):
                 model.network.forward(samples.X)
 
-            found = in_turn({"forward": (int, forward), "scoring": (int, score)}, repeats)
+            jobs = {name: (int, lambda _, job=job: job()) for name, job in machine.jobs.items()}
+            found = in_turn({"forward": (int, forward), "scoring": (int, score), **jobs}, repeats)
+            n_added = N_SAMPLES * sum(a * b for a, b in pairwise(sizes))
+            share = machine.least_seconds(found, samples.X.nbytes, n_added) / found["scoring"]
             ratio = found["scoring"] / found["forward"]
             name = "-".join(map(str, sizes)) + (" weighted" if weighted else "")
             verdict = "" if target is None else f"(<= {target}: {_yes(ratio <= target)})"
             print(
                 f"{name:27} {1e3 * found['forward']:8.2f} {1e3 * found['scoring']:8.2f} "
-                f"{ratio:6.2f} {verdict}",
+                f"{ratio:6.2f} {verdict:14} {share:.2f}",
                 flush=True,
             )
 
@@ -114,6 +123,8 @@ def step(repeats: int = 25) -> None:
     magnitude_pruner(pruned, sizes).step()
     assert [p.shape[0] for p in pruned.parameters()] == [384, 384, 384, 384, 16, 16]
 
+    machine = Machine()  # whose one thread counts the zeros
+    jobs = {name: (int, lambda _, job=job: job()) for name, job in machine.jobs.items()}
     found = in_turn(
         {
             "torch-pruning, l1": (
@@ -122,15 +133,23 @@ def step(repeats: int = 25) -> None:
             ),
             "ours, l1": (int, lambda _: our_step(model, samples, layers, WeightNorm(1))),
             "ours, c-apoz": (int, lambda _: our_step(model, samples, layers, CAPoZ())),
+            **jobs,
         },
         repeats,
     )
+    shown = {name: seconds for name, seconds in found.items() if name not in jobs}
     theirs = found["torch-pruning, l1"]
     print(f"\none step on {'-'.join(map(str, sizes))}, ms, ratio (target)")
-    for name, seconds in found.items():
+    for name, seconds in shown.items():
         ratio = seconds / theirs
         verdict = "" if name.startswith("torch") else f"(< {STEP:g}: {_yes(ratio < STEP)})"
         print(f"{name:27} {1e3 * seconds:8.2f} {ratio:6.2f} {verdict}")
+    n_bytes = sum(layer.activations.nbytes for layer in layers.values())
+    reading = machine.least_seconds(found, n_bytes)
+    print(
+        f"reading {n_bytes / 1e6:.0f} MB of activations takes {1e3 * reading:.2f} ms at the least, "
+        f"{reading / found['ours, c-apoz']:.2f} of the C-APoZ step"
+    )
 
 
 def _yes(reached: bool) -> str:

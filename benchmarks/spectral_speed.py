@@ -5,6 +5,11 @@ Run with ``python -m benchmarks.spectral_speed``. Spectra are smooth, with slope
 Every figure is the median of repeats in turn, so that a busy moment hits all alike. The peers
 compute the hull quotient only, and in float64; hylite ignores the wavelengths.
 
+The machine's limit is what it takes to move the spectra and the results, at the copy rate of the
+same run; "of it" is the share that the transform reaches. "cached" is the kernel on spectra that
+stay in the cache: where it is no faster than the kernel, arithmetic holds the rest and not
+memory. That of the hull is comparisons, each of which waits for those before it.
+
 Two threads are compared on whole transforms, and on two jobs without any of our code that say what
 the machine gives. Where the same work takes more core time on two threads than on one, the cores
 are not two whole ones: hyperthreads, guests of a shared host, or one path to memory.
@@ -18,6 +23,7 @@ from time import perf_counter, process_time
 import numpy as np
 from sklearn.base import clone
 
+from benchmarks._machine import Machine
 from benchmarks.spectral_exactness import random_spectra
 from sklearn_capoz._compile import kernel
 from sklearn_capoz.spectral import (
@@ -36,6 +42,11 @@ GRIDS = {50: (1990, 2480), 224: (380, 2510), 2151: (350, 2500)}
 ROWS = {50: 100_000, 224: 25_000, 2151: 2_500}
 HULL_TARGETS = {50: 2.0e6, 224: 500e3, 2151: 70e3}
 PEER_ROWS = {50: 1_000, 224: 500, 2151: 50}
+#: Bytes of spectra that stay in the second-level cache, with their results.
+CACHED_BYTES = 200_000
+
+
+MACHINE = Machine()
 
 
 def rates(jobs, repeats=REPEATS):
@@ -49,6 +60,28 @@ def rates(jobs, repeats=REPEATS):
             function()
             seconds[name].append(perf_counter() - start)
     return {name: n / np.median(seconds[name]) for name, (_, n) in jobs.items()}
+
+
+def share_of_limit(found, n_bytes):
+    """Share of the copy rate that a transform of so many bytes per spectrum reaches."""
+    seconds = {name: 1 / found[name] for name in MACHINE.jobs}
+    return found["transform"] * MACHINE.least_seconds(seconds, n_bytes)
+
+
+def machine_jobs():
+    return {name: (job, 1) for name, job in MACHINE.jobs.items()}
+
+
+def kernel_jobs(kernel_on, X, out):
+    """Run a kernel, a function of X and out, on all spectra and on few again and again."""
+    n = CACHED_BYTES // X[0].nbytes
+    times = len(X) // n
+
+    def cached():
+        for _ in range(times):
+            kernel_on(X[:n], out[:n])
+
+    return {"kernel": (lambda: kernel_on(X, out), len(X)), "cached": (cached, times * n)}
 
 
 def spectra(n_bands, dtype=np.float32):
@@ -110,16 +143,19 @@ def hull_jobs(n_bands, dtype):
     out, bounds = np.empty_like(X), np.array([0, n_bands], dtype=np.intp)
     removal = ContinuumRemoval(nm).fit(X)
     few = X[: PEER_ROWS[n_bands]]
-    return {
-        "kernel": (
-            lambda: _kernels.remove_continuum(X, nm, bounds, _kernels.CONVEX, _kernels.DIVIDE, out),
-            len(X),
-        ),
-        "transform": (lambda: removal.transform(X), len(X)),
-    } | {
-        name: (lambda quotient=quotient: quotient(few), len(few))
-        for name, quotient in peer_hull_quotients(nm, quiet=True).items()
-    }
+    settings = nm, bounds, _kernels.CONVEX, _kernels.DIVIDE
+
+    def remove(X, out):
+        _kernels.remove_continuum(X, *settings, out)
+
+    return (
+        kernel_jobs(remove, X, out)
+        | {"transform": (lambda: removal.transform(X), len(X))}
+        | {
+            name: (lambda quotient=quotient: quotient(few), len(few))
+            for name, quotient in peer_hull_quotients(nm, quiet=True).items()
+        }
+    )
 
 
 def window_jobs(feature, parameters, dtype):
@@ -129,13 +165,11 @@ def window_jobs(feature, parameters, dtype):
     out = finder.transform(X)
     settings = finder._axis.wavelengths, finder._windows, finder._selected
     shape = len(parameters) > 4
-    return {
-        "kernel": (
-            lambda: _kernels.absorption_features(X, *settings, shape, 1e-6, out),
-            len(X),
-        ),
-        "transform": (lambda: finder.transform(X), len(X)),
-    }
+
+    def measure(X, out):
+        _kernels.absorption_features(X, *settings, shape, 1e-6, out)
+
+    return kernel_jobs(measure, X, out) | {"transform": (lambda: finder.transform(X), len(X))}
 
 
 def index_jobs(half_widths, dtype):
@@ -143,10 +177,11 @@ def index_jobs(half_widths, dtype):
     nm, X = spectra(50, dtype)
     index = SpectralAbsorptionIndex(nm, half_widths=half_widths).fit(X)
     out = index.transform(X)
-    return {
-        "kernel": (lambda: _local_index.shoulder_index(X, index._shoulders, out), len(X)),
-        "transform": (lambda: index.transform(X), len(X)),
-    }
+
+    def relate(X, out):
+        _local_index.shoulder_index(X, index._shoulders, out)
+
+    return kernel_jobs(relate, X, out) | {"transform": (lambda: index.transform(X), len(X))}
 
 
 def thread_jobs():
@@ -222,13 +257,17 @@ def first_call_seconds():
             yield state, run.stdout.decode().strip()
 
 
-def show(job, found, target):
-    """Print one row of the table."""
-    ours = f"{found['kernel'] / 1e6:8.3f} {found['transform'] / 1e6:10.3f} {target / 1e6:8.3f}"
+def show(job, jobs, target, n_values):
+    """Print one row of the table, for spectra of so many values, with those of the results."""
+    found = rates(jobs | machine_jobs())
+    of_limit = share_of_limit(found, n_values * np.dtype(job.split()[-1]).itemsize)
+    ours = " ".join(f"{found[name] / 1e6:9.3f}" for name in ("cached", "kernel", "transform"))
+    ours += f" {target / 1e6:8.3f} {of_limit:6.2f}"
+    others = {"cached", "kernel", "transform", *MACHINE.jobs}
     peers = "  ".join(
         f"{name} {rate / 1e3:.1f} k ({found['transform'] / rate:.1f}x)"
         for name, rate in found.items()
-        if name not in ("kernel", "transform")
+        if name not in others
     )
     print(f"{job:<44} {ours}  {peers}")
 
@@ -241,27 +280,26 @@ def main():
     print(", ".join(f"{name} {version(name)}" for name in ("numba", "numpy", "scikit-learn")))
     peer_hull_quotients(np.arange(5.0))
     print(
-        f"{'million spectra per second':<44} {'kernel':>8} {'transform':>10} {'target':>8}  peers"
+        f"{'million spectra per second':<44} {'cached':>9} {'kernel':>9} {'transform':>9} "
+        f"{'target':>8} {'of it':>6}  peers"
     )
     straight = AbsorptionFeature("al_oh_2200", 2120, 2280, left=2120, right=2280)
     hull = AbsorptionFeature("al_oh_2200", 2120, 2280)
     for dtype in (np.float32, np.float64):
         name = dtype.__name__
         for n_bands, target in HULL_TARGETS.items():
-            show(
-                f"hull quotient, {n_bands} bands, {name}", rates(hull_jobs(n_bands, dtype)), target
-            )
+            job = f"hull quotient, {n_bands} bands, {name}"
+            show(job, hull_jobs(n_bands, dtype), target, 2 * n_bands)
         four = ("position", "depth", "sai", "slope")
-        show(
-            f"one window, 4 parameters, line, {name}",
-            rates(window_jobs(straight, four, dtype)),
-            20e6,
-        )
+        job = f"one window, 4 parameters, line, {name}"
+        show(job, window_jobs(straight, four, dtype), 20e6, 50 + 4)
         seven = _kernels.PARAMETERS
-        show(f"one window, 7 parameters, hull, {name}", rates(window_jobs(hull, seven, dtype)), 3e6)
+        job = f"one window, 7 parameters, hull, {name}"
+        show(job, window_jobs(hull, seven, dtype), 3e6, 50 + 7)
         for half_widths in (60, (40, 60, 80)):
             job = f"local SAI, 50 bands, {half_widths} nm, {name}"
-            show(job, rates(index_jobs(half_widths, dtype)), 2.5e6)
+            n_indices = 50 * np.size(half_widths)
+            show(job, index_jobs(half_widths, dtype), 2.5e6, 50 + n_indices)
     print("two threads over one (target 1.8), cores in use, core time for the same work")
     for name, gain, cores, core_time in thread_gains(thread_jobs()):
         print(f"  {name:<34} {gain:.2f} {cores:6.2f} {core_time:6.2f}x")

@@ -28,6 +28,8 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
 __all__ = [
+    "ARM",
+    "MACHINE",
     "Loop",
     "flush_denormals",
     "inlined",
@@ -263,7 +265,7 @@ def flush_denormals(typing_context):
     def emit(context, builder, signature, args):
         state = _float_state(builder)
         # x86: flush to zero (bit 15) and denormals are zero (bit 6); ARM: flush to zero (bit 24).
-        flush = 0x8040 if _MACHINE in _X86 else 1 << 24
+        flush = 0x8040 if MACHINE in _X86 else 1 << 24
         _set_float_state(builder, builder.or_(state, ir.Constant(state.type, flush)))
         return state
 
@@ -281,27 +283,27 @@ def restore_denormals(typing_context, state):
     return types.none(types.int64), emit
 
 
-_MACHINE = platform.machine().lower()
-_X86, _ARM = {"x86_64", "amd64"}, {"aarch64", "arm64"}
+MACHINE = platform.machine().lower()
+_X86, ARM = {"x86_64", "amd64"}, {"aarch64", "arm64"}
 _I64, _I32, _POINTER = ir.IntType(64), ir.IntType(32), ir.IntType(8).as_pointer()
 
 
 def _float_state(builder):
     """Read the register that says how a thread computes; on other machines there is none to set."""
-    if _MACHINE in _X86:
+    if MACHINE in _X86:
         place = cgutils.alloca_once(builder, _I32)
         _call_llvm(builder, "llvm.x86.sse.stmxcsr", ir.VoidType(), builder.bitcast(place, _POINTER))
         return builder.zext(builder.load(place), _I64)
-    if _MACHINE in _ARM:
+    if MACHINE in ARM:
         return _call_llvm(builder, "llvm.aarch64.get.fpcr", _I64)
     return ir.Constant(_I64, 0)
 
 
 def _set_float_state(builder, state):
-    if _MACHINE in _X86:
+    if MACHINE in _X86:
         place = cgutils.alloca_once_value(builder, builder.trunc(state, _I32))
         _call_llvm(builder, "llvm.x86.sse.ldmxcsr", ir.VoidType(), builder.bitcast(place, _POINTER))
-    elif _MACHINE in _ARM:
+    elif MACHINE in ARM:
         _call_llvm(builder, "llvm.aarch64.set.fpcr", ir.VoidType(), state)
 
 

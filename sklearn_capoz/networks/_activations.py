@@ -1,8 +1,8 @@
 """The activations of hidden units: one row each, and all that any part of the package asks of it.
 
 Arrays, compiled loops, torch, ONNX and C each write an activation their own way. What all of
-them need stands here, so that a new activation is one more row, and two loops in
-`training._layer_kernels`.
+them need stands here, so that a new activation is one more row, a loop in
+`_predictor_kernels` and two in `training._layer_kernels`.
 """
 
 from __future__ import annotations
@@ -40,8 +40,6 @@ class Activation:
         C expression of z; "{suffix}" is "f" for float, behind a function of math.h.
     glorot : float
         Factor of the variance of initial weights, MLPClassifier's choice.
-    is_linear_by_parts : bool
-        Whether it is a comparison at most, which the compiled predictor does in its registers.
     has_exact_zeros : bool
         Whether a unit is zero, and not only small, for many samples: what APoZ counts.
     """
@@ -54,7 +52,6 @@ class Activation:
     onnx: str
     c: str
     glorot: float = 6
-    is_linear_by_parts: bool = False
     has_exact_zeros: bool = False
 
 
@@ -70,7 +67,6 @@ ACTIVATIONS = {
             torch_function="relu",
             onnx="Relu",
             c="z < 0 ? 0 : z",  # NaN stays NaN
-            is_linear_by_parts=True,
             has_exact_zeros=True,
         ),
         Activation(
@@ -100,7 +96,6 @@ ACTIVATIONS = {
             torch_function=None,
             onnx="Identity",
             c="z",
-            is_linear_by_parts=True,
         ),
     )
 }

@@ -92,7 +92,7 @@ class DenseNetwork:
         """Index of the most likely class of each sample; the lower index on ties."""
         if self.output == "softmax":
             labels = np.empty(len(logits), dtype=np.intp)
-            argmax(logits, labels)
+            argmax(np.ascontiguousarray(logits.T), labels)
             return labels
         return (logits[:, 0] > 0).astype(np.intp)
 

@@ -10,7 +10,6 @@ import numpy as np
 from sklearn.utils import assert_all_finite
 
 from .._sklearn import effective_n_threads
-from ._activations import ACTIVATIONS
 from ._dense import DenseNetwork, without_denormals
 
 __all__ = ["Predictor"]
@@ -54,7 +53,6 @@ class Predictor:
         if support is not None and not support.all():
             self._columns = np.flatnonzero(support)
         self.n_features = network.n_features if support is None else len(support)
-        self._is_smooth = not all(ACTIVATIONS[a].is_linear_by_parts for a in network.activations)
         self._packed: tuple[np.ndarray, np.ndarray, int] | None = None
 
     def labels(self, X: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -78,11 +76,9 @@ class Predictor:
         n_classes = 2 if self.network.output == "logistic" else self.network.weights[-1].shape[1]
         probabilities = np.empty((len(X), n_classes), dtype=self.network.dtype)
         if len(X) <= _FEW_ROWS:
-            self._softmax(self._few_logits(X), probabilities)
+            probabilities[:] = self.network.probabilities(self._few_logits(X))
         else:
-            self._for_each_chunk(
-                X, lambda chunk, rows: self._softmax(self._logits(chunk), rows), probabilities
-            )
+            self._for_each_chunk(X, self._write_probabilities, probabilities)
         return probabilities
 
     def _check(self, X: np.ndarray) -> None:
@@ -117,54 +113,42 @@ class Predictor:
         """Index of the most likely class of each row."""
         logits = self._logits(chunk)
         if self.network.output == "logistic":
-            return self.network.labels(logits)
+            return self.network.labels(logits.T[: len(chunk)])
         from ._predictor_kernels import argmax
 
         codes = np.empty(len(chunk), dtype=np.intp)
         argmax(logits, codes)
         return codes
 
-    def _softmax(self, logits: np.ndarray, probabilities: np.ndarray) -> None:
-        """Write the probabilities of the classes.
-
-        Class by class over all rows: along rows of a few classes numpy is nine times slower.
-        """
+    def _write_probabilities(self, chunk: np.ndarray, probabilities: np.ndarray) -> None:
+        """Write the probabilities of the classes for each row."""
+        logits = self._logits(chunk)
         if self.network.output == "logistic":
-            probabilities[:] = self.network.probabilities(logits)
+            probabilities[:] = self.network.probabilities(logits.T[: len(chunk)])
             return
-        scores = np.ascontiguousarray(logits.T)
-        scores -= scores.max(axis=0)
-        np.exp(scores, out=scores)
-        np.divide(scores, scores.sum(axis=0), out=probabilities.T)
+        from ._predictor_kernels import softmax
+
+        softmax(logits, probabilities)
 
     def _few_logits(self, X: np.ndarray) -> np.ndarray:
-        X = self._taken(X).astype(self.network.dtype, copy=False)
-        return self._plain_logits(without_denormals(X))
+        X = without_denormals(self._taken(X).astype(self.network.dtype, copy=False))
+        if not np.isfinite(X).all():
+            assert_all_finite(X, input_name="X")
+        return self.network.forward(X)[-1]
 
     def _taken(self, X: np.ndarray) -> np.ndarray:
         """Return the columns that the network takes."""
         return X if self._columns is None else X.take(self._columns, axis=1)
 
-    def _plain_logits(self, X: np.ndarray) -> np.ndarray:
-        if not np.isfinite(X).all():
-            assert_all_finite(X, input_name="X")
-        return self.network.forward(X)[-1]
-
     def _logits(self, chunk: np.ndarray) -> np.ndarray:
+        """Logits of the rows: a row of the result for each output, longer than the chunk."""
         # A read-only array would make numba compile the kernel a second time.
         chunk = np.require(self._taken(chunk), dtype=self.network.dtype, requirements=["C", "W"])
-        from ._predictor_kernels import flush, forward, restore
-
-        if self._is_smooth:  # numpy's tanh and exp are the faster ones
-            state = flush()  # as the kernel does; a thread's own setting, numpy's loops included
-            try:
-                return self._plain_logits(chunk)
-            finally:
-                restore(state)
+        from ._predictor_kernels import forward, logits_for
 
         if self._packed is None:
             self._packed = self._pack()
-        logits = np.empty((len(chunk), self.network.weights[-1].shape[1]), chunk.dtype)
+        logits = logits_for(len(chunk), self.network.weights[-1].shape[1], chunk.dtype)
         if not forward(chunk, *self._packed, logits):
             assert_all_finite(chunk, input_name="X")
         return logits
@@ -174,10 +158,10 @@ class Predictor:
         from ._predictor_kernels import ROWS, pack
 
         network = self.network
-        relu = [*(name == "relu" for name in network.activations), False]
         values_per_row = network.n_features + 2 * max(w.shape[1] for w in network.weights)
         n_tiles = _BLOCK_BYTES // (values_per_row * network.dtype.itemsize * ROWS)
-        return *pack(network.weights, network.biases, relu), max(1, n_tiles) * ROWS
+        packed = pack(network.weights, network.biases, network.activations)
+        return *packed, max(1, n_tiles) * ROWS
 
     def __reduce__(self):
         return Predictor, (self.network, self.support)  # the packing is made for one machine

@@ -18,6 +18,7 @@ import numpy as np
 from numba import types
 
 from .._compile import Loop, loop, matrix_view
+from .._exp_kernels import logistic, tanh
 
 __all__ = [
     "ACTIVATIONS",
@@ -187,16 +188,15 @@ def _tanh(Z, parameters, start):
     for u in range(Z.shape[0]):
         z, b = Z[u], parameters[start + u]
         for i in range(z.size):
-            z[i] = np.tanh(z[i] + b)
+            z[i] = tanh(z[i] + b)
 
 
 @loop(activate_types)
 def _logistic(Z, parameters, start):
-    one = Z.dtype.type(1)
     for u in range(Z.shape[0]):
         z, b = Z[u], parameters[start + u]
         for i in range(z.size):
-            z[i] = one / (one + np.exp(-(z[i] + b)))
+            z[i] = logistic(z[i] + b)
 
 
 @loop(derive_types)

@@ -7,12 +7,11 @@ digits.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numba import types
 
-from .._compile import inlined, kernel, loop
+from .._compile import kernel, loop
+from .._exp_kernels import exp, logistic
 
 __all__ = [
     "LOSS",
@@ -21,7 +20,6 @@ __all__ = [
     "distil_logistic",
     "distil_softmax",
     "distil_types",
-    "exp",
     "logistic_loss",
     "loss_types",
     "scratch_rows",
@@ -33,12 +31,6 @@ LOSS, WEIGHT, SQUARES = range(3)
 
 #: Rows of the room to work in; those of the classes follow.
 _TOP, _NORM, _CROSS, _CLASSES = range(4)
-
-_LOG2_E = 1 / math.log(2)
-#: log(2) in two parts; n times the first is exact.
-_LN2_HIGH = float.fromhex("0x1.62e42feep-1")
-_LN2_LOW = 1.90821492927058770002e-10
-_INVERSE_FACTORIALS = tuple(1 / math.factorial(k) for k in range(14))
 
 
 def loss_types(n):
@@ -54,23 +46,6 @@ def distil_types(n):
 def scratch_rows(n_classes: int) -> int:
     """Rows of the room that losses work in, each as long as a chunk."""
     return _CLASSES + n_classes
-
-
-@inlined
-def exp(x):
-    """Exponential of a float64 that is not above 0.
-
-    exp(x) = 2^n exp(r) with |r| <= log(2) / 2, where 14 terms of the series are exact to rounding.
-    The call into the C library that `np.exp` becomes would keep the loop from being vector code.
-    2^n is made by writing the exponent's bits.
-    """
-    value = -708.0 if x < -708.0 else x  # below, exp(x) is next to 0; NaN goes through
-    n = np.floor(value * _LOG2_E + 0.5)
-    r = (value - n * _LN2_HIGH) - n * _LN2_LOW
-    series = _INVERSE_FACTORIALS[13]
-    for k in range(12, -1, -1):
-        series = series * r + _INVERSE_FACTORIALS[k]
-    return series * np.int64((np.int64(n) + 1023) << 52).view(np.float64)
 
 
 @loop(loss_types)
@@ -136,18 +111,18 @@ def distil_softmax(
 @kernel(fastmath={"contract"})
 def _softplus(z, zero):
     """log(1 + exp(z)) without overflow; `zero` carries the dtype."""
-    return (z if z > zero else zero) + np.log1p(np.exp(-abs(z)))
+    return (z if z > zero else zero) + np.log1p(exp(-abs(z)))
 
 
 @loop(loss_types)
 def logistic_loss(logits, delta, y, weight, share, scratch, sums):
     """`softmax_loss` for a single output unit: two classes with logits 0 and z."""
     kind = logits.dtype.type
-    zero, one = kind(0), kind(1)
+    zero = kind(0)
     for i in range(logits.shape[1]):
         z, target, own = logits[0, i], kind(y[i]), kind(weight[i] * share)
         sums[LOSS] += own * (_softplus(z, zero) - target * z)
-        delta[0, i] = own * (one / (one + np.exp(-z)) - target)
+        delta[0, i] = own * (logistic(z) - target)
 
 
 @loop(distil_types)
@@ -156,8 +131,8 @@ def distil_logistic(
 ):
     """`distil_softmax` for a single output unit."""
     kind = logits.dtype.type
-    zero, one, T = kind(0), kind(1), kind(temperature)
+    zero, T = kind(0), kind(temperature)
     for i in range(logits.shape[1]):
         s, own = logits[0, i] / T, kind(weight[i] * distillation * temperature)
         sums[LOSS] += own * T * (soft_entropy[i] + _softplus(s, zero) - soft[0, i] * s)
-        delta[0, i] += own * (one / (one + np.exp(-s)) - soft[0, i])
+        delta[0, i] += own * (logistic(s) - soft[0, i])

@@ -257,24 +257,53 @@ def test_nothing_is_read_beyond_x(n, change):
             method(X)
 
 
-@pytest.mark.parametrize("change", ["columns", "rows of logits", "columns of logits", "block"])
-def test_the_kernel_checks_shapes_itself(change):
-    from sklearn_capoz.networks._predictor_kernels import argmax, forward
+@pytest.mark.parametrize("change", ["columns", "length of logits", "number of logits", "block"])
+def test_the_kernels_check_shapes_themselves(change):
+    from sklearn_capoz.networks._predictor_kernels import argmax, forward, logits_for, softmax
 
     parameters, layers, block = Predictor(make_network((6, 9, 4)))._pack()
-    X, logits = samples(200, 6), np.empty((200, 4), np.float32)
+    X, logits = samples(200, 6), logits_for(200, 4, np.dtype(np.float32))
     if change == "columns":
         X = samples(200, 5)
-    elif change == "rows of logits":
-        logits = logits[:150].copy()
-    elif change == "columns of logits":
-        logits = np.empty((200, 5), np.float32)
+    elif change == "length of logits":
+        logits = logits[:, :200].copy()
+    elif change == "number of logits":
+        logits = logits_for(200, 5, np.dtype(np.float32))
     else:
         block += 1
     with pytest.raises(ValueError, match="network"):
         forward(X, parameters, layers, block, logits)
-    with pytest.raises(ValueError, match="one for each row"):
-        argmax(np.empty((200, 4), np.float32), np.empty(199, np.intp))
+    with pytest.raises(ValueError, match="one for each column"):
+        argmax(np.empty((4, 200), np.float32), np.empty(201, np.intp))
+    for shape in ((201, 4), (200, 5)):
+        with pytest.raises(ValueError, match="a row for each column"):
+            softmax(np.empty((4, 200), np.float32), np.empty(shape, np.float32))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_probabilities_of_the_kernel(dtype):
+    """Logarithms of 1, 2 and 5 are probabilities of 1/8, 2/8 and 5/8, wherever zero is."""
+    from sklearn_capoz.networks._predictor_kernels import softmax
+
+    shift = np.linspace(-50, 50, 300)
+    logits = (np.log([[1.0], [2.0], [5.0]]) + shift).astype(dtype)
+    found = np.empty((300, 3), dtype)
+    softmax(logits, found)
+    tolerance = 100 * np.finfo(dtype).eps  # of logits as large as 50
+    np.testing.assert_allclose(found, np.tile([0.125, 0.25, 0.625], (300, 1)), rtol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_probabilities_at_the_ends(dtype):
+    from sklearn_capoz.networks._predictor_kernels import softmax
+
+    huge = np.finfo(dtype).max
+    rows = [[0, -np.inf, -huge], [huge, 0, -huge], [huge, huge, 0], [0, np.nan, 0], [np.inf, 0, 0]]
+    found = np.empty((len(rows), 3), dtype)
+    with np.errstate(all="ignore"):
+        softmax(np.array(rows, dtype).T.copy(), found)
+    np.testing.assert_array_equal(found[:3], [[1, 0, 0], [1, 0, 0], [0.5, 0.5, 0]])
+    assert np.isnan(found[3:]).all()
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
