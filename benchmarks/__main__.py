@@ -20,18 +20,9 @@ from ._report import Report
 FOLDER = Path(__file__).parent
 #: In the order of RESULTS.md.
 EXPERIMENTS = (
-    *(
-        "field_map",
-        "field_trust",
-        "paper",
-        "sensitivity",
-        "disjoint",
-        "mnist",
-        "siamese",
-        "networks",
-        "peers",
-    ),
-    *("integers", "inputs", "connections", "lenet", "teachers"),
+    *("field_map", "field_trust"),
+    *("paper", "sensitivity", "disjoint", "mnist", "siamese", "networks", "peers"),
+    *("integers", "inputs", "connections", "lenet", "teachers", "growth"),
 )
 
 
