@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from ._statistics import exponent
+
 __all__ = ["SENTENCES", "Numbers", "in_short"]
 
 
@@ -202,12 +204,30 @@ def teachers(of: Numbers) -> str:
     return f"5 units, pruned with the best teacher (from scratch with it): {', '.join(parts)}"
 
 
+def price(rows: pd.DataFrame) -> float:
+    """Return the microseconds of a core that a pixel more costs, in rows of 500."""
+    smallest, largest = rows.iloc[0], rows.iloc[-1]
+    return 1e6 * (largest["seconds"] - smallest["seconds"]) / (500 * (largest["n"] - smallest["n"]))
+
+
+def growth(of: Numbers) -> str:
+    parts = []
+    for work, name in (("map of a file", "mapping"), ("map with trust, 200 bands", "with trust")):
+        rows = of.rows(work=work)
+        parts.append(f"{name} {price(rows):.1f} µs a pixel and {rows['megabytes'].max():.0f} MB")
+    curves = ", ".join(
+        f"{size} {exponent(rows['n'], rows['seconds'])[0]:.2f}"
+        for size, rows in of.rows(work="training").groupby("size", sort=False)
+    )
+    return f"exponents of training: {curves}; {', '.join(parts)}"
+
+
 #: By experiment; accuracies are percentages.
 SENTENCES: dict[str, Callable[[Numbers], str]] = {
     sentence.__name__: sentence
     for sentence in (
         *(field_map, field_trust, paper, sensitivity, disjoint, mnist, siamese, networks, peers),
-        *(integers, inputs, connections, lenet, teachers),
+        *(integers, inputs, connections, lenet, teachers, growth),
     )
 }
 

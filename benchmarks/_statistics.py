@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
+from scipy.stats import linregress
 
 from sklearn_capoz.model_selection import holm, paired_p, paired_tests
 
-__all__ = ["LEVEL", "compare", "differences", "holm", "mean_std", "paired_p", "verdict"]
+__all__ = ["LEVEL", "compare", "differences", "exponent", "holm", "mean_std", "paired_p", "verdict"]
 
 #: Level of every test, after Holm's correction within its table.
 LEVEL = 0.05
@@ -104,3 +106,10 @@ def _against(rows: pd.DataFrame) -> list[str]:
 
 def _p(p: float) -> str:
     return f"{p:.4f}" if p >= 0.0001 else "< 0.0001"
+
+
+def exponent(n: Sequence[float], seconds: Sequence[float]) -> tuple[float, float]:
+    """Return the slope of the larger half of a curve in logarithms, and its standard error."""
+    half = slice(-max(3, len(n) // 2 + 1), None)
+    line = linregress(np.log(np.asarray(n)[half]), np.log(np.asarray(seconds)[half]))
+    return float(line.slope), float(line.stderr)

@@ -17,7 +17,6 @@ from time import process_time
 
 import numpy as np
 import pandas as pd
-from scipy.stats import linregress
 from spectral.io import envi
 from threadpoolctl import threadpool_limits
 
@@ -29,6 +28,7 @@ from sklearn_capoz.training import TrainingSettings, TrainingTask, initial_netwo
 from ._memory import growth as memory_growth
 from ._protocol import NEVER, Options
 from ._report import Report
+from ._statistics import exponent
 
 TITLE = "Growth: what each size costs"
 
@@ -190,23 +190,16 @@ def measure(curve: Curve, repeats: int, n_points: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def exponent(n: Sequence[float], seconds: Sequence[float]) -> tuple[float, float]:
-    """Return the slope of the larger half of a curve in logarithms, and its standard error."""
-    half = slice(-max(3, len(n) // 2 + 1), None)
-    line = linregress(np.log(np.asarray(n)[half]), np.log(np.asarray(seconds)[half]))
-    return float(line.slope), float(line.stderr)
-
-
 def run(options: Options, report: Report) -> None:
     """Measure every curve, and write a row for each."""
     parts = [measure(curve, options.seeds, 3 if options.quick else 99) for curve in CURVES]
     report.text(
-        f"One thread, random spectra of {N_CLASSES} classes in 50 bands where nothing else is "
-        f"said, {EPOCHS} epochs of training. Seconds are the processor's, the fewest of "
-        f"{options.seeds} runs after one that is not counted. The exponent is the slope of the larger sizes in logarithms, with its "
-        "standard error; what costs the same at every size, such as a first look at the data, "
-        "makes it smaller than the formula says. Memory is what the work came to hold beyond its "
-        "data."
+        f"One thread, spectra of {N_CLASSES} classes in 50 bands where nothing else is said, "
+        f"{EPOCHS} epochs of training. Seconds are the processor's, the fewest of {options.seeds} "
+        "runs after one that is not counted. The exponent is the slope of the larger sizes in "
+        "logarithms, with its standard error; what costs the same at every size, such as a first "
+        "look at the data, makes it smaller than the formula says. Memory is what the work came to "
+        "hold beyond its data."
     )
     cells = []
     for part in parts:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.__main__ import EXPERIMENTS
-from benchmarks._in_short import SENTENCES, Numbers, in_short
+from benchmarks._in_short import SENTENCES, Numbers, in_short, price
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -98,6 +98,11 @@ def zeros():
     ]
 
 
+def map_with_trust():
+    rows = stored("growth").rows(work="map with trust, 200 bands")
+    return [rows["megabytes"].max(), rows["n"].min() * 500, rows["n"].max() * 500, price(rows)]
+
+
 #: File, a sentence with a group for each figure, and where the figures come from.
 CLAIMS = [
     (
@@ -127,6 +132,12 @@ CLAIMS = [
         r"5 % of the weights keep (\d+) % accuracy if they are cut while it is trained, and "
         r"(\d+) % if at once",
         zeros,
+    ),
+    (
+        "docs/guide/continent.rst",
+        r"(\d+) MB beside Python for a scene of 200 bands with trust, whether it has ([\d,]+) "
+        r"pixels or ([\d,]+).* price is all there is to know: ([\d.]+) microseconds",
+        map_with_trust,
     ),
 ]
 

@@ -147,7 +147,9 @@ class TradeOffDisplay:
                 "that, for each curve's name."
             )
         display = cls(pd.concat(tables), size="n_bytes", controls=controls, metric="error")
-        return display.plot(ax, **kwargs)
+        display.plot(ax, **kwargs)
+        display.ax_.set_xlabel("file / bytes")  # a trace weighs whole files, not parameters
+        return display
 
     def plot(self, ax=None, **kwargs):
         """Draw one curve per criterion, the size on a logarithmic axis.

@@ -105,7 +105,9 @@ class PruningComparison:
 
     def curves(self) -> pd.DataFrame:
         """Name the columns as `TradeOffDisplay` takes them, which draws score against size."""
-        return self.runs.rename(columns={"method": "criterion", "score": "accuracy"})
+        renamed = self.runs.rename(columns={"method": "criterion", "score": "accuracy"})
+        # Networks from scratch are iteration 0 all of them, and yet a point of the curve each.
+        return renamed.assign(iteration=renamed.groupby(["repeat", "criterion"]).cumcount())
 
 
 def compare_pruning(

@@ -14,7 +14,7 @@ from benchmarks import _data, _paper_tables, paper
 from benchmarks import _protocol as protocol
 from benchmarks.__main__ import EXPERIMENTS
 from benchmarks._report import Report, assemble, markdown_table
-from benchmarks._statistics import compare, differences, holm, mean_std, verdict
+from benchmarks._statistics import compare, differences, exponent, holm, mean_std, verdict
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = protocol.Budget(epochs=3, retrain_epochs=2, batch_size=50)
@@ -244,6 +244,23 @@ def test_connections(tmp_path, data_home):
         dense = rows["method"] == "dense"
         (n_dense,), (n_sparse,) = (set(rows.loc[part, "connections"]) for part in (dense, ~dense))
         assert n_sparse == pytest.approx(0.05 * n_dense, abs=3)
+
+
+def test_an_exponent_is_the_slope_of_the_larger_sizes():
+    n = np.array([1, 2, 4, 8, 16, 32])
+    assert exponent(n, 3.0 * n**2) == pytest.approx((2, 0))
+    assert exponent(n, np.maximum(20, 5 * n))[0] == pytest.approx(1)  # the first ones all cost 20
+    assert exponent([1, 2], [1, 8])[0] == pytest.approx(3)
+
+
+def test_a_curve_has_time_and_memory(tmp_path):
+    from benchmarks import growth
+
+    holds = growth.Curve("work", "MB", (1, 40), lambda n, _: lambda: bytearray(n * 2**20))
+    rows = growth.measure(holds, 1, 2)
+    assert rows["n"].tolist() == [1, 40]
+    assert rows["megabytes"].iloc[1] > 20
+    assert (rows["seconds"] >= 0).all()
 
 
 def test_the_list_names_every_benchmark():

@@ -96,7 +96,12 @@ def test_latex_and_curves():
     assert [row.split(" & ")[0] for row in rows[4:7]] == ["c-apoz", "random", "scratch"]
     assert rows[4].count("±") == 3
     display = TradeOffDisplay(found.curves(), size="n_units", controls=["random", "scratch"])
-    assert set(display.summary["criterion"]) == {"c-apoz", "random", "scratch"}
+    points = display.summary.groupby("criterion")
+    # Each network from scratch is a point, as each iteration of a path is.
+    assert points["n_units"].unique().map(sorted).to_dict() == {
+        name: [3, 6, 10] for name in methods()
+    }
+    assert set(display.summary["n_repeats"]) == {2}
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,7 @@ def test_drawn():
     matplotlib.use("Agg")
     found = compress(network(), X, Y, budget=2000)
     display = TradeOffDisplay.from_compressions({"one": found, "two": [found, found]})
-    assert display.ax_.get_ylabel() == "error / %"
+    assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("file / bytes", "error / %")
     assert display.ax_.get_yscale() == "log"
     line = display.lines_["one"].lines[0]
     order = np.argsort(found.trace["n_bytes"])
