@@ -21,7 +21,7 @@ FOLDER = Path(__file__).parent
 #: In the order of RESULTS.md.
 EXPERIMENTS = (
     *("field_map", "field_trust"),
-    *("paper", "sensitivity", "disjoint", "mnist", "siamese", "networks", "peers"),
+    *("paper", "sensitivity", "disjoint", "mnist", "siamese", "networks", "peers", "field_peers"),
     *("integers", "inputs", "connections", "lenet", "teachers", "growth"),
 )
 

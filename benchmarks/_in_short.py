@@ -150,6 +150,20 @@ def peers(of: Numbers) -> str:
     return f"9 units, training included: {found}"
 
 
+def field_peers(of: Numbers) -> str:
+    wholes = {"naming": "field spectra named", "channels": "75 % of channels gone",
+              "integers": "8 bits"}  # fmt: skip
+    parts = []
+    for job, said in wholes.items():
+        rows = of.rows(job=job)
+        found = (
+            f"{name} {100 * own['accuracy'].mean():.1f}"
+            for name, own in rows.groupby("method", sort=False)
+        )
+        parts.append(f"{said}: {', '.join(found)}")
+    return "; ".join(parts)
+
+
 def integers(of: Numbers) -> str:
     at = {"task": "minerals, pruned to 9"}
     found = ", ".join(
@@ -227,6 +241,7 @@ SENTENCES: dict[str, Callable[[Numbers], str]] = {
     sentence.__name__: sentence
     for sentence in (
         *(field_map, field_trust, paper, sensitivity, disjoint, mnist, siamese, networks, peers),
+        field_peers,
         *(integers, inputs, connections, lenet, teachers, growth),
     )
 }

@@ -7,7 +7,6 @@ after one cut, with Adam and batches of 200, one thread, and take turns.
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -29,6 +28,7 @@ from sklearn_capoz import CAPoZPruner, CAPoZPrunerCV, PrunedMLPClassifier
 from sklearn_capoz.schedules import Widths
 
 from ._data import Task, usgs_mixtures
+from ._lines import lines_of
 from ._protocol import Options, summary
 from ._report import Report
 from ._statistics import compare, differences, mean_std
@@ -148,13 +148,8 @@ PEERS: dict[str, Callable] = {
     "torch-pruning": torch_pruning,
     "torch.nn.utils.prune": torch_masks,
 }
-
-
-def lines_of(function: Callable) -> int:
-    """Lines a user writes: the body without docstring and blank lines, and torch's loop."""
-    lines = [line for line in inspect.getsource(function).splitlines() if line.strip()]
-    loop = lines_of(torch_loop) if function in (torch_pruning, torch_masks) else 0
-    return len(lines) - 2 + loop  # less the signature and the docstring
+#: What a user of these writes beside.
+LOOPS = dict.fromkeys(("torch-pruning", "torch.nn.utils.prune"), (torch_loop,))
 
 
 def shape(model) -> tuple[int, int]:
@@ -238,7 +233,7 @@ def run(options: Options, report: Report) -> None:
             "parameters stored": groups["parameters"].mean().round().astype(int),
             "bytes": (4 * groups["parameters"].mean()).round().astype(int),
             "seconds": groups["seconds"].median().map("{:.3f}".format),
-            "lines": [lines_of(PEERS[name]) for name in groups.groups],
+            "lines": [lines_of(PEERS[name], *LOOPS.get(name, ())) for name in groups.groups],
         }
     )
     report.table(found.reset_index())
