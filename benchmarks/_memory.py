@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["growth", "in_process", "peak"]
+__all__ = ["growth", "in_process"]
 
 
 def in_process(module: str, function: str, *arguments) -> float:
@@ -25,11 +25,6 @@ def growth(call: Callable[[], object]) -> float:
     before = _memory("VmRSS")
     call()
     return _memory("VmHWM") - before
-
-
-def peak() -> float:
-    """Return the most resident memory that this process has had, shared libraries too, in MB."""
-    return _memory("VmHWM")
 
 
 def _memory(name: str) -> float:

@@ -28,7 +28,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks._machine import Machine
-from benchmarks._memory import in_process, peak
+from benchmarks._memory import in_process
 from sklearn_capoz import PrunedMLPClassifier
 from sklearn_capoz.datasets import CUPRITE_MINERALS, load_usgs_minerals, make_mineral_scene
 from sklearn_capoz.deploy import predict_scene
@@ -277,7 +277,7 @@ def print_peak(*arguments: str) -> None:
     with redirect_stdout(sys.stderr):
         if main(list(arguments)):
             raise RuntimeError("the command failed")
-    print(peak())
+    print(process_mb("VmHWM"))
 
 
 def map_within_limit(scene: Path) -> None:
@@ -287,12 +287,12 @@ def map_within_limit(scene: Path) -> None:
     limit = LIMIT_MB * 10**6
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     model = joblib.load(scene.with_name("model.joblib"))
-    before, most, done = anonymous_mb(), 0.0, threading.Event()
+    before, most, done = process_mb("RssAnon"), 0.0, threading.Event()
 
     def watch():
         nonlocal most
         while not done.wait(0.002):
-            most = max(most, anonymous_mb())
+            most = max(most, process_mb("RssAnon"))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -302,10 +302,13 @@ def map_within_limit(scene: Path) -> None:
     print(json.dumps({"before": before, "peak": most}))
 
 
-def anonymous_mb() -> float:
-    """Resident memory of this process without files, which the kernel may drop at any time."""
+def process_mb(kind: str) -> float:
+    """Memory of this process in MB: "VmHWM" is the peak of what is resident.
+
+    "RssAnon" leaves out files, which the kernel may drop at any time.
+    """
     for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("RssAnon:"):
+        if line.startswith(f"{kind}:"):
             return int(line.split()[1]) * 1024 / 1e6
     raise RuntimeError("this needs /proc of Linux")
 
