@@ -3,6 +3,10 @@
 Run with `OMP_NUM_THREADS=2 python -m benchmarks.fit_speed`. All figures are medians of repeats
 in turn, within one process. The engine records training loss, validation loss and validation
 accuracy in every epoch; MLPClassifier and the bare loop validate nothing, which favours them.
+
+The machine's limit is that of the multiply-adds of an epoch, at the rate of the same run: a pass
+forward, and back one for the weights and one for the layers below. What holds the rest of a small
+network is all that is not a product: activations, losses, Adam, the order of the rows.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ import time
 import warnings
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from statistics import median
 
 import numpy as np
@@ -23,6 +28,7 @@ from skorch.helper import predefined_split
 from threadpoolctl import threadpool_limits
 from torch import nn
 
+from benchmarks._machine import Machine
 from sklearn_capoz.networks._module import MLPModule
 from sklearn_capoz.training._engine import TrainingSettings, TrainingTask, initial_network, train
 
@@ -39,6 +45,13 @@ class Job:
         y = random.randint(0, n_classes, len(X))
         self.X, self.y, self.X_val, self.y_val = X[n_val:], y[n_val:], X[:n_val], y[:n_val]
         self.widths, self.n_classes, self.dtype = widths, n_classes, dtype
+
+    def n_multiply_adds(self, *, validated: bool = True) -> int:
+        """Multiply-adds of an epoch."""
+        sizes = [a * b for a, b in pairwise((self.X.shape[1], *self.widths, self.n_classes))]
+        forward = sum(sizes)
+        n_added = len(self.X) * (3 * forward - sizes[0])  # no layer is below the first
+        return n_added + len(self.X_val) * forward if validated else n_added
 
     def engine(
         self,
@@ -107,19 +120,31 @@ def medians(contestants: dict[str, Callable[[], None]], repeats: int) -> dict[st
     return {name: median(values) for name, values in seconds.items()}
 
 
-def row(name: str, seconds: dict[str, float], epochs: int, targets: dict[str, float]) -> None:
-    """Print epochs per second of the engine and how many times it is as fast as each peer."""
+def row(
+    name: str,
+    seconds: dict[str, float],
+    epochs: int,
+    targets: dict[str, float],
+    machine: Machine,
+    n_added: int,
+) -> None:
+    """Print epochs per second of the engine, how many times it is as fast as each peer, its share.
+
+    `n_added` are the multiply-adds of an epoch; the share is of the machine's limit.
+    """
     ours = seconds["engine"]
     cells = [f"{name:<42} {epochs / ours:>9.1f} epochs/s"]
     for peer, target in targets.items():
         cells.append(f"{seconds[peer] / ours:6.2f}x {peer} (target {target:g}x)")
+    least = machine.least_seconds(seconds, 0, epochs * n_added)
+    cells.append(f"{least / ours:.2f} of the limit")
     print("  ".join(cells), flush=True)
 
 
 def small_networks() -> None:
     print("\nThe paper's job: 700 x 50, 30 hidden units, 7 classes")
     for dtype in (np.float32, np.float64):
-        job, epochs = Job(dtype=dtype), 10
+        job, epochs, machine = Job(dtype=dtype), 10, Machine(1, dtype)
         for batch in (32, 200, 700):
             seconds = medians(
                 {
@@ -127,44 +152,52 @@ def small_networks() -> None:
                     "MLPClassifier": partial(job.mlpclassifier, batch, epochs),
                     "skorch": partial(job.skorch, batch, epochs),
                     "torch loop": partial(job.torch_loop, batch, epochs),
+                    **machine.jobs,
                 },
                 repeats=7,
             )
             targets = {"MLPClassifier": 2, "skorch": 10, "torch loop": 1}
-            row(f"one network, {dtype.__name__}, batch {batch}", seconds, epochs, targets)
+            name = f"one network, {dtype.__name__}, batch {batch}"
+            row(name, seconds, epochs, targets, machine, job.n_multiply_adds())
 
 
 def side_by_side() -> None:
     print("\nSixteen networks of the paper's job side by side, for each network")
     for dtype in (np.float32, np.float64):
         job, epochs, n_networks = Job(dtype=dtype), 20, 16
+        machine = Machine(N_THREADS, dtype)
         seconds = medians(
             {
                 "engine": partial(job.engine, 32, epochs, n_networks),
                 "MLPClassifier": partial(job.mlpclassifier, 32, epochs),
+                **machine.jobs,
             },
             repeats=15,
         )
         seconds["engine"] /= n_networks
-        row(f"16 networks, {dtype.__name__}, batch 32", seconds, epochs, {"MLPClassifier": 6})
+        name, targets = f"16 networks, {dtype.__name__}, batch 32", {"MLPClassifier": 6}
+        row(name, seconds, epochs, targets, machine, job.n_multiply_adds())
 
 
 def large_network() -> None:
     print("\n50,000 x 200, hidden 512-512, 16 classes")
-    job = Job(50_000, 200, (512, 512), 16)
+    job, machine = Job(50_000, 200, (512, 512), 16), Machine(N_THREADS)
     seconds = medians(
         {
             "engine": partial(job.engine, 1024, 1, validate=False),
             "validated": partial(job.engine, 1024, 1),
             "MLPClassifier": partial(job.mlpclassifier, 1024, 1),
             "torch loop": partial(job.torch_loop, 1024, 1),
+            **machine.jobs,
         },
         repeats=5,
     )
     targets = {"MLPClassifier": 1.5, "torch loop": 0.95}
-    row("float32, batch 1024", seconds, 1, targets)
+    n_added = job.n_multiply_adds(validated=False)
+    row("float32, batch 1024", seconds, 1, targets, machine, n_added)
     seconds["engine"] = seconds.pop("validated")
-    row("the engine validates, the others do not", seconds, 1, targets)
+    name, n_added = "the engine validates, the others do not", job.n_multiply_adds()
+    row(name, seconds, 1, targets, machine, n_added)
 
 
 def growth() -> None:

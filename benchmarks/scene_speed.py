@@ -16,18 +16,21 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import joblib
 import numpy as np
+import pandas as pd
 import spectral
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks._machine import Machine
+from benchmarks._memory import in_process
 from sklearn_capoz import PrunedMLPClassifier
-from sklearn_capoz.datasets import make_mineral_scene
+from sklearn_capoz.datasets import CUPRITE_MINERALS, load_usgs_minerals, make_mineral_scene
 from sklearn_capoz.deploy import predict_scene
 from sklearn_capoz.spectral import AbsorptionFeatures
 
@@ -43,6 +46,8 @@ FEATURES = {
 }
 #: Data segment of the process that maps a file larger than that.
 LIMIT_MB = 800
+#: Resident memory of `map`, libraries included.
+MAP_MB = 500
 REPEATS = 5
 #: Least ratio to reading with spectral and calling the Pipeline.
 OVER_PEER = 3.0
@@ -209,7 +214,7 @@ def cluster(folder: Path, model) -> None:
 def memory(folder: Path, model) -> None:
     """Map files in a process that may not hold them; the page cache is not the process's."""
     joblib.dump(model, folder / "model.joblib")
-    rows = []
+    rows: list[tuple] = []
     for n_rows in (250, 1000, 2000):
         scene = write_scene(folder, n_rows, "bip")
         command = [sys.executable, "-m", "benchmarks.scene_speed", str(scene)]
@@ -220,10 +225,59 @@ def memory(folder: Path, model) -> None:
         size = scene.with_suffix(".img").stat().st_size / 1e6
         rows.append((n_rows, f"{size:.0f}", f"{found['before']:.0f}", f"{found['peak']:.0f}"))
     print_table(
-        f"memory in MB, data segment limited to {LIMIT_MB} MB; target peak 300 MB for any size",
+        f"MB of its own memory, libraries left out, data segment limited to {LIMIT_MB} MB; target "
+        "peak 300 MB for any size",
         ("rows", "file", "after imports", "peak"),
         rows,
     )
+
+
+def commands(folder: Path) -> None:
+    """Peak memory of `map` with a model of `train`, as the system counts it, libraries included."""
+    library, model = folder / "library.csv", folder / "trained.capoz"
+    write_library(library)
+    names = ("train", library, "--label", "mineral", "--output", model)
+    in_process("benchmarks.scene_speed", "print_peak", *names)
+    rows: list[tuple] = []
+    for options in ((), ("--trust",)):
+        for n_rows in (250, 2000):
+            scene = write_scene(folder, n_rows, "bip")
+            peaks = [
+                in_process(
+                    "benchmarks.scene_speed", "print_peak",
+                    *("map", scene, "--model", model, "--output", folder / "trained.tif"),
+                    *("--jobs", n_jobs), *options,
+                )
+                for n_jobs in (1, 2)
+            ]  # fmt: skip
+            rows.append((n_rows, " ".join(options), *(f"{most:.0f}" for most in peaks)))
+    print_table(
+        "MB of resident memory of `map`, libraries included, with a model of `train`; "
+        f"target {MAP_MB} for any size",
+        ("rows", "options", "1 thread", "2 threads"),
+        rows,
+    )
+
+
+def write_library(path: Path) -> None:
+    """Write seven embedded minerals as `train` reads them, where no record has a gap."""
+    spectra = load_usgs_minerals()
+    names = spectra.target_names[spectra.target]
+    rows, bands = np.isin(names, CUPRITE_MINERALS), spectra.wavelengths > 1490
+    columns = [f"{nm:.2f}" for nm in spectra.wavelengths[bands]]
+    table = pd.DataFrame(spectra.data[np.ix_(rows, bands)], columns=columns)
+    table.insert(0, "mineral", names[rows])
+    table.to_csv(path, index=False)
+
+
+def print_peak(*arguments: str) -> None:
+    """Run a command in this process, and print its peak of resident memory in MB."""
+    from sklearn_capoz.__main__ import main
+
+    with redirect_stdout(sys.stderr):
+        if main(list(arguments)):
+            raise RuntimeError("the command failed")
+    print(process_mb("VmHWM"))
 
 
 def map_within_limit(scene: Path) -> None:
@@ -233,25 +287,28 @@ def map_within_limit(scene: Path) -> None:
     limit = LIMIT_MB * 10**6
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     model = joblib.load(scene.with_name("model.joblib"))
-    before, peak, done = anonymous_mb(), 0.0, threading.Event()
+    before, most, done = process_mb("RssAnon"), 0.0, threading.Event()
 
     def watch():
-        nonlocal peak
+        nonlocal most
         while not done.wait(0.002):
-            peak = max(peak, anonymous_mb())
+            most = max(most, process_mb("RssAnon"))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     predict_scene(model, scene, output=scene.with_name("limited.tif"), n_jobs=2)
     done.set()
     watcher.join()
-    print(json.dumps({"before": before, "peak": peak}))
+    print(json.dumps({"before": before, "peak": most}))
 
 
-def anonymous_mb() -> float:
-    """Resident memory of this process without files, which the kernel may drop at any time."""
+def process_mb(kind: str) -> float:
+    """Memory of this process in MB: "VmHWM" is the peak of what is resident.
+
+    "RssAnon" leaves out files, which the kernel may drop at any time.
+    """
     for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("RssAnon:"):
+        if line.startswith(f"{kind}:"):
             return int(line.split()[1]) * 1024 / 1e6
     raise RuntimeError("this needs /proc of Linux")
 
@@ -261,7 +318,7 @@ def main() -> None:
     model = fit_model()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for question in (speed, cluster, growth, memory):
+        for question in (speed, cluster, growth, memory, commands):
             question(folder, model)
 
 

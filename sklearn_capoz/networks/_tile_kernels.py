@@ -1,4 +1,9 @@
-"""The loops at the heart of the compiled forward pass, over a tile of rows and units."""
+"""The loops at the heart of the compiled forward pass, over a tile of rows and units.
+
+They say how wide their vectors are. For Intel's processors LLVM takes 256 bits in plain loops where
+the registers have 512, and numba could change that only for all that it compiles: softmax and
+argmax, which are plain, lose half a nanosecond per row of thirty by it.
+"""
 
 from __future__ import annotations
 
