@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+import torch
 from skorch import NeuralNetClassifier
 from skorch.dataset import Dataset as SkorchDataset
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import (
     BatchSampler,
     DataLoader,
+    Dataset,
     RandomSampler,
     Sampler,
     SequentialSampler,
@@ -169,6 +171,20 @@ class _NoRowAlone(BatchSampler):
         return n_batches - (self.batch_size == 2 and n_rows % 2 == 1 and n_batches > 1)
 
 
+class _Batches(Dataset):
+    """Arrays of which an index takes a whole batch, without skorch's question what they are."""
+
+    def __init__(self, X: np.ndarray, y: np.ndarray):
+        self.X, self.y = X, y
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def __getitem__(self, rows: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        where = np.asarray(rows)
+        return torch.from_numpy(self.X[where]), torch.from_numpy(self.y[where])
+
+
 class SideLoader:
     """An iterator factory that takes the side data out of the batches for the criterion.
 
@@ -205,16 +221,19 @@ class SideLoader:
         if self.is_training and self._leaves_one_row(dataset, kwargs):
             kwargs = _without_a_row_alone(dataset, kwargs)
         elif self._takes_lists(dataset, kwargs):
-            kwargs = _batch_by_batch(dataset, kwargs)
+            kwargs, dataset = _batch_by_batch(dataset, kwargs), _Batches(dataset.X, dataset.y)
         return _SideBatches(self.make(dataset, **kwargs), self.criterion)
 
     def _takes_lists(self, dataset, kwargs: dict) -> bool:
-        """Whether rows of arrays are all, which one index can take at once."""
+        """Whether rows of arrays of numbers are all, which one index can take at once."""
         own = {"sampler", "shuffle", "generator", "batch_size", "drop_last", "num_workers"}
         return (
             self.make is DataLoader
             and type(dataset) is SkorchDataset
-            and all(isinstance(part, np.ndarray) for part in (dataset.X, dataset.y))
+            and all(
+                isinstance(part, np.ndarray) and part.dtype.kind in "biuf"
+                for part in (dataset.X, dataset.y)
+            )
             and kwargs.keys() <= own
             and (kwargs.get("batch_size") or 0) > 0
         )
