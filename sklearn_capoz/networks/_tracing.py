@@ -145,18 +145,38 @@ def trace_shape(module: nn.Module, shape: Any) -> Trace:
     UnsupportedNetworkError
         As `trace` does.
     """
-    return trace(module, _made_up(shape, next(module.parameters(), torch.empty(0))))
+    like = next(module.parameters(), torch.empty(0))
+    samples = _made_up(shape, like, -1)
+    if not _gives_numbers(module, samples):
+        positive = _made_up(shape, like, 0)
+        if _gives_numbers(module, positive):
+            samples = positive
+    return trace(module, samples)
 
 
-def _made_up(shape: Any, like: torch.Tensor) -> Any:
-    """Make two samples of a shape: any numbers, of both signs and none like another."""
+def _made_up(shape: Any, like: torch.Tensor, least: float) -> Any:
+    """Make two samples of a shape: any numbers between `least` and 1, none like another.
+
+    Those of the second are larger, so that it is seen where samples mix.
+    """
     if isinstance(shape, dict):
-        return {name: _made_up(part, like) for name, part in shape.items()}
+        return {name: _made_up(part, like, least) for name, part in shape.items()}
     if isinstance(shape, list):
-        return tuple(_made_up(part, like) for part in shape)
+        return tuple(_made_up(part, like, least) for part in shape)
     size = int(np.prod(shape))
-    values = torch.linspace(-1, 1, 2 * size, dtype=like.dtype, device=like.device)
-    return values.reshape(size, 2).T.reshape(2, *shape).contiguous()
+    values = torch.linspace(least, 1, 2 * size + 2, dtype=torch.float64)[1:-1].reshape(2, size)
+    order = torch.from_numpy(np.random.RandomState(size).permutation(size))
+    return values[:, order].reshape(2, *shape).to(like)
+
+
+def _gives_numbers(module: nn.Module, samples: Any) -> bool:
+    """Whether a module runs on samples: some take positive numbers alone, as a logarithm does."""
+    try:
+        with torch.no_grad(), NoDropout():
+            output = run_module(_copy(module).eval(), samples)
+    except (RuntimeError, TypeError, ValueError, LookupError):
+        return False
+    return all(torch.isfinite(part).all() for part in tensors_in(output))
 
 
 def _ending(operations: list[Operation], last: int) -> str:
