@@ -233,7 +233,11 @@ def test_what_does_not_fit_is_refused_before_training(split, monkeypatch):
         (make("2d", bands="pca"), X_train, "The 'bands' parameter of PrunedCNNClassifier must be"),
         (make("2d"), X_train[:7], "inconsistent numbers of samples"),
         (make("2d", network_params={"units": 3}), X_train, "SpatialCNN2D.*units"),
-        (make("2d", network_params={"channels": 5}), X_train, r"SpatialCNN2D\(.*channels=5"),
+        (make("2d", network_params={"channels": 5}), X_train, r"each convolution, .* got 5\.$"),
+        (make("3d", network_params={"channels": ()}), X_train, r"each convolution, .* got \(\)\.$"),
+        (make("2d", network_params={"channels": (4, 0)}), X_train, r"channels\[1\] must .* got 0"),
+        (make("2d", network_params={"hidden": 2.5}), X_train, "hidden must be a whole .* got 2.5"),
+        (make("2d", network_params={"n_bands": 3}), X_train, "names n_bands, which the network is"),
         (make("2d"), X_train[:0], "X holds no pixel"),
     ]:
         if "cuda" in message.lower() and torch.cuda.is_available():
