@@ -204,7 +204,7 @@ class SpectralSpatialCNN3D(nn.Module):
 
 def _check_sizes(**sizes: Any) -> None:
     for name, size in sizes.items():
-        if not (isinstance(size, Integral) and size >= 1):
+        if not (isinstance(size, Integral) and int(size) >= 1):
             raise ValueError(f"{name} must be a whole number of at least 1, got {size!r}.")
 
 
