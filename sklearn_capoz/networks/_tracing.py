@@ -146,27 +146,28 @@ def trace_shape(module: nn.Module, shape: Any) -> Trace:
         As `trace` does.
     """
     like = next(module.parameters(), torch.empty(0))
-    samples = _made_up(shape, like, -1)
+    samples = _made_up(shape, like)
     if not _gives_numbers(module, samples):
-        positive = _made_up(shape, like, 0)
+        positive = _made_up(shape, like, positive=True)
         if _gives_numbers(module, positive):
             samples = positive
     return trace(module, samples)
 
 
-def _made_up(shape: Any, like: torch.Tensor, least: float) -> Any:
-    """Make two samples of a shape: any numbers between `least` and 1, none like another.
+def _made_up(shape: Any, like: torch.Tensor, positive: bool = False) -> Any:
+    """Make two samples of a shape: any numbers of both signs, or positive ones below 1.
 
-    Those of the second are larger, so that it is seen where samples mix.
+    The second is larger, so that no unit is zero in both and samples that mix are seen.
     """
     if isinstance(shape, dict):
-        return {name: _made_up(part, like, least) for name, part in shape.items()}
+        return {name: _made_up(part, like, positive) for name, part in shape.items()}
     if isinstance(shape, list):
-        return tuple(_made_up(part, like, least) for part in shape)
+        return tuple(_made_up(part, like, positive) for part in shape)
     size = int(np.prod(shape))
-    values = torch.linspace(least, 1, 2 * size + 2, dtype=torch.float64)[1:-1].reshape(2, size)
-    order = torch.from_numpy(np.random.RandomState(size).permutation(size))
-    return values[:, order].reshape(2, *shape).to(like)
+    values = np.linspace(0 if positive else -1, 1, 2 * size + 2)[1:-1]
+    first, second = np.random.RandomState(size).permutation(values).reshape(2, *shape)
+    both = torch.from_numpy(np.stack([first, 3 * second + 1]))
+    return (both / 4 if positive else both).to(like)
 
 
 def _gives_numbers(module: nn.Module, samples: Any) -> bool:

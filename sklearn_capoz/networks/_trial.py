@@ -50,12 +50,13 @@ def cuts_that_fail(
     """
     keeps = {group.name: _keeps(group.n_units) for group in groups if group.n_units > 1}
     module, samples = _in_double(module, samples)
-    if not any(_fails(module, places, keep, samples) for keep in _together(keeps)):
+    trains = not _fails_in_training(copy.deepcopy(module), samples)
+    if not any(_fails(module, places, keep, samples, trains) for keep in _together(keeps)):
         return {}
     failing = {}
     for name, own in keeps.items():
         for keep in own:
-            why = _fails(module, places, {name: keep}, samples)
+            why = _fails(module, places, {name: keep}, samples, trains)
             if why:
                 failing[name] = f"the forward names their number or places itself: {why}"
                 break
@@ -100,9 +101,16 @@ def _in_double(module: nn.Module, samples: Any) -> tuple[nn.Module, Any]:
 
 
 def _fails(
-    module: nn.Module, places: _Places, keeps: Mapping[str, np.ndarray], samples: Any
+    module: nn.Module,
+    places: _Places,
+    keeps: Mapping[str, np.ndarray],
+    samples: Any,
+    trains: bool,
 ) -> str:
-    """Say how a cut network differs from one in which nobody listens to the units, or nothing."""
+    """Say how a cut network differs from one in which nobody listens to the units, or nothing.
+
+    In training it may run other layers: there it has to run, where the whole one does.
+    """
     smaller = masked = module
     counted = dict(places)
     for name, keep in keeps.items():
@@ -132,7 +140,18 @@ def _fails(
     for name, keep in keeps.items():
         if keep.sum() > 1 and not _same(found.get(name, ()), counted[name]):
             return "without some of them it takes others in their places"
-    return ""
+    error = _fails_in_training(smaller, samples) if trains else None
+    return f"without some of them it fails in training ({error})" if error else ""
+
+
+def _fails_in_training(module: nn.Module, samples: Any) -> Exception | None:
+    """Run a module, which is the caller's copy, as it is trained; return what it raises."""
+    try:
+        with torch.no_grad(), torch.random.fork_rng():
+            run_module(module.train(), samples)
+    except Exception as error:
+        return error
+    return None
 
 
 def _same(found: Sequence[Place], counted: Sequence[Place]) -> bool:

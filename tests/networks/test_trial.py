@@ -25,23 +25,44 @@ def looked_at(m, x):
 
 
 @pytest.mark.parametrize(
-    ("forward", "layers", "shape", "groups", "why"),
+    ("forward", "sizes", "shape", "groups", "why"),
     [
         # Two layers must be as wide as each other, and no number of one meets one of the other.
-        (stacked, {"one": nn.Linear(4, 6), "other": nn.Linear(4, 6), "head": nn.Linear(12, 3)},
-         (4,), set(), "it fails"),
+        (stacked, {"one": (4, 6), "other": (4, 6), "head": (12, 3)}, (4,), set(), "it fails"),
         # After a cut some channels come into the other half, which is shifted the other way.
-        (shifted, {"one": nn.Conv1d(1, 8, 3), "last": nn.Conv1d(8, 5, 3), "head": nn.Linear(5, 3)},
-         (1, 12), {"last"}, "its outputs are others"),
+        (shifted, {"one": (1, 8, 3), "last": (8, 5, 3), "head": (5, 3)}, (1, 12), {"last"},
+         "its outputs are others"),
         # All units are scaled by weights that a cut takes some of: a small change of each.
-        (looked_at, {"one": nn.Linear(4, 30), "last": nn.Linear(30, 5), "head": nn.Linear(5, 3)},
-         (4,), {"last"}, "its outputs are others"),
+        (looked_at, {"one": (4, 30), "last": (30, 5), "head": (5, 3)}, (4,), {"last"},
+         "its outputs are others"),
     ],
 )  # fmt: skip
-def test_what_labels_do_not_show_stays_whole(forward, layers, shape, groups, why):
+def test_what_labels_do_not_show_stays_whole(forward, sizes, shape, groups, why):
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        layers = {
+            name: nn.Linear(*size) if len(size) == 2 else nn.Conv1d(*size)
+            for name, size in sizes.items()
+        }
     found = trace_shape(Forward(forward, **layers), shape)
     assert {group.name for group in found.groups} == groups
     assert why in found.kept_whole["one"]
+
+
+def aided(m, x):
+    x = F.relu(m.one(x))
+    return m.head(F.relu(m.last(x))) + (m.aid(x) if m.training else 0)
+
+
+def test_a_layer_that_runs_in_training_alone_is_no_surprise_in_the_retraining():
+    module = Forward(
+        aided, one=nn.Linear(4, 6), last=nn.Linear(6, 5), aid=nn.Linear(6, 3), head=nn.Linear(5, 3)
+    )
+    state = torch.get_rng_state()
+    found = trace_shape(module, (4,))
+    assert [group.name for group in found.groups] == ["last"]
+    assert "it fails in training (mat1 and mat2" in found.kept_whole["one"]
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 @pytest.mark.parametrize("function", [torch.log, torch.sqrt, torch.rsqrt])
