@@ -31,7 +31,7 @@ from ..networks._labels import OUTPUTS
 from ..networks._layers import CONVOLUTIONS, TRANSPOSED
 from ..networks._recording import Recorder
 from ..networks._surgery import cut_module
-from ..networks._tracing import Trace, trace_shape, trace_table
+from ..networks._tracing import OTHER_CALLS, Trace, trace_shape, trace_table
 from ..networks._work import multiply_adds
 from ..training._engine import TrainingSettings
 from ..training._optimizer_surgery import rebuild_optimizer
@@ -260,6 +260,9 @@ class SkorchModel:
                 output = run_module(module, inputs)
         finally:
             module.train(training)
+        if recorder is not None and recorder.n_calls != self.trace.n_calls:
+            name = type(module).__name__
+            raise UnsupportedNetworkError(OTHER_CALLS.format(name=name, n_samples=n_rows(X)))
         if self.trace.ending == "softmax":
             return output.clamp_min(torch.finfo(output.dtype).tiny).log()
         return output.log_softmax(dim=1)

@@ -433,6 +433,15 @@ def test_what_cannot_be_pruned_is_said_before_any_training(no_training, name):
         make_pruner(make_net(build)).fit(NETWORKS["spectral"][1], Y)
 
 
+def test_a_large_batch_that_runs_otherwise_gives_no_wrong_scores():
+    def forward(m, x):
+        x = x * 1.0 if len(x) > 6 else x
+        return m.head(x.flatten(1))
+
+    with pytest.raises(UnsupportedNetworkError, match="runs other operations on 24 samples"):
+        make_pruner(make_net(lambda: Named(forward))).fit(NETWORKS["spectral"][1], Y)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
