@@ -140,8 +140,8 @@ def _fails(
     for name, keep in keeps.items():
         if keep.sum() > 1 and not _same(found.get(name, ()), counted[name]):
             return "without some of them it takes others in their places"
-    error = _fails_in_training(smaller, samples) if trains else None
-    return f"without some of them it fails in training ({error})" if error else ""
+    raised = _fails_in_training(smaller, samples) if trains else None
+    return f"without some of them it fails in training ({raised})" if raised else ""
 
 
 def _fails_in_training(module: nn.Module, samples: Any) -> Exception | None:
