@@ -74,7 +74,7 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
     schedule : str or Schedule, default="multi-pass"
         When to score, cut and retrain.
     granularity : {"unit", "connection"}, default="unit"
-        What goes: channels and units, or single weights (with `compensation=None`).
+        What goes: channels and units, or single weights.
     keep : {"best", "smallest", "last"}, default="best"
         Which iteration's network to keep, as in :class:`PrunedMLPClassifier`.
     tolerance : float, default=0.0
@@ -86,8 +86,9 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         random they lie inside of training patches: give `groups`.
     retrain_max_iter : int, default=6
         Epochs of retraining at most, after each cut.
-    compensation : {None, "bias", "least-squares"}, default="least-squares"
-        How the next layer makes up for a channel that goes.
+    compensation : {"auto", None, "bias", "least-squares"}, default="auto"
+        How the next layer makes up for a channel that goes. "auto" is "least-squares", and None
+        where single weights go, for which nothing is made up.
     distillation : float or None, default=None
         Weight in (0, 1] of a teacher's softened outputs in retraining.
     teacher : {"ensemble", "born-again"}, Teacher, fitted classifier or None, default=None
@@ -172,6 +173,7 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
 
     _parameter_constraints = {
         **PRUNING_CONSTRAINTS,
+        "compensation": [*PRUNING_CONSTRAINTS["compensation"], StrOptions({"auto"})],
         "kind": [StrOptions({"1d", "2d", "3d"}), callable],
         "patch_size": [Interval(Integral, 3, None, closed="left")],
         "bands": [HasMethods(["fit", "transform"]), None],
@@ -201,7 +203,7 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         min_units=1,
         validation_fraction=0.2,
         retrain_max_iter=6,
-        compensation="least-squares",
+        compensation="auto",
         distillation=None,
         teacher=None,
         temperature=2.0,
@@ -379,5 +381,7 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
     def _pruning_params(self) -> dict:
         """Return what the pruner inside takes of the parameters."""
         own = {name: getattr(self, name) for name in PRUNING_CONSTRAINTS}
+        if self.compensation == "auto":
+            own["compensation"] = "least-squares" if self.granularity == "unit" else None
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         return own | {"random_state": seed}

@@ -132,9 +132,16 @@ def fitted_bands(estimator, spectra: np.ndarray, y, sample_weight: np.ndarray | 
         # Of the solvers the one without random numbers that is fast for many pixels.
         pca = PCA(min(N_COMPONENTS, *spectra.shape), whiten=True, svd_solver="covariance_eigh")
         bands = make_pipeline(StandardScaler(), pca)
-    if sample_weight is not None and has_fit_parameter(bands, "sample_weight"):
-        return bands.fit(spectra, y, sample_weight=sample_weight)
-    return bands.fit(spectra, y)
+    weighs = sample_weight is not None and has_fit_parameter(bands, "sample_weight")
+    bands.fit(spectra, y, **({"sample_weight": sample_weight} if weighs else {}))
+    found = np.asarray(bands.transform(spectra))
+    if found.ndim != 2 or found.shape[1] == 0 or not np.isfinite(found).all():
+        what = "NaN or infinity" if found.ndim == 2 and found.size else f"shape {found.shape}"
+        raise ValueError(
+            f"bands={bands} makes {what} of the {len(spectra)} training spectra, and the network "
+            "takes a number for each channel; take another transformer, or other spectra."
+        )
+    return bands
 
 
 def middle(X) -> np.ndarray:

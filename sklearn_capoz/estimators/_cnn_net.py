@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from .._sklearn import InvalidParameterError
 from ..datasets import ScenePixels
 from ._cnn_inputs import channels, channels_of_scene
 
 __all__ = ["make_net", "network_samples"]
+
+#: Parameters of a network that are no choice of the user's beside those of the estimator.
+OWN = {"n_bands", "n_classes", "patch_size", "network", "dtype", "image"}
 
 
 def network_samples(estimator, bands, X) -> np.ndarray:
@@ -26,12 +30,18 @@ def make_net(estimator, bands, X, samples: np.ndarray, n_classes: int):
     from ..networks._patch_network import PaddedImage, build_network
     from ..training._mixed_precision import MixedPrecisionNet
 
+    given = estimator.network_params or {}
+    if own := sorted(OWN & given.keys()):
+        raise InvalidParameterError(
+            f"network_params={given} names {', '.join(own)}, which the network is told by X, y and "
+            "the estimator's own parameters; leave it out."
+        )
     size = 1 if estimator.kind == "1d" else estimator.patch_size
     image, n_bands = None, samples.shape[1]
     if isinstance(X, ScenePixels):
         image = PaddedImage(channels_of_scene(bands, X.cube, estimator.dtype), size)
         n_bands = image.n_channels
-    sizes = {"n_bands": n_bands, "n_classes": n_classes, **(estimator.network_params or {})}
+    sizes = {"n_bands": n_bands, "n_classes": n_classes, **given}
     if size > 1:
         sizes["patch_size"] = size
     kind = MixedPrecisionNet if estimator.mixed_precision else NeuralNetClassifier

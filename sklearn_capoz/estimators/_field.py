@@ -25,6 +25,7 @@ from ._field_expectation import HeldOut
 from ._field_library import FieldLibrary, hold_out
 from ._likeness import learn_likeness
 from ._scene_lessons import add_lessons, check_pixels
+from ._split import unseeded
 from ._trust import TRUST_LAYERS, FieldTrust, best_temperature
 
 __all__ = ["FieldTrainedClassifier"]
@@ -256,11 +257,7 @@ class FieldTrainedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
             X, y = add_lessons(library, X, y, rng)
         estimator = _default() if self.estimator is None else clone(self.estimator)
         seed = rng.randint(np.iinfo(np.int32).max)
-        unset = {
-            name: seed
-            for name, value in estimator.get_params().items()
-            if name.split("__")[-1] == "random_state" and value is None
-        }
+        unset = dict.fromkeys(unseeded(estimator), seed)
         if self.estimator is None:
             unset["hull__wavelengths"] = library.nm
         estimator.set_params(**unset).fit(X, y)

@@ -28,7 +28,7 @@ from ..networks._inputs import leaves, map_inputs
 from ..training._samples import stratified
 from ._check_inputs import has_several
 from ._fusion import check_classes, choose_weights, costs
-from ._split import check_groups, mark_groups
+from ._split import check_groups, mark_groups, unseeded
 
 __all__ = ["FusedClassifier"]
 
@@ -169,7 +169,8 @@ class FusedClassifier(ClassifierMixin, Composition):
         has_validation = both_or_none(X_val=X_val, y_val=y_val)
         random_state = check_random_state(self.random_state)
         for member in members:
-            _seed(member, random_state)
+            seeds = {name: random_state.randint(2**31 - 1) for name in unseeded(member)}
+            member.set_params(**seeds)
         given = self._given_weights(len(members))
         chooses = given is None
         aside = np.zeros(len(y), dtype=bool)
@@ -345,13 +346,6 @@ def _take(X, rows: np.ndarray):
 
 def _is_frozen(member) -> bool:
     return isinstance(member, FrozenEstimator)
-
-
-def _seed(member, random_state: np.random.RandomState) -> None:
-    """Seed what the user has not seeded, so that one seed decides all."""
-    for name, value in sorted(member.get_params().items()):
-        if name.split("__")[-1] == "random_state" and value is None:
-            member.set_params(**{name: random_state.randint(2**31 - 1)})
 
 
 def _fit(member, X, y, beside: dict):

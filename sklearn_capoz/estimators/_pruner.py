@@ -313,6 +313,8 @@ class CAPoZPruner(KeptNetworkMixin, MetaEstimatorMixin, ClassifierMixin, BaseEst
         )
         if begun is not None:
             iterations = plan.pruning.check(begun)
+            if self.distillation is not None:  # raises where it cannot be taught
+                begun.configured(replace(begun.settings, distillation=self.distillation), None)
             warn_of_whole_layers(plan, begun)
         elif widths is not None:
             iterations = dense_iterations(self, plan.pruning, widths, samples)

@@ -57,6 +57,11 @@ class SkorchAdapter(Adapter):
         net, random_state = clone(estimator), copy_generator(random_state)
         if net.device is not None:
             check_device(net.device)
+        if net.compile:  # which takes long, and hides the layers
+            raise UnsupportedNetworkError(
+                f"{type(net).__name__}(compile=True) hides the layers of its module, which pruning "
+                "has to see; take compile=False, and compile the module of what comes out."
+            )
         X, y = data.train.X, data.train.y
         with torch.random.fork_rng():
             torch.manual_seed(random_state.randint(2**31))

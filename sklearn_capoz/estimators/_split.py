@@ -26,6 +26,7 @@ __all__ = [
     "shell_of",
     "spawn_random_states",
     "split",
+    "unseeded",
     "with_random_state",
 ]
 
@@ -255,6 +256,15 @@ def spawn_random_states(
 ) -> list[np.random.RandomState]:
     """Independent generators, so that what one part draws does not change another's draws."""
     return [np.random.RandomState(seed) for seed in random_state.randint(2**31 - 1, size=count)]
+
+
+def unseeded(estimator) -> list[str]:
+    """Name the seeds of an estimator, and of those inside of it, that the user has not set."""
+    return sorted(
+        name
+        for name, value in estimator.get_params().items()
+        if name.split("__")[-1] == "random_state" and value is None
+    )
 
 
 def with_random_state(estimator, random_state: np.random.RandomState):

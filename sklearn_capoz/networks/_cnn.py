@@ -6,8 +6,9 @@ its data for sizes and never a number written in, so that it still runs after un
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -57,6 +58,7 @@ class SpectralCNN1D(nn.Module):
         hidden: int = 100,
     ):
         super().__init__()
+        _check_sizes(channels=channels, kernel_size=kernel_size, pool_size=pool_size, hidden=hidden)
         kernel_size = min(kernel_size, n_bands)
         n_positions = n_bands - kernel_size + 1
         pool_size = min(pool_size, n_positions)
@@ -114,6 +116,8 @@ class SpatialCNN2D(nn.Module):
         hidden: int = 100,
     ):
         super().__init__()
+        _check_sizes(kernel_size=kernel_size, pool_size=pool_size, hidden=hidden)
+        _check_channels(channels)
         side = _side(patch_size, kernel_size, len(channels))
         pool_size = min(pool_size, side)
         layers: list[nn.Module] = []
@@ -179,6 +183,9 @@ class SpectralSpatialCNN3D(nn.Module):
         hidden: int = 128,
     ):
         super().__init__()
+        _check_sizes(kernel_size=kernel_size, band_kernel_size=band_kernel_size)
+        _check_sizes(pool_size=pool_size, hidden=hidden)
+        _check_channels(channels)
         side, depth = _side(patch_size, kernel_size, len(channels)), n_bands
         layers: list[nn.Module] = []
         for n_in, n_out in pairwise((1, *channels)):
@@ -193,6 +200,22 @@ class SpectralSpatialCNN3D(nn.Module):
     def forward(self, X: torch.Tensor) -> torch.Tensor:
         """Logits of patches, (n_samples, n_bands, rows, columns) -> (n_samples, n_classes)."""
         return self.head(self.features(X.unsqueeze(1)).flatten(1))
+
+
+def _check_sizes(**sizes: Any) -> None:
+    for name, size in sizes.items():
+        if not (isinstance(size, Integral) and int(size) >= 1):
+            raise ValueError(f"{name} must be a whole number of at least 1, got {size!r}.")
+
+
+def _check_channels(channels: Any) -> None:
+    """Raise unless there is a number of kernels for each of one or more convolutions."""
+    if not isinstance(channels, Iterable) or not len([*channels]):
+        raise ValueError(
+            "channels must hold the number of kernels of each convolution, (50, 100) for example, "
+            f"got {channels!r}."
+        )
+    _check_sizes(**{f"channels[{i}]": size for i, size in enumerate(channels)})
 
 
 def _head(n_features: int, hidden: int, n_classes: int) -> nn.Sequential:

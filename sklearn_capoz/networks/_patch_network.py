@@ -100,8 +100,10 @@ def build_network(
     """
     try:
         module = network(**sizes).to(dtype)
-    except (TypeError, RuntimeError) as error:  # torch names none of the parameters
+    except (TypeError, ValueError, RuntimeError) as error:  # torch names none of the parameters
         name = getattr(network, "__name__", repr(network))
         given = ", ".join(f"{key}={value!r}" for key, value in sizes.items())
-        raise InvalidParameterError(f"{name}({given}) cannot be made: {error}.") from error
+        raise InvalidParameterError(
+            f"{name}({given}) cannot be made: {str(error).rstrip('.')}."
+        ) from error
     return module if image is None else PatchNetwork(image, module)

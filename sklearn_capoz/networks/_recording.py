@@ -32,6 +32,8 @@ class Recorder(TorchFunctionMode):
     values : dict of int to Tensor
     inputs : dict of int to object
     uses : dict of int to Tensor
+    n_calls : int
+        Of torch functions so far: as many as in tracing, or others than meant were kept.
     """
 
     def __init__(
@@ -47,11 +49,11 @@ class Recorder(TorchFunctionMode):
         self.uses: dict[int, torch.Tensor] = {}
         self._values, self._inputs, self._uses = values or {}, inputs or {}, uses
         self._with_gradients = with_gradients
-        self._n_calls = 0
+        self.n_calls = 0
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         """Run one call."""
-        call, self._n_calls = self._n_calls, self._n_calls + 1
+        call, self.n_calls = self.n_calls, self.n_calls + 1
         if call in self._inputs:
             self.inputs[call] = self._inputs[call](args[0])
         if call in self._uses:

@@ -17,18 +17,19 @@ from torch import nn
 
 from ..exceptions import UnsupportedNetworkError
 from ._groups import UnitGroup
-from ._inputs import run_module, sample_shape, take
+from ._inputs import describe_shape, run_module, sample_shape, take
 from ._label_rules import tensors_in
 from ._labels import NoDropout, Operation, follow
 from ._layers import NORMS
 from ._places import Place, cut_places
 from ._plain_layers import check_plain
+from ._recording import Recorder
 from ._sites import Site
 from ._trial import cuts_that_fail
 from ._units import Units
 from ._work import Work
 
-__all__ = ["Trace", "trace", "trace_shape", "trace_table"]
+__all__ = ["OTHER_CALLS", "Trace", "trace", "trace_shape", "trace_table"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +58,8 @@ class Trace:
         Of one of the samples that it ran on.
     n_values : int
         Numbers that a forward pass makes on its way, of one sample.
+    n_calls : int
+        Of torch functions, in each forward pass.
     """
 
     operations: tuple[Operation, ...]
@@ -69,6 +72,7 @@ class Trace:
     ending: str
     shape: Any
     n_values: int
+    n_calls: int
 
     @property
     def n_features(self) -> int | None:
@@ -90,6 +94,13 @@ class Trace:
         return replace(self, groups=groups, places=places, sites=sites, uses=uses)
 
 
+#: What is said where the number of samples decides what runs.
+OTHER_CALLS = (
+    "{name} runs other operations on {n_samples} samples than on 2, so that its units cannot be "
+    "followed: its forward must treat a batch at once, of any size."
+)
+
+
 def trace(module: nn.Module, samples: Any) -> Trace:
     """Run a copy of a module, see which of its units can be cut, and cut some on trial.
 
@@ -108,6 +119,7 @@ def trace(module: nn.Module, samples: Any) -> Trace:
     """
     check_plain(module)
     tracer, output, last = follow(_copy(module), samples)
+    _check_calls(module, samples, tracer.n_calls)
     _check_samples_apart(module, samples, output)
     units = Units(tracer)
     groups, places, kept_whole = units.groups()
@@ -128,6 +140,7 @@ def trace(module: nn.Module, samples: Any) -> Trace:
         ending=_ending(tracer.operations, last),
         shape=sample_shape(samples),
         n_values=sum(value.numel() for _, value, _ in tracer.given) // 2,
+        n_calls=tracer.n_calls,
     )
 
 
@@ -145,18 +158,39 @@ def trace_shape(module: nn.Module, shape: Any) -> Trace:
     UnsupportedNetworkError
         As `trace` does.
     """
-    return trace(module, _made_up(shape, next(module.parameters(), torch.empty(0))))
+    like = next(module.parameters(), torch.empty(0))
+    samples = _made_up(shape, like)
+    if not _gives_numbers(module, samples):
+        positive = _made_up(shape, like, positive=True)
+        if _gives_numbers(module, positive):
+            samples = positive
+    return trace(module, samples)
 
 
-def _made_up(shape: Any, like: torch.Tensor) -> Any:
-    """Make two samples of a shape: any numbers, of both signs and none like another."""
+def _made_up(shape: Any, like: torch.Tensor, positive: bool = False) -> Any:
+    """Make two samples of a shape: any numbers of both signs, or positive ones below 1.
+
+    The second is larger, so that no unit is zero in both and samples that mix are seen.
+    """
     if isinstance(shape, dict):
-        return {name: _made_up(part, like) for name, part in shape.items()}
+        return {name: _made_up(part, like, positive) for name, part in shape.items()}
     if isinstance(shape, list):
-        return tuple(_made_up(part, like) for part in shape)
+        return tuple(_made_up(part, like, positive) for part in shape)
     size = int(np.prod(shape))
-    values = torch.linspace(-1, 1, 2 * size, dtype=like.dtype, device=like.device)
-    return values.reshape(size, 2).T.reshape(2, *shape).contiguous()
+    values = np.linspace(0 if positive else -1, 1, 2 * size + 2)[1:-1]
+    first, second = np.random.RandomState(size).permutation(values).reshape(2, *shape)
+    both = torch.from_numpy(np.stack([first, 3 * second + 1]))
+    return (both / 4 if positive else both).to(like)
+
+
+def _gives_numbers(module: nn.Module, samples: Any) -> bool:
+    """Whether a module runs on samples: some take positive numbers alone, as a logarithm does."""
+    try:
+        with torch.no_grad(), NoDropout():
+            output = run_module(_copy(module).eval(), samples)
+    except (RuntimeError, TypeError, ValueError, LookupError):
+        return False
+    return all(torch.isfinite(part).all() for part in tensors_in(output))
 
 
 def _ending(operations: list[Operation], last: int) -> str:
@@ -229,3 +263,19 @@ def _check_samples_apart(module: nn.Module, samples: Any, output: Any) -> None:
                 f"{type(module).__name__} gives a sample another output when it comes with others "
                 "in a batch: samples mix. Its forward must treat each by itself."
             )
+
+
+def _check_calls(module: nn.Module, samples: Any, n_calls: int) -> None:
+    """Raise where a larger batch runs other operations: they are found by their numbers later."""
+    recorder, own = Recorder(), copy.deepcopy(module).eval()
+    more = take(samples, [0, 1, 0, 1, 0])
+    try:
+        with torch.no_grad(), NoDropout(), recorder:
+            run_module(own, more)
+    except Exception as error:
+        raise UnsupportedNetworkError(
+            f"{type(module).__name__} cannot be traced: it fails on 5 samples of shape "
+            f"{describe_shape(sample_shape(samples))}, and not on 2 ({error})."
+        ) from error
+    if recorder.n_calls != n_calls:
+        raise UnsupportedNetworkError(OTHER_CALLS.format(name=type(module).__name__, n_samples=5))

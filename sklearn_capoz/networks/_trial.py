@@ -6,7 +6,8 @@ a number of groups shows only in a smaller network: it fails, or its units are o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch import nn
 
 from ..exceptions import UnsupportedNetworkError
 from ._groups import UnitGroup
-from ._inputs import run_module
+from ._inputs import map_inputs, run_module
 from ._label_rules import tensors_in
 from ._labels import NoDropout, follow
 from ._places import Place, cut_places
@@ -32,7 +33,8 @@ def cuts_that_fail(
 ) -> dict[str, str]:
     """Find groups whose units cannot go although all that uses them is known.
 
-    All groups are cut at once, in two ways; one after the other only where that fails.
+    All groups are cut at once, in three ways, and then some beside others that are whole, so that
+    layers which must be as wide as each other are seen; one after the other only where that fails.
 
     Parameters
     ----------
@@ -47,38 +49,68 @@ def cuts_that_fail(
         Name of a group -> why its units stay.
     """
     keeps = {group.name: _keeps(group.n_units) for group in groups if group.n_units > 1}
-    if not keeps or not any(_fails(module, places, keep, samples) for keep in _pairs(keeps)):
+    module, samples = _in_double(module, samples)
+    trains = not _fails_in_training(copy.deepcopy(module), samples)
+    if not any(_fails(module, places, keep, samples, trains) for keep in _together(keeps)):
         return {}
     failing = {}
-    for name, both in keeps.items():
-        for keep in both:
-            why = _fails(module, places, {name: keep}, samples)
+    for name, own in keeps.items():
+        for keep in own:
+            why = _fails(module, places, {name: keep}, samples, trains)
             if why:
                 failing[name] = f"the forward names their number or places itself: {why}"
                 break
     return failing
 
 
-def _keeps(n_units: int) -> tuple[np.ndarray, np.ndarray]:
-    """Choose units in no order, and the first ones: an odd number where there are enough.
+def _keeps(n_units: int) -> tuple[np.ndarray, ...]:
+    """Choose units in no order, the first and the last ones: an odd number where there are enough.
 
-    So none is halved; and not one alone, by which a depthwise convolution is told.
+    So none is halved; and not one alone, by which a depthwise convolution is told. The last ones
+    are few, so that in a forward that halves them some come into the other half.
     """
     n_some = max(n_units // 2 - 1 + n_units // 2 % 2, 2 if n_units < 6 else 3)
     n_some = min(n_some, n_units - 1)
     some = np.zeros(n_units, dtype=bool)
     some[np.random.RandomState(n_units).permutation(n_units)[:n_some]] = True
-    return some, np.arange(n_units) < n_units - 1 - (n_units % 2 if n_units > 3 else 0)
+    number = np.arange(n_units)
+    first = number < n_units - 1 - (n_units % 2 if n_units > 3 else 0)
+    return some, first, number >= n_units - n_some
 
 
-def _pairs(keeps: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> list[dict[str, np.ndarray]]:
-    return [{name: both[i] for name, both in keeps.items()} for i in (0, 1)]
+def _together(
+    keeps: Mapping[str, tuple[np.ndarray, ...]],
+) -> Iterator[dict[str, np.ndarray]]:
+    """Choose groups that are cut at once: all of them, and of any two also one alone."""
+    for keep in zip(*keeps.values(), strict=True):
+        yield dict(zip(keeps, keep, strict=True))
+    for bit in range((len(keeps) - 1).bit_length()):  # two numbers differ in one at least
+        yield {name: keeps[name][0] for i, name in enumerate(keeps) if i >> bit & 1}
+
+
+def _in_double(module: nn.Module, samples: Any) -> tuple[nn.Module, Any]:
+    """Bring a copy to double precision, in which rounding hides no difference, if it runs there."""
+    exact = copy.deepcopy(module).double()
+    doubled = map_inputs(lambda part: part.double(), samples)
+    try:
+        with torch.no_grad(), NoDropout():
+            run_module(exact.eval(), doubled)
+    except (RuntimeError, TypeError, ValueError):  # a number in it is single, or the device is
+        return module, samples
+    return exact, doubled
 
 
 def _fails(
-    module: nn.Module, places: _Places, keeps: Mapping[str, np.ndarray], samples: Any
+    module: nn.Module,
+    places: _Places,
+    keeps: Mapping[str, np.ndarray],
+    samples: Any,
+    trains: bool,
 ) -> str:
-    """Say how a cut network differs from one in which nobody listens to the units, or nothing."""
+    """Say how a cut network differs from one in which nobody listens to the units, or nothing.
+
+    In training it may run other layers: there it has to run, where the whole one does.
+    """
     smaller = masked = module
     counted = dict(places)
     for name, keep in keeps.items():
@@ -98,15 +130,28 @@ def _fails(
         cause = error.__cause__
         return f"without some of them it fails ({cause or error})"
     for one, other in zip(tensors_in(output), tensors_in(expected), strict=True):
+        # Of numbers that are single somewhere the last digits are rounded otherwise.
+        tolerance = 1e-6 if other.dtype == torch.float64 else 1e-4
         if one.shape != other.shape or not torch.allclose(
-            one, other, rtol=1e-3, atol=1e-4 * float(other.abs().max()), equal_nan=True
+            one, other, rtol=0, atol=tolerance * float(other.abs().max()), equal_nan=True
         ):
             return "without some of them its outputs are others than those of the rest"
     found = Units(tracer).groups()[1]
     for name, keep in keeps.items():
         if keep.sum() > 1 and not _same(found.get(name, ()), counted[name]):
             return "without some of them it takes others in their places"
-    return ""
+    raised = _fails_in_training(smaller, samples) if trains else None
+    return f"without some of them it fails in training ({raised})" if raised else ""
+
+
+def _fails_in_training(module: nn.Module, samples: Any) -> Exception | None:
+    """Run a module, which is the caller's copy, as it is trained; return what it raises."""
+    try:
+        with torch.no_grad(), torch.random.fork_rng():
+            run_module(module.train(), samples)
+    except Exception as error:
+        return error
+    return None
 
 
 def _same(found: Sequence[Place], counted: Sequence[Place]) -> bool:

@@ -15,6 +15,7 @@ from sklearn.utils import assert_all_finite
 from skorch import NeuralNetClassifier
 
 from ..criteria import Connections, Layer
+from ..exceptions import UnsupportedNetworkError
 from ..networks._connections import set_weights
 from ..networks._groups import UnitGroup
 from ..networks._inputs import (
@@ -30,12 +31,13 @@ from ..networks._labels import OUTPUTS
 from ..networks._layers import CONVOLUTIONS, TRANSPOSED
 from ..networks._recording import Recorder
 from ..networks._surgery import cut_module
-from ..networks._tracing import Trace, trace_shape, trace_table
+from ..networks._tracing import OTHER_CALLS, Trace, trace_shape, trace_table
 from ..networks._work import multiply_adds
 from ..training._engine import TrainingSettings
 from ..training._optimizer_surgery import rebuild_optimizer
 from ..training._pause import Pause
 from ..training._samples import PruningData, Samples
+from ..training._side_loss import side_criterion
 from ..training._skorch_loop import train_with_skorch
 from ..training._skorch_net import copy_net
 from ._changes import Change, Mask, find_group, find_weights
@@ -131,6 +133,8 @@ class SkorchModel:
         return multiply_adds(self.net.module_, self.trace.work, self.trace.places, by_name)
 
     def configured(self, settings: TrainingSettings, teacher: np.ndarray | None) -> SkorchModel:
+        if settings.distillation > 0:
+            side_criterion(self.net, settings)  # raises where the loss has no room for a teacher
         return replace(self, settings=settings, teacher=teacher, begun=None)
 
     def until(self, epoch: int | None) -> SkorchModel:
@@ -256,6 +260,9 @@ class SkorchModel:
                 output = run_module(module, inputs)
         finally:
             module.train(training)
+        if recorder is not None and recorder.n_calls != self.trace.n_calls:
+            name = type(module).__name__
+            raise UnsupportedNetworkError(OTHER_CALLS.format(name=name, n_samples=n_rows(X)))
         if self.trace.ending == "softmax":
             return output.clamp_min(torch.finfo(output.dtype).tiny).log()
         return output.log_softmax(dim=1)
@@ -319,9 +326,21 @@ def check_shape(X: Any, shape: Any, name: str) -> None:
 
 def for_module(X: Any, module: torch.nn.Module) -> Any:
     """Bring data into the module's precision, which a trained net or X_val need not share."""
-    dtype = torch.empty(0, dtype=next(module.parameters()).dtype).numpy().dtype
-    # torch warns of read-only memory
-    return map_inputs(lambda part: part.astype(dtype, copy=not part.flags.writeable), X)
+    precision = next(module.parameters()).dtype
+    if precision not in {torch.float32, torch.float64}:
+        raise UnsupportedNetworkError(
+            f"{type(module).__name__} holds its weights in {precision}, too coarse for scores and "
+            "least squares; give it in torch.float32. Coarser numbers in training alone are "
+            "torch.autocast's in its forward, or mixed_precision=True of a PrunedCNNClassifier."
+        )
+    dtype = torch.empty(0, dtype=precision).numpy().dtype
+
+    def brought(part: np.ndarray) -> np.ndarray:
+        # torch warns of read-only memory, and takes none that is walked backwards.
+        is_taken = part.flags.writeable and min(part.strides, default=0) >= 0
+        return np.array(part, dtype, order="C") if not is_taken else part.astype(dtype, copy=False)
+
+    return map_inputs(brought, X)
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:

@@ -96,7 +96,13 @@ class FittedTeacher(Teacher):
                 "must be fitted on what this estimator is given; put steps that only it needs "
                 "into a Pipeline of its own."
             )
-        found = np.asarray(self.classifier.predict_proba(X), dtype=np.float64)
+        try:
+            found = np.asarray(self.classifier.predict_proba(X), dtype=np.float64)
+        except ValueError as error:
+            raise ValueError(
+                f"The teacher {self.name} does not take the samples that this estimator is given; "
+                f"it must be fitted on such as these. It says: {error}"
+            ) from error
         if not _are_probabilities(found, len(classes)):
             raise ValueError(
                 f"The teacher {self.name} gives no probabilities: predict_proba must return an "

@@ -82,6 +82,9 @@ def _history_aside(net: NeuralNetClassifier) -> Iterator[None]:
     """Let a net write a history of its own, and join it to the one before in the end."""
     past = net.history_
     net.history_ = History()
+    for _, part in net.callbacks_:
+        if hasattr(part, "best_score_"):  # kept where the history tells of no best one
+            part.initialize()
     try:
         yield
     finally:

@@ -218,6 +218,12 @@ class _EngineRules(Callback):
                 "there: give a validation set and keep the net's own valid_acc callback."
             )
         batches = [batch for batch in epoch["batches"] if "train_loss" in batch]
+        if not batches:
+            raise ValueError(
+                f"The net had no batch to train on: batch_size={net.batch_size} is more than there "
+                "are samples, and drop_last leaves out what does not fill a batch. Take a smaller "
+                "batch_size, or drop_last=False."
+            )
         loss = np.average(
             [batch["train_loss"] for batch in batches],
             weights=[batch["train_batch_size"] for batch in batches],

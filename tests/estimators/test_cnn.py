@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from torch import nn
 
 from sklearn_capoz import CAPoZPruner, PrunedCNNClassifier, sensitivity_curve
@@ -233,7 +233,11 @@ def test_what_does_not_fit_is_refused_before_training(split, monkeypatch):
         (make("2d", bands="pca"), X_train, "The 'bands' parameter of PrunedCNNClassifier must be"),
         (make("2d"), X_train[:7], "inconsistent numbers of samples"),
         (make("2d", network_params={"units": 3}), X_train, "SpatialCNN2D.*units"),
-        (make("2d", network_params={"channels": 5}), X_train, r"SpatialCNN2D\(.*channels=5"),
+        (make("2d", network_params={"channels": 5}), X_train, r"each convolution, .* got 5\.$"),
+        (make("3d", network_params={"channels": ()}), X_train, r"each convolution, .* got \(\)\.$"),
+        (make("2d", network_params={"channels": (4, 0)}), X_train, r"channels\[1\] must .* got 0"),
+        (make("2d", network_params={"hidden": 2.5}), X_train, "hidden must be a whole .* got 2.5"),
+        (make("2d", network_params={"n_bands": 3}), X_train, "names n_bands, which the network is"),
         (make("2d"), X_train[:0], "X holds no pixel"),
     ]:
         if "cuda" in message.lower() and torch.cuda.is_available():
@@ -250,6 +254,20 @@ def test_no_pixel_is_no_sample_to_predict(split):
     model = make(n_iterations=0).fit(X_train, y_train)
     with pytest.raises(ValueError, match="X holds no pixel"):
         model.predict(X_train[:0])
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda X: np.log(X - 100), r"makes NaN or infinity of the 120 training spectra"),
+        (lambda X: X[:, :0], r"makes shape \(120, 0\) of the 120 training spectra"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:invalid value encountered in log")
+def test_bands_that_make_no_numbers_are_refused(split, function, message):
+    X_train, _, y_train, _ = split
+    with pytest.raises(ValueError, match=message):
+        make(bands=FunctionTransformer(function)).fit(X_train, y_train)
 
 
 @pytest.mark.filterwarnings("error:The given NumPy array is not writable")

@@ -189,7 +189,7 @@ def test_a_network_without_a_unit_that_could_go_has_connections():
 
 def test_a_convolutional_classifier():
     model = PrunedCNNClassifier(
-        network_params={"channels": 4, "hidden": 8}, compensation=None, max_iter=3,
+        network_params={"channels": 4, "hidden": 8}, max_iter=3,
         **(QUICK | {"retrain_max_iter": 1}),
     )  # fmt: skip
     rows = np.repeat(X, 4, axis=1)

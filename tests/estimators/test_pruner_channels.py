@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from skorch import NeuralNetClassifier
@@ -339,6 +340,21 @@ def test_samples_of_another_shape_are_refused():
         make_pruner(make_net(build)).fit(X | {"a": X["a"][:7]}, Y)
 
 
+def test_samples_may_lie_backwards_in_memory():
+    build, X = NETWORKS["spectral"]
+    backwards = X[:, :, ::-1]
+    model = make_pruner(make_net(build)).fit(backwards, Y)
+    same = make_pruner(make_net(build)).fit(backwards.copy(), Y)
+    np.testing.assert_array_equal(model.predict_proba(backwards), same.predict_proba(backwards))
+
+
+def test_a_batch_larger_than_all_samples_cannot_be_left_out():
+    build, X = NETWORKS["spectral"]
+    net = make_net(build, batch_size=500, iterator_train__drop_last=True)
+    with pytest.raises(ValueError, match="no batch to train on: batch_size=500 is more than"):
+        make_pruner(net).fit(X, Y)
+
+
 class Named(nn.Module):
     def __init__(self, forward):
         super().__init__()
@@ -391,6 +407,10 @@ REFUSED = {
         lambda: nn.Sequential(nn.Conv1d(1, 4, 3), nn.ReLU(), nn.Conv1d(4, 3, 1)),
         r"The module gives a tensor of shape \(2, 3, 14\) for 2 samples",
     ),
+    "coarse weights": (
+        lambda: nn.Sequential(nn.Conv1d(1, 3, 16), nn.Flatten()).bfloat16(),
+        r"Sequential holds its weights in torch\.bfloat16, too coarse .* give it in torch\.float32",
+    ),
     "nothing to cut": (
         lambda: nn.Sequential(nn.Conv1d(1, 3, 16), nn.Flatten()),
         "Sequential has no units that could go: those of '0', as they are the network's outputs",
@@ -413,6 +433,15 @@ def test_what_cannot_be_pruned_is_said_before_any_training(no_training, name):
         make_pruner(make_net(build)).fit(NETWORKS["spectral"][1], Y)
 
 
+def test_a_large_batch_that_runs_otherwise_gives_no_wrong_scores():
+    def forward(m, x):
+        x = x * 1.0 if len(x) > 6 else x
+        return m.head(x.flatten(1))
+
+    with pytest.raises(UnsupportedNetworkError, match="runs other operations on 24 samples"):
+        make_pruner(make_net(lambda: Named(forward))).fit(NETWORKS["spectral"][1], Y)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -422,13 +451,23 @@ def test_what_cannot_be_pruned_is_said_before_any_training(no_training, name):
             r"units, 0\.0697 of the 990 multiply-adds are left",
         ),
         ({"threshold": Budget(), "schedule": "iterative"}, "take schedule='multi-pass' or 'one"),
+        ({"estimator__compile": True}, r"NeuralNetClassifier\(compile=True\) hides the layers"),
+        (
+            {"estimator__criterion": nn.MultiMarginLoss, "distillation": 0.5},
+            "Distillation and sample weights need a net whose criterion is CrossEntropyLoss on",
+        ),
+        (
+            {"teacher": LogisticRegression().fit(np.zeros((120, 16)), Y), "distillation": 0.5},
+            "LogisticRegression does not take the samples that this estimator is given; it must .*"
+            "Found array with dim 3",
+        ),
     ],
 )
 def test_a_plan_that_cannot_be_carried_out_is_refused_before_any_training(
     no_training, given, message
 ):
-    with pytest.raises(ValueError, match=message):
-        make_pruner(make_net(spectral), **given).fit(NETWORKS["spectral"][1], Y)
+    with pytest.raises((UnsupportedNetworkError, ValueError), match=message):
+        make_pruner(make_net(spectral)).set_params(**given).fit(NETWORKS["spectral"][1], Y)
 
 
 def test_ctrl_c_keeps_the_iterations_that_are_done():

@@ -21,6 +21,12 @@ REFUSALS = {
     "samples mix before": (lambda: Forward(
         lambda m, x: m.last(F.relu(m.first(x - x.mean(0)))), first=nn.Linear(4, 5),
         last=nn.Linear(5, 3)), (4,), "gives a sample another output when it comes with others"),
+    "one sample after the other": (lambda: Forward(
+        lambda m, x: m.last(F.relu(torch.cat([m.first(x[i : i + 1]) for i in range(len(x))]))),
+        first=nn.Linear(4, 5), last=nn.Linear(5, 3)), (4,), "runs other operations on 5 samples"),
+    "a size of the batch": (lambda: Forward(
+        lambda m, x: m.last(F.relu(m.first(x)).view(2, 5)), first=nn.Linear(4, 5),
+        last=nn.Linear(5, 3)), (4,), "fails on 5 samples of shape .* and not on 2"),
 }  # fmt: skip
 
 

@@ -2,13 +2,21 @@
 
 import os
 import signal
+from itertools import count
 
 import numpy as np
 import pytest
 import torch
 from sklearn.datasets import make_classification
 from skorch import NeuralNetClassifier
-from skorch.callbacks import Callback, Checkpoint, EarlyStopping, InputShapeSetter, LRScheduler
+from skorch.callbacks import (
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    EpochScoring,
+    InputShapeSetter,
+    LRScheduler,
+)
 from skorch.dataset import Dataset, ValidSplit
 from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
@@ -101,6 +109,18 @@ def test_a_checkpoint_brings_back_the_best_of_its_own_training(tmp_path):
     assert model.history_["n_units"].tolist() == [10, 8, 6]
     assert model.estimator_.module_.layers[0].out_features == 6
     np.testing.assert_allclose(model.estimator_.predict_proba(X), model.predict_proba(X), atol=1e-6)
+
+
+def test_a_cut_network_is_compared_with_none_that_was_larger(tmp_path):
+    """All epochs before are better: the first of each training is its best all the same."""
+    scores = count(start=0, step=-1)
+    net = make_net(
+        callbacks=[
+            EpochScoring(lambda *_: next(scores), False, on_train=True, name="own"),
+            Checkpoint(dirname=str(tmp_path), monitor="own_best", load_best=True),
+        ]
+    )
+    assert pruned(net).estimator_.module_.layers[0].out_features == 6
 
 
 def test_input_shape_setter():
