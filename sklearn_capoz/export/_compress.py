@@ -54,13 +54,13 @@ def compress(
     """Train a classifier and make it smaller, until its file has at most `budget` bytes.
 
     One greedy walk. From where it stands four moves are tried: a fifth of the units of every
-    hidden layer goes, by the estimator's criterion; a fifth of the inputs, by
-    :class:`~sklearn_capoz.criteria.Taylor`; a fifth of the connections of every layer, by
-    :class:`~sklearn_capoz.criteria.Reconstruction`; or weights get other bits, of 64 (what a
-    network has that was trained on float64), 32, 8 and 4. After a cut the network is retrained as
-    the estimator says, at most `retrain_max_iter` epochs; connections that are gone stay zero. Of the moves that make the file smaller that one is
-    done which costs least: accuracy lost on the samples to choose on, for each factor that the file
-    shrinks by. The last cut takes no more than the budget asks for.
+    hidden layer goes, by the estimator's criterion; a fifth of the inputs, or of the connections of
+    every layer, by :class:`~sklearn_capoz.criteria.Taylor`; or weights get other bits, of 64 (what
+    a network has that was trained on float64), 32, 8 and 4. After a cut the network is retrained as
+    the estimator says, at most `retrain_max_iter` epochs; connections that are gone stay zero. Of
+    the moves that make the file smaller that one is done which costs least: accuracy lost on the
+    samples to choose on, for each factor that the file shrinks by. The last cut takes no more than
+    the budget asks for.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from ..criteria import Criterion, Reconstruction, Taylor
+from ..criteria import Criterion, Taylor
 from ..estimators._split import Split
 from ..networks import DenseNetwork
 from ..networks._groups import INPUTS
@@ -165,12 +165,12 @@ def moves_from(
 
 
 def _cuts(plan: PruningPlan) -> list[tuple[str, Granularity, Criterion]]:
-    """Say what can be cut, and by which criterion: few have a value for a weight, or an input."""
+    """Say what can be cut, and by which criterion: not each has a value for inputs and weights."""
     units, connections = GRANULARITIES["unit"], GRANULARITIES["connection"]
     return [
         ("units", units, plan.criterion),
         ("inputs", units, Taylor()),
-        ("connections", connections, Reconstruction()),
+        ("connections", connections, Taylor()),
     ]
 
 

@@ -102,7 +102,7 @@ def quantize(
     What X holds is rounded to int16 and clipped to `network_.input_limit`, the largest number for
     which no accumulator can overflow. Weights are symmetric, with a step for each unit; the ranges
     of activations belong to units as well, but for tanh and the logistic function, whose units
-    share a table of 256 numbers.
+    share a curve of 33 points.
 
     A kernel has the same weights at all bands, which so have one scale in common: a scaler before
     it goes into the rounding of the inputs, unless there is an `input_scale`. Of more than 2,000
