@@ -69,7 +69,7 @@ def round_weights(
 
 def damped(moment: np.ndarray, share: float) -> np.ndarray:
     """Add a share of the mean square to that of each input, so that there is an inverse."""
-    mean_square = max(np.trace(moment) / len(moment), np.finfo(float).tiny)
+    mean_square = np.trace(moment) / len(moment) or 1.0  # of inputs that never change
     return moment + share * mean_square * np.eye(len(moment))
 
 

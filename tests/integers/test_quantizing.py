@@ -96,6 +96,15 @@ def test_units_that_are_dead_or_have_no_weights():
     assert error_of(network, integer_network(network, X), X) < 0.05
 
 
+def test_a_layer_that_is_dead_altogether():
+    network = random_network((5, 3, 4))
+    network.biases[0][:] = -1e3
+    X = np.random.RandomState(0).randn(100, 5)
+    quantized = integer_network(network, X)
+    logits = quantized.logits(quantized.quantize_input(X)) * quantized.logit_scale
+    np.testing.assert_allclose(logits, network.forward(X)[-1], atol=1e-3)
+
+
 def test_a_feature_that_never_changes_in_the_samples():
     network = random_network((4, 5, 3))
     X = np.random.RandomState(0).randn(100, 4)
