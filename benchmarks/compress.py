@@ -24,7 +24,7 @@ from sklearn_capoz.training import TrainingSettings, TrainingTask, initial_netwo
 from ._data import Task, indian_pines, usgs_mixtures
 from ._protocol import NEVER, Budget, Options, over_seeds, summary
 from ._report import Report
-from ._statistics import compare, differences, mean_std
+from ._statistics import compare, differences, holm, mean_std
 
 TITLE = "Compression to the byte"
 
@@ -75,14 +75,16 @@ def packed(network: DenseNetwork, task: Task, bits: int):
 
 def widest(task: Task, widths, bits: int, limit: int, random) -> DenseNetwork | None:
     """Return the widest untrained network of the shape of `widths` whose file fits."""
-    found = None
-    for first in range(1, widths[0] + 1):
+    found, fits, fits_not = None, 0, widths[0] + 1
+    while fits_not - fits > 1:
+        first = (fits + fits_not) // 2
         sizes = [max(1, round(first * width / widths[0])) for width in widths]
         n_features, dtype = task.X.shape[1], task.X.dtype
         network = initial_network(n_features, sizes, task.n_classes, "relu", random, dtype)
-        if len(file_content(packed(network, task, bits))) > limit:
-            break
-        found = network
+        if len(file_content(packed(network, task, bits))) <= limit:
+            found, fits = network, first
+        else:
+            fits_not = first
     return found
 
 
@@ -167,7 +169,9 @@ def run(options: Options, report: Report) -> None:
             for limit in TASKS[name][1]
             if (there := [pair for pair in pairs if (limit, pair[1]) in _places(complete)])
         ]
-        report.table(differences(pd.concat(tests)).rename(columns={"units": "at most"}))
+        together = pd.concat(tests)
+        together["p_holm"] = holm(together["p"])
+        report.table(differences(together).rename(columns={"units": "at most"}))
     report.csv(summary(table, ("task", "units", "method")))
 
 
