@@ -22,7 +22,7 @@ FOLDER = Path(__file__).parent
 EXPERIMENTS = (
     *("field_map", "field_trust"),
     *("paper", "sensitivity", "disjoint", "mnist", "siamese", "networks", "peers", "field_peers"),
-    *("integers", "inputs", "connections", "lenet", "teachers", "growth"),
+    *("integers", "inputs", "connections", "compress", "lenet", "teachers", "growth"),
 )
 
 

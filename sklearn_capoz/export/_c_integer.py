@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..integers import IntegerConvolution, IntegerNetwork
+from ..integers._curve import CURVE_MIDDLE, N_BETWEEN, N_POINTS, PLACE_LIMIT
 from ._c_source import Source
 from ._c_sparse import sparse_rows, sparse_sums
 from ._sparse import pack_nibbles
@@ -25,6 +26,19 @@ static inline uint8_t NAME_code(int32_t z, int16_t multiplier, uint8_t shift)
     int64_t code = NAME_rescale(z, multiplier, shift);
     return code < 0 ? 0 : code > 255 ? 255 : (uint8_t)code;
 }
+"""
+
+_CURVE = f"""
+/* Half a smooth activation, straight between its points; the other half mirrors it. */
+static inline uint8_t NAME_curve(const uint8_t points[{N_POINTS}], int64_t place)
+{{
+    int64_t end = place < 0 ? -place : place;
+    int32_t size = end > {PLACE_LIMIT} ? {PLACE_LIMIT} : (int32_t)end;
+    int32_t part = size % {N_BETWEEN};
+    const uint8_t *p = points + size / {N_BETWEEN};
+    int32_t height = (p[0] * ({N_BETWEEN} - part) + p[1] * part + {N_BETWEEN}) / {2 * N_BETWEEN};
+    return (uint8_t)(place < 0 ? {CURVE_MIDDLE} - height : {CURVE_MIDDLE} + height);
+}}
 """
 
 _NIBBLE = """
@@ -111,8 +125,10 @@ def _layer(source: Source, network: IntegerNetwork, i: int) -> str:
         result = f"scores[{place}] = (int32_t){source.name}_rescale{rescaled}"
     else:
         code = f"{source.name}_code{rescaled}"
-        if layer.table is not None:
-            code = f"{source.constant(f'table_{i}', layer.table)}[{code}]"
+        if layer.curve is not None:
+            source.helper("curve", _CURVE)
+            points = source.constant(f"curve_{i}", layer.curve)
+            code = f"{source.name}_curve({points}, {source.name}_rescale{rescaled})"
         if isinstance(layer, IntegerConvolution):
             return _convolution(layer, i, biases, product, code)
         result = f"h{i}[i] = {code}"

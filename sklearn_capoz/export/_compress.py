@@ -1,4 +1,4 @@
-"""compress: units, inputs and bits in one walk, until a model's file fits a budget."""
+"""compress: units, inputs, connections and bits in one walk, until a model's file fits a budget."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ class Compression:
         Fitted; `save_model` writes it in at most the budget's bytes.
     trace : DataFrame
         A row per step, the first is the dense network: `move` that led there ("dense", "units",
-        "inputs" or "bits"), `n_inputs`, `n_units`, `bits` of a weight, `n_parameters`, `n_bytes` of
+        "inputs", "connections" or "bits"), `n_inputs`, `n_units`, `n_connections` that are not
+        zero, `bits` of a weight, `n_parameters` (those connections and the biases), `n_bytes` of
         the file, `accuracy` and `error` (0..1) on the samples to choose on, `n_epochs` and
         `seconds` of the step, the moves that were not chosen included.
     """
@@ -52,20 +53,22 @@ def compress(
 ) -> Compression:
     """Train a classifier and make it smaller, until its file has at most `budget` bytes.
 
-    One greedy walk. From where it stands three moves are tried: a fifth of the units of every
-    hidden layer goes, by the estimator's criterion; a fifth of the inputs, by
-    :class:`~sklearn_capoz.criteria.Taylor`; or weights get other bits, of 64 (what a network has
-    that was trained on float64), 32, 8 and 4. After a cut the network is retrained as the estimator
-    says, at most `retrain_max_iter` epochs. Of the moves that make the file smaller that one is
-    done which costs least: accuracy lost on the samples to choose on, for each factor that the file
-    shrinks by. The last cut takes no more than the budget asks for.
+    One greedy walk. From where it stands four moves are tried: a fifth of the units of every
+    hidden layer goes, by the estimator's criterion; a fifth of the inputs, or of the connections of
+    every layer, by :class:`~sklearn_capoz.criteria.Taylor`; or weights get other bits, of 64 (what
+    a network has that was trained on float64), 32, 8 and 4. After a cut the network is retrained as
+    the estimator says, at most `retrain_max_iter` epochs; connections that are gone stay zero. Of
+    the moves that make the file smaller that one is done which costs least: accuracy lost on the
+    samples to choose on, for each factor that the file shrinks by. The last cut takes no more than
+    the budget asks for.
 
     Parameters
     ----------
     estimator : PrunedMLPClassifier, CAPoZPruner or what CAPoZPruner takes, or a Pipeline
         Not changed. Its `criterion`, `compensation`, `min_units`, `distillation` and settings of
-        training and retraining are used; rule, schedule and `keep` are not, nor the criterion on
-        inputs. The steps of a Pipeline are fitted to the training samples; linear ones right before
+        training and retraining are used; rule, schedule, granularity and `keep` are not, nor the
+        criterion on inputs and connections, nor the compensation once connections are gone. The
+        steps of a Pipeline are fitted to the training samples; linear ones right before
         the network go into its first layer.
     X : array-like of shape (n_samples, n_features)
     y : array-like of shape (n_samples,)
@@ -134,11 +137,12 @@ def compress(
     both_or_none(X_val=X_val, y_val=y_val)
     packing, samples = _prepare(steps, pruner, plan, X, y, X_val, y_val, sample_weight, groups)
     widths = _widths(pruner, plan)
-    least = least_bytes(packing, pruner.min_units, len(widths), samples.data.train.X.shape[1])
+    least = least_bytes(packing, pruner.min_units, len(widths), samples.data.train.X)
     if budget < least:
         raise ValueError(
-            f"A budget of {budget:,} bytes is below what one input and {pruner.min_units} units of "
-            f"each layer take: up to {least:,} bytes of file, names of classes and steps included."
+            f"A budget of {budget:,} bytes is below what the smallest network takes, one of "
+            f"min_units={pruner.min_units} in every hidden layer and of the inputs: up to "
+            f"{least:,} bytes of file, names of classes and steps included. Allow that much."
         )
     return _walk(pruner, plan, samples, packing, int(budget))
 
@@ -231,8 +235,9 @@ def _walk(pruner, plan, samples, packing: Packing, budget: int) -> Compression:
             tried = moves_from(now, plan.pruning, samples, packing, budget)
             if not tried:
                 raise ValueError(
-                    f"The walk ended at {now.n_bytes:,} bytes: no unit, input or bit less makes "
-                    f"the file smaller, and the budget is {budget:,}. Allow that much."
+                    f"The walk ended at {now.n_bytes:,} bytes: no unit, input, connection "
+                    f"or bit less makes the file smaller, and the budget is {budget:,}. Allow that "
+                    "much."
                 )
             n_epochs = sum(move.n_epochs for move in tried)
             now = min(tried, key=_price_from(now))
@@ -257,12 +262,14 @@ def _price_from(now: Candidate) -> Callable[[Candidate], tuple[float, int]]:
 
 def _row(found: Candidate, n_epochs: int, start: float) -> dict:
     network = found.model.network
+    n_connections = sum(int(np.count_nonzero(weight)) for weight in network.weights)
     return {
         "move": found.move,
         "n_inputs": network.n_features,
         "n_units": sum(network.widths),
+        "n_connections": n_connections,
         "bits": found.bits,
-        "n_parameters": network.n_parameters,
+        "n_parameters": n_connections + sum(bias.size for bias in network.biases),
         "n_bytes": found.n_bytes,
         "accuracy": found.accuracy,
         "error": 1 - found.accuracy,

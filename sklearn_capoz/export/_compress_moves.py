@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from ..criteria import Taylor
+from ..criteria import Criterion, Taylor
 from ..estimators._split import Split
 from ..networks import DenseNetwork
 from ..networks._groups import INPUTS
-from ..pruning import PruningPlan, Remove
+from ..pruning import PruningPlan
 from ..pruning._dense_model import DenseModel
-from ..pruning._model import copy_generator, score_units
+from ..pruning._granularity import GRANULARITIES, Granularity
+from ..pruning._model import copy_generator
 from ..thresholds import Count
 from ..training._samples import Samples
 from ._compiled import CompiledClassifier
@@ -29,7 +30,7 @@ __all__ = ["Candidate", "Packing", "least_bytes", "moves_from"]
 
 #: What a weight may have, beside those that it is trained in.
 _BITS = (32, 8, 4)
-#: Part of the units of every layer, or of the inputs, that goes in one move.
+#: Part of the units or connections of every layer, or of the inputs, that goes in one move.
 _SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
 #: Parts of a move to try where all of it is more than the budget asks for.
 _PARTS = np.arange(1, 8) / 8
@@ -145,10 +146,10 @@ def moves_from(
     """
     data, random = samples.data, copy_generator(samples.scoring_random)
     cut: list[Candidate] = []
-    for move, criterion in (("units", plan.criterion), ("inputs", Taylor())):
-        names = [g.name for g in now.model.groups if (g.name == INPUTS) is (move == "inputs")]
-        scores = score_units(now.model, criterion, data.score, random, names)
-        removal = _Removal(now, move, scores, criterion.prune_high, plan, data.score)
+    for move, what, criterion in _cuts(plan):
+        names = [name for name in what.names(now.model) if (name == INPUTS) is (move == "inputs")]
+        scores = what.score(now.model, criterion, data.score, random, names)
+        removal = _Removal(now, move, what, scores, criterion.prune_high, plan, data.score)
         if (smaller := removal.smaller(packing, budget)) is not None:
             cut.append(smaller)
     # Side by side.
@@ -163,12 +164,23 @@ def moves_from(
     return [move for move in map(packing.rate, moves) if move.n_bytes < now.n_bytes]
 
 
+def _cuts(plan: PruningPlan) -> list[tuple[str, Granularity, Criterion]]:
+    """Say what can be cut, and by which criterion: not each has a value for inputs and weights."""
+    units, connections = GRANULARITIES["unit"], GRANULARITIES["connection"]
+    return [
+        ("units", units, plan.criterion),
+        ("inputs", units, Taylor()),
+        ("connections", connections, Taylor()),
+    ]
+
+
 @dataclass(frozen=True, eq=False)
 class _Removal:
-    """How units of some groups would go: the most redundant of each, the same share of all."""
+    """How some of a few groups would go: the most redundant of each, the same share of all."""
 
     now: Candidate
     move: str
+    what: Granularity
     scores: Mapping[str, np.ndarray]
     prune_high: bool
     plan: PruningPlan
@@ -191,16 +203,22 @@ class _Removal:
 
     def _cut(self, share: float) -> DenseModel:
         model = self.now.model
+        # Making up for a unit gives weights to connections that are gone.
+        compensation = None if model.settings.zeros_stay else self.plan.compensation
+        there = dict(zip(self.what.names(model), self.what.support(model), strict=True))
         for name, scores in self.scores.items():
             count = int(np.ceil(share * scores.size - 1e-9))
             how = {"prune_high": self.prune_high, "min_units": self.plan.min_units}
             keep = Count(count).decide(scores, **how).keep
             if not keep.all():
-                model = model.apply(Remove(name, keep), self.plan.compensation, self.samples)
+                support = there[name].copy()
+                support[support] = keep
+                change = self.what.change(name, keep, support, None)
+                model = model.apply(change, compensation, self.samples)
         return model
 
 
-def least_bytes(packing: Packing, min_units: int, n_layers: int, n_features: int) -> int:
+def least_bytes(packing: Packing, min_units: int, n_layers: int, X: np.ndarray) -> int:
     """Return what the smallest file of a compression may take.
 
     Parameters
@@ -210,10 +228,13 @@ def least_bytes(packing: Packing, min_units: int, n_layers: int, n_features: int
         Of each hidden layer, and of the inputs.
     n_layers : int
         Hidden ones.
-    n_features : int
-        That the steps give.
+    X : ndarray of shape (n_samples, n_features)
+        What the steps give.
     """
-    n_inputs = min(min_units, n_features)
+    # Integers cannot be calibrated by a column that never changes, as hull quotients may have.
+    inputs = np.zeros(X.shape[1], dtype=bool)
+    inputs[np.argsort(-np.ptp(X, axis=0))[:min_units]] = True
+    n_inputs = int(inputs.sum())
     random, sizes = np.random.RandomState(0), (min_units,) * n_layers
     network = DenseNetwork(
         tuple(
@@ -223,11 +244,6 @@ def least_bytes(packing: Packing, min_units: int, n_layers: int, n_features: int
         tuple(np.zeros(n, dtype=np.float32) for n in (*sizes, len(packing.classes))),
         ("relu",) * n_layers,
     )
-    # Calibration takes no input that never changes, as hull quotients at the ends are.
-    features = Pipeline(packing.steps).transform(packing.X) if packing.steps else packing.X
-    spread = np.asarray(features, dtype=float).std(axis=0)
-    inputs = np.zeros(n_features, dtype=bool)
-    inputs[np.argsort(-spread, kind="stable")[:n_inputs]] = True
     return _DIGITS + min(len(file_content(packing.pack(network, inputs, bits))) for bits in _BITS)
 
 

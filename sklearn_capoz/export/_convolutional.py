@@ -15,6 +15,7 @@ from ._sparse import put_weights
 from ._steps import BAD_INPUT, add_step_to_graph
 
 __all__ = [
+    "GraphLayers",
     "add_convolutions",
     "build_convolutions",
     "convolutional_parts",
@@ -145,7 +146,7 @@ def _network(found: dict, n_classes: int):
     return module.to(getattr(torch, found["dtype"]))
 
 
-def add_convolutions(graph, estimator, value: str) -> list:
+def add_convolutions(graph, estimator, value: str, layers: GraphLayers) -> list:
     """Add steps and network to an ONNX graph, and return the shape of one sample."""
     steps, classifier = steps_of(estimator)
     n_bands, size = steps[0][1].n_features_in_, classifier.patch_size_
@@ -160,26 +161,50 @@ def add_convolutions(graph, estimator, value: str) -> list:
         value = graph.add("Transpose", value, perm=[0, 3, 1, 2])
     if classifier.kind != "2d":
         value = graph.add("Unsqueeze", value, graph.constant(np.array([1])))
-    value = _add_layers(graph, classifier.module_.features, value)
+    value = layers.add(classifier.module_.features, layers.begin(value))
     value = graph.add("Flatten", value, axis=1)
-    value = _add_layers(graph, classifier.module_.head, value)
+    value = layers.add(classifier.module_.head, value)
     graph.add_outputs(value, classifier.classes_)
     return [n_bands, size, size] if size > 1 else [n_bands]
 
 
-def _add_layers(graph, layers, value: str) -> str:
-    for layer in layers:
-        name = type(layer).__name__
-        if name == "ReLU":
-            value = graph.add("Relu", value)
-        elif name == "Linear":
-            parameters = layer.weight.detach().numpy().T, layer.bias.detach().numpy()
-            value = graph.add("Gemm", value, *map(graph.constant, parameters))
-        elif name.startswith("Conv"):
-            parameters = layer.weight.detach().numpy(), layer.bias.detach().numpy()
-            value = graph.add("Conv", value, *map(graph.constant, parameters))
-        else:  # a pooling
-            size = layer.kernel_size
-            size = list(size) if isinstance(size, tuple) else [size] * int(name[-2])
-            value = graph.add("MaxPool", value, kernel_shape=size, strides=size)
-    return value
+class GraphLayers:
+    """Writes the layers of a network into an ONNX graph, in floats."""
+
+    def __init__(self, graph):
+        self.graph = graph
+
+    def begin(self, value: str) -> str:
+        """Take what goes into the first layer."""
+        return value
+
+    def add(self, layers, value: str) -> str:
+        """Add layers one behind the other."""
+        for layer in layers:
+            name = type(layer).__name__
+            if name == "ReLU":
+                value = self.activated(self.graph.add("Relu", value))
+            elif name == "Linear":
+                arrays = layer.weight.detach().numpy().T, layer.bias.detach().numpy()
+                value = self.graph.add("Gemm", value, *self.parameters(*arrays, axis=1))
+            elif name.startswith("Conv"):
+                arrays = layer.weight.detach().numpy(), layer.bias.detach().numpy()
+                value = self.graph.add("Conv", value, *self.parameters(*arrays, axis=0))
+            else:  # a pooling
+                size = layer.kernel_size
+                size = list(size) if isinstance(size, tuple) else [size] * int(name[-2])
+                value = self.graph.add("MaxPool", value, kernel_shape=size, strides=size)
+                value = self.pooled(value)
+        return value
+
+    def activated(self, value: str) -> str:
+        """Hand on what an activation gives."""
+        return value
+
+    def pooled(self, value: str) -> str:
+        """Hand on what a pooling gives."""
+        return value
+
+    def parameters(self, weight: np.ndarray, bias: np.ndarray, axis: int) -> tuple[str, str]:
+        """Add weights and biases; the axis is that of the layer's units."""
+        return self.graph.constant(weight), self.graph.constant(bias)

@@ -65,7 +65,7 @@ _SCHEMA: dict[str, Any] = {
 
 _INTEGER_NETWORK: dict[str, Any] = {
     "widths": [int],
-    "activations": ["clip|table"],
+    "activations": ["clip|curve"],
     "output": "softmax|logistic",
     "dtype": "float32|float64",
     "bits": int,

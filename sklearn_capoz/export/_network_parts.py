@@ -6,6 +6,7 @@ import numpy as np
 
 from ..exceptions import DataFormatError
 from ..integers import IntegerConvolution, IntegerLayer, IntegerNetwork
+from ..integers._curve import N_POINTS
 from ..networks import DenseNetwork
 from ._sparse import put_weights, sparse_form, take_sparse, unpack_nibbles
 
@@ -94,12 +95,12 @@ def _describe_integers(network: IntegerNetwork, description: dict):
         arrays = (layer.biases, layer.multipliers, layer.shifts)
         for what, array in zip(_PER_UNIT, arrays, strict=True):
             tensors[f"network.{i}.{what}"] = np.ascontiguousarray(array)
-        if layer.table is not None:
-            tensors[f"network.{i}.table"] = layer.table
+        if layer.curve is not None:
+            tensors[f"network.{i}.curve"] = layer.curve
     # Left out where there is none: so earlier versions open the file.
     geometry = {"convolutions": convolutions} if convolutions else {}
     return description | geometry | {
-        "activations": ["clip" if a.table is None else "table" for a in network.layers[:-1]],
+        "activations": ["clip" if a.curve is None else "curve" for a in network.layers[:-1]],
         "bits": network.bits,
         "input_limit": network.input_limit,
         "logit_scale": network.logit_scale,
@@ -124,11 +125,11 @@ def _build_integers(found: dict, tensors: dict[str, np.ndarray]) -> IntegerNetwo
             take(tensors, f"network.{i}.{what}", shape[1:], dtype)
             for what, dtype in _PER_UNIT.items()
         ]
-        table = None
-        if kind == "table":
-            table = take(tensors, f"network.{i}.table", (256,), "uint8")
+        curve = None
+        if kind == "curve":
+            curve = take(tensors, f"network.{i}.curve", (N_POINTS,), "uint8")
         biases, multipliers, shifts = per_unit
-        arrays = (weights, biases, multipliers, shifts, table)
+        arrays = (weights, biases, multipliers, shifts, curve)
         if geometry is None:
             layers.append(IntegerLayer(*arrays))
         else:

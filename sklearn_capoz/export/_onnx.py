@@ -6,9 +6,10 @@ import numpy as np
 
 from ..formats._atomic import check_target, write_atomically
 from ..integers import IntegerNetwork
-from ._convolutional import add_convolutions, is_convolutional
+from ._convolutional import GraphLayers, add_convolutions, is_convolutional
 from ._onnx_graph import Graph
 from ._onnx_integer import add_integer_network
+from ._onnx_patches import EightBitLayers, calibration_patches, ranges_of
 from ._parts import ModelParts, parts_of, take_apart
 from ._steps import add_step_to_graph
 
@@ -16,11 +17,13 @@ __all__ = ["to_onnx"]
 
 #: Largest difference of a probability that counts as rounding.
 _TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
+#: Share of samples that 8 bits have to name as floats do.
+_LEAST_AGREEMENT = 0.95
 #: The same, where rounding before an integer network moves one of its inputs to the next integer.
 _ONE_INTEGER = 0.05
 
 
-def to_onnx(estimator, path, *, X_check=None) -> None:
+def to_onnx(estimator, path, *, X_check=None, X_calibration=None) -> None:
     """Write a fitted model as an ONNX file, for runtimes without Python.
 
     The graph takes "X" of shape (n_samples, n_features), or (n_samples, n_bands, p, p) where the
@@ -38,16 +41,25 @@ def to_onnx(estimator, path, *, X_check=None) -> None:
     path : str or path-like
         By custom it ends in ``.onnx``.
     X_check : array-like of X's shape, default=None
-        Samples to compare on; best are real ones. None takes made ones between 0 and 1.
+        Samples to compare on; best are real ones. None takes those of the calibration, or made
+        ones between 0 and 1.
+    X_calibration : array-like of shape (n_samples, n_bands, p, p) or ScenePixels, default=None
+        Writes a network of patches with weights and activations of 8 bits, in a quarter of the
+        bytes; the ranges are those of these samples, such as the training set. Graphs of 8 bits
+        are near the network, and not equal to it as those of a quantized classifier are.
 
     Raises
     ------
     UnsupportedNetworkError
-        If a step or the network cannot be expressed.
+        If a step or the network cannot be expressed, or with `X_calibration` looks at no patches
+        or computes in float64.
+    ValueError
+        If the calibration samples are fewer than 20, hold NaN or are all the same.
     NotFittedError
         If a step has not been fitted.
     RuntimeError
-        If the graph gives other results than the model on `X_check`.
+        If the graph gives other results than the model on `X_check`; with 8 bits, if more than a
+        twentieth of the labels differ.
     ImportError
         If onnx or onnxruntime is not installed.
 
@@ -71,10 +83,16 @@ def to_onnx(estimator, path, *, X_check=None) -> None:
             "ONNX files need onnx and onnxruntime: pip install 'sklearn-capoz[export]'"
         ) from error
     check_target(path)
+    if X_calibration is not None:
+        X_calibration = calibration_patches(estimator, X_calibration)
     if is_convolutional(estimator):
-        dtype = np.dtype(take_apart(estimator)[2].dtype_)
+        classifier = take_apart(estimator)[2]
+        dtype = np.dtype(classifier.dtype_)
         graph, tolerance = Graph(dtype), _TOLERANCE[dtype.name]
-        shape = add_convolutions(graph, estimator, "X")
+        layers = GraphLayers(graph)
+        if X_calibration is not None:
+            layers = EightBitLayers(graph, ranges_of(classifier, X_calibration))
+        shape = add_convolutions(graph, estimator, "X", layers)
     else:
         parts = parts_of(estimator)
         dtype, tolerance = parts.network.dtype, _tolerance(parts)
@@ -82,8 +100,12 @@ def to_onnx(estimator, path, *, X_check=None) -> None:
         _add_model(graph, parts)
     content = graph.serialize(*shape)
     if X_check is None:
-        X_check = np.random.RandomState(0).uniform(size=(256, *shape))
-    _check(content, estimator, X_check, dtype, tolerance)
+        made = np.random.RandomState(0).uniform(size=(256, *shape))
+        X_check = made if X_calibration is None else X_calibration
+    if X_calibration is None:
+        _check(content, estimator, X_check, dtype, tolerance)
+    else:
+        _check_agreement(content, estimator, X_check)
     with write_atomically(path) as temporary:
         temporary.write_bytes(content)
 
@@ -105,13 +127,30 @@ def _tolerance(parts: ModelParts) -> float:
     return _TOLERANCE[parts.network.dtype.name]
 
 
-def _check(content: bytes, estimator, X, dtype: np.dtype, tolerance: float) -> None:
-    """Compare the graph with the estimator on some samples."""
+def _run(content: bytes, X: np.ndarray) -> list:
+    """Return labels and probabilities of a graph."""
     import onnxruntime
 
-    X = np.ascontiguousarray(X, dtype=dtype)
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    labels, found = session.run(["label", "probabilities"], {"X": X})
+    return session.run(["label", "probabilities"], {"X": X})
+
+
+def _check_agreement(content: bytes, estimator, X) -> None:
+    """See that a graph of 8 bits names most samples as the network does."""
+    X = np.ascontiguousarray(X, dtype=np.float32)
+    agreement = np.mean(np.asarray(_run(content, X)[0]) == np.asarray(estimator.predict(X)))
+    if agreement < _LEAST_AGREEMENT:
+        raise RuntimeError(
+            f"With 8 bits {agreement:.1%} of X_check are named as by the network, and "
+            f"{_LEAST_AGREEMENT:.0%} have to be; nothing was written. Calibrate with more samples, "
+            "of all classes, or write it in floats."
+        )
+
+
+def _check(content: bytes, estimator, X, dtype: np.dtype, tolerance: float) -> None:
+    """Compare the graph with the estimator on some samples."""
+    X = np.ascontiguousarray(X, dtype=dtype)
+    labels, found = _run(content, X)
     names = getattr(estimator, "feature_names_in_", None)
     if names is not None:
         import pandas as pd

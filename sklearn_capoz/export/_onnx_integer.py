@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..integers import IntegerConvolution, IntegerLayer, IntegerNetwork
+from ..integers._curve import CURVE_MIDDLE, N_BETWEEN, PLACE_LIMIT
+from ..integers._layers import CODE_LIMIT
 from ._onnx_graph import Graph
 
 __all__ = ["add_integer_network"]
@@ -27,11 +29,7 @@ def add_integer_network(
     for layer in network.layers[:-1]:
         if isinstance(layer, IntegerConvolution):
             value = _windows(graph, layer, value)
-        codes = _layer(graph, layer, value)
-        limits = (graph.constant(np.int64(limit)) for limit in (0, 255))
-        codes = graph.add("Clip", codes, *limits)
-        if layer.table is not None:
-            codes = graph.add("Gather", graph.constant(layer.table.astype(np.int64)), codes)
+        codes = _activated(graph, layer, _layer(graph, layer, value))
         if isinstance(layer, IntegerConvolution):
             codes = _pooled(graph, layer, codes)
         value = graph.add("Cast", codes, to=_INT32)
@@ -77,6 +75,30 @@ def _windows(graph: Graph, layer: IntegerConvolution, value: str) -> str:
     places = layer.windows(np.arange(layer.n_inputs)[None])[0]
     found = graph.add("Gather", value, graph.constant(places.ravel()), axis=1)
     return graph.add("Reshape", found, graph.constant(np.array([-1, *places.shape])))
+
+
+def _activated(graph: Graph, layer: IntegerLayer, rescaled: str) -> str:
+    """Clip to codes, or do what `curve_codes` does, in int64."""
+
+    def whole(number: int) -> str:
+        return graph.constant(np.int64(number))
+
+    if layer.curve is None:
+        return graph.add("Clip", rescaled, whole(0), whole(CODE_LIMIT))
+    size = graph.add("Clip", graph.add("Abs", rescaled), whole(0), whole(PLACE_LIMIT))
+    below = graph.add("Div", size, whole(N_BETWEEN))
+    part = graph.add("Sub", size, graph.add("Mul", below, whole(N_BETWEEN)))
+    points = layer.curve.astype(np.int64)
+    starts, rises = (
+        graph.constant(points[:-1] * N_BETWEEN + N_BETWEEN),
+        graph.constant(np.diff(points)),
+    )
+    height = graph.add("Mul", graph.add("Gather", rises, below), part)
+    height = graph.add("Add", graph.add("Gather", starts, below), height)
+    height = graph.add("Div", height, whole(2 * N_BETWEEN))
+    return graph.add(
+        "Add", graph.add("Mul", height, graph.add("Sign", rescaled)), whole(CURVE_MIDDLE)
+    )
 
 
 def _pooled(graph: Graph, layer: IntegerConvolution, codes: str) -> str:

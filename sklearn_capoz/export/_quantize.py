@@ -21,7 +21,7 @@ from ._pipeline import fold_linear_steps, joined
 from ._quantized import QuantizedClassifier
 from ._spectral_parts import convolves, fold_scalers, spectral_parts
 
-__all__ = ["quantize"]
+__all__ = ["check_spread", "quantize"]
 
 #: Fewer samples say nothing of the range of an activation.
 _LEAST_SAMPLES = 20
@@ -102,7 +102,7 @@ def quantize(
     What X holds is rounded to int16 and clipped to `network_.input_limit`, the largest number for
     which no accumulator can overflow. Weights are symmetric, with a step for each unit; the ranges
     of activations belong to units as well, but for tanh and the logistic function, whose units
-    share a table of 256 numbers.
+    share a curve of 33 points.
 
     A kernel has the same weights at all bands, which so have one scale in common: a scaler before
     it goes into the rounding of the inputs, unless there is an `input_scale`. Of more than 2,000
@@ -130,7 +130,7 @@ def quantize(
     validate_parameter_constraints(_CONSTRAINTS, given, caller_name="quantize")
     parts, steps, network = _take_apart(estimator, X_calibration)
     features = _calibration_features(parts, steps, network, X_calibration)
-    _check_spread(features, input_scale)
+    check_spread(features, input_scale)
     targets = None if y is None else _targets(network, features, parts.classes, y)
     quantized = integer_network(network, features, bits=int(bits), input_scale=input_scale)
     if targets is not None:
@@ -192,7 +192,7 @@ def _calibration_features(
     return features
 
 
-def _check_spread(features: np.ndarray, input_scale: float | None) -> None:
+def check_spread(features: np.ndarray, input_scale: float | None) -> None:
     """Refuse samples that say nothing of how large activations become."""
     if len(features) < _LEAST_SAMPLES:
         raise ValueError(

@@ -59,7 +59,7 @@ def spectral_parts(estimator, sample_shape: tuple[int, ...]) -> ModelParts:
         if classifier.kind != "1d":
             raise UnsupportedNetworkError(
                 f"A network of kind {classifier.kind!r} has no form in integers here; those of "
-                "spectra, '1d', have. to_onnx writes it in floats, and onnxruntime quantizes that."
+                "spectra, '1d', have. to_onnx(model, path, X_calibration=X) writes it with 8 bits."
             )
         (steps, _), name = steps_of(estimator), "network"
         module, shape = classifier.module_, (classifier.n_channels_,)

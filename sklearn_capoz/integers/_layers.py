@@ -9,6 +9,7 @@ import numpy as np
 
 from ..networks._spectral_network import spectral_windows
 from ._arithmetic import MAX_SHIFT, requantize
+from ._curve import LARGEST_POINT, N_POINTS, curve_codes
 
 __all__ = ["CODE_LIMIT", "IntegerConvolution", "IntegerLayer"]
 
@@ -28,15 +29,16 @@ class IntegerLayer:
     multipliers : ndarray of shape (n_out,), int16
     shifts : ndarray of shape (n_out,), uint8
         What is handed on is accumulator * multiplier / 2^shift.
-    table : ndarray of shape (256,), uint8, or None
-        What a smooth activation makes of each code.
+    curve : ndarray of shape (33,), uint8, or None
+        Half a smooth activation, twice its height in codes at every 32nd of the places that the
+        rescaled accumulator then stands for, at most 254; straight between them.
     """
 
     weights: np.ndarray
     biases: np.ndarray
     multipliers: np.ndarray
     shifts: np.ndarray
-    table: np.ndarray | None = None
+    curve: np.ndarray | None = None
 
     @property
     def n_inputs(self) -> int:
@@ -67,10 +69,10 @@ class IntegerLayer:
 
     def codes(self, sums: np.ndarray) -> np.ndarray:
         """Return what is handed on, (n_samples, n_outputs), float64."""
-        codes = requantize(sums, self.multipliers, self.shifts).clip(0, CODE_LIMIT)
-        if self.table is not None:
-            codes = self.table[codes.astype(np.uint8)].astype(np.float64)
-        return codes
+        rescaled = requantize(sums, self.multipliers, self.shifts)
+        if self.curve is not None:
+            return curve_codes(rescaled, self.curve)
+        return rescaled.clip(0, CODE_LIMIT)
 
     @cached_property
     def _weights(self) -> np.ndarray:
@@ -102,7 +104,7 @@ class IntegerConvolution(IntegerLayer):
     Parameters
     ----------
     weights : ndarray of shape (n_channels * kernel_size, n_out), int8
-    biases, multipliers, shifts, table
+    biases, multipliers, shifts, curve
         As of a dense layer.
     n_channels, n_positions : int
         Of the input.
@@ -210,6 +212,11 @@ def _check_arrays(layer: IntegerLayer, largest: int, where: str) -> None:
         raise ValueError(f"{where}: multipliers must not be negative.")
     if not ((layer.shifts >= 1) & (layer.shifts <= MAX_SHIFT)).all():
         raise ValueError(f"{where}: shifts must lie between 1 and {MAX_SHIFT}.")
-    table = layer.table
-    if table is not None and (table.dtype != np.uint8 or table.shape != (256,)):
-        raise ValueError(f"{where}: a table is 256 numbers of uint8, found {table.shape}.")
+    curve = layer.curve
+    if curve is not None and (curve.dtype != np.uint8 or curve.shape != (N_POINTS,)):
+        raise ValueError(
+            f"{where}: a curve must be {N_POINTS} numbers of uint8, found {curve.dtype} of shape "
+            f"{curve.shape}."
+        )
+    if curve is not None and curve.max() > LARGEST_POINT:
+        raise ValueError(f"{where}: a curve goes up to {LARGEST_POINT}, found {curve.max()}.")

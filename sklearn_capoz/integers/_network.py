@@ -30,8 +30,9 @@ class IntegerNetwork:
     ``clip(accumulator * multiplier / 2^shift, 0, 255)``
 
     rounded half away from zero, with one multiplier per unit. Where a code is 0 lies in the bias,
-    so that a ReLU is the clip at 0 and no zero point is stored; tanh and the logistic function
-    look the code up in a table. The last layer hands on int32 logits, which are not clipped.
+    so that a ReLU is the clip at 0 and no zero point is stored. For tanh and the logistic function
+    what is rescaled is a place on a curve instead, of which 33 points are stored. The last layer
+    hands on int32 logits, which are not clipped.
 
     Parameters
     ----------
@@ -114,7 +115,7 @@ class IntegerNetwork:
         return sum(
             (layer.weights.size * self.bits + 7) // 8
             + sum(part.nbytes for part in (layer.biases, layer.multipliers, layer.shifts))
-            + (0 if layer.table is None else layer.table.nbytes)
+            + (0 if layer.curve is None else layer.curve.nbytes)
             for layer in self.layers
         )
 
@@ -187,8 +188,8 @@ class IntegerNetwork:
             raise ValueError("The last layer must be a dense one.")
         if self.output == "logistic" and len(last.biases) != 1:
             raise ValueError(f"A logistic output is one unit, found {len(last.biases)}.")
-        if last.table is not None or (last.multipliers > 2.0**last.shifts).any():
-            raise ValueError("The logits must be rescaled by at most 1, and by no table.")
+        if last.curve is not None or (last.multipliers > 2.0**last.shifts).any():
+            raise ValueError("The logits must be rescaled by at most 1, and by no curve.")
         self._check_input()
         self._check_overflow()
 

@@ -10,20 +10,21 @@ import numpy as np
 from ..networks import ACTIVATIONS, DenseNetwork
 from ..networks._spectral_network import SpectralConvolution, SpectralNetwork
 from ._arithmetic import as_multipliers, round_half_away
+from ._curve import curve_of, is_curve
 from ._layers import CODE_LIMIT, IntegerConvolution, IntegerLayer
 from ._network import INPUT_LIMIT, IntegerNetwork
-from ._rounding import round_weights
+from ._rounding import DAMPING, damped, round_weights
 
 __all__ = ["input_limit", "integer_network"]
 
 #: Parts of a unit's range to try: what lies outside is clipped for finer steps within.
 _RANGES = np.linspace(1.0, 0.5, 11)
-#: Where tables end: beyond, tanh and the logistic function stay within 0.001 of their ends.
-_TABLE_ENDS = {"tanh": 4.0, "logistic": 7.0}
 #: An input's standard deviation in integers, and the room in which its samples must lie.
 _SPREAD, _ROOM = 2.0**10, 2.0**14
 #: Samples that convolutions are calibrated by: each is as many rows as it has positions.
 _CONVOLVED_SAMPLES = 2000
+#: Damping of what makes up for layers before, per input and sample.
+_CAUTION = 0.2
 #: Largest bias: it leaves half of the accumulator to the sum.
 _BIAS_LIMIT = 2.0**30
 
@@ -45,9 +46,10 @@ def integer_network(
 ) -> IntegerNetwork:
     """Quantize a dense or spectral network by samples of its inputs.
 
-    Layer by layer, on what the integer layers before it hand on: `round_weights` rounds the
-    weights, the bias makes the mean of every unit's sum on the samples what it was, and every unit
-    gets the range of activations whose clipping and rounding cost the least squared error.
+    Layer by layer, on what the integer layers before it hand on: weights make up for what those
+    have lost, by damped least squares, and `round_weights` rounds them; the bias makes the mean of
+    every unit's sum on the samples what it was, and every unit gets the range of activations whose
+    clipping and rounding cost the least squared error.
 
     Parameters
     ----------
@@ -186,10 +188,11 @@ def _quantize_layer(
     mean = inputs.codes.mean(axis=0)
     centred = inputs.codes - mean
     moment = centred.T @ centred / len(centred)
-    low, step, table_of = _output_units(target, activation)
+    low, step, curve = _output_units(target, activation)
     # A unit without weights would have no step; and a bias must fit into its integer.
     least = np.abs(target).max(axis=0) + np.abs(low) + step
     wanted = inputs.step[:, None] * weight.astype(np.float64)
+    wanted += _making_up(centred, moment, target, wanted) * (wanted != 0)
     rounded, unit = round_weights(wanted, moment, bits, least / _BIAS_LIMIT)
     sums = centred @ (rounded * unit)
     bias = round_half_away((target.mean(axis=0) - low) / unit - mean @ rounded)
@@ -201,24 +204,36 @@ def _quantize_layer(
     if activation is None:
         step = np.full(len(unit), unit.max())  # no rescaling above 1: no logit overflows
     multipliers, shifts = as_multipliers(unit / step)
-    layer = IntegerLayer(rounded, bias.astype(np.int32), multipliers, shifts, None)
+    points = None if curve is None else curve.points
+    layer = IntegerLayer(rounded, bias.astype(np.int32), multipliers, shifts, points)
     if activation is None:
         return layer, _Codes(sums, low, step)
-    codes = np.clip(round_half_away((inputs.codes @ rounded + bias) * (unit / step)), 0, CODE_LIMIT)
-    if table_of is None:
-        return layer, _Codes(codes, low, step)
-    table, low, step = table_of
-    layer = IntegerLayer(rounded, layer.biases, multipliers, shifts, table)
-    return layer, _Codes(table[codes.astype(np.intp)].astype(np.float64), low, step)
+    if curve is not None:
+        low, step = curve.low + 0 * low, curve.step + 0 * step
+    return layer, _Codes(layer.codes(layer.sums(inputs.codes)), low, step)
+
+
+def _making_up(
+    centred: np.ndarray, moment: np.ndarray, target: np.ndarray, weight: np.ndarray
+) -> np.ndarray:
+    """Return what weights change by to make up for what the layers before have lost.
+
+    Least squares of what is missing in the sums, by the inputs as the integers hand them on.
+    """
+    missing = target - target.mean(axis=0) - centred @ weight
+    # The fewer the samples, the less of what they say holds for others.
+    share = DAMPING + _CAUTION * len(moment) / len(centred)
+    return np.linalg.solve(damped(moment, share), centred.T @ missing / len(centred))
 
 
 def _output_units(target: np.ndarray, activation: str | None):
-    """Return low and step of the codes of a layer's sums, and what a table makes of them."""
+    """Return low and step of what a layer hands on, or where it has a curve of the places on it."""
     n_out = target.shape[1]
     if activation is None:
         return np.zeros(n_out), np.ones(n_out), None
-    if activation in _TABLE_ENDS:
-        return _table(target, activation)
+    if is_curve(activation):
+        curve = curve_of(target, activation)
+        return np.zeros(n_out), np.full(n_out, curve.place), curve
     low, high = target.min(axis=0), target.max(axis=0)
     if activation == "relu":
         low, high = np.zeros(n_out), np.maximum(high, 0)
@@ -242,18 +257,3 @@ def _best_range(values: np.ndarray, low: np.ndarray, width: np.ndarray):
         best = np.where(better, error, best)
         found = np.where(better, start, found[0]), np.where(better, step, found[1])
     return found
-
-
-def _table(target: np.ndarray, activation: str):
-    """Units of the table's places, which all units of the layer share, and the table itself."""
-    end = _TABLE_ENDS[activation]
-    low, high = max(target.min(), -end), min(target.max(), end)
-    if not low < high:
-        low, high = -end, end
-    step = (high - low) / CODE_LIMIT
-    values = low + step * np.arange(CODE_LIMIT + 1)
-    ACTIVATIONS[activation].apply(values)
-    out_step = (values[-1] - values[0]) / CODE_LIMIT
-    table = round_half_away((values - values[0]) / out_step).astype(np.uint8)
-    ones = np.ones(target.shape[1])
-    return low * ones, step * ones, (table, values[0] * ones, out_step * ones)

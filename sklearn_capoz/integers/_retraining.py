@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ._arithmetic import round_half_away
+from ._curve import CURVE_MIDDLE, N_BETWEEN, N_POINTS, PLACE_LIMIT
 from ._layers import CODE_LIMIT, IntegerConvolution, IntegerLayer
 from ._network import IntegerNetwork
 
@@ -35,7 +36,7 @@ def retrain(
 
     Real numbers are kept beside the integers that they round to. The forward pass takes the
     integers; the gradient passes the rounding as if it were not there (the straight-through
-    estimator [1]_), and stops where a code or a weight is clipped. Multipliers, shifts and tables
+    estimator [1]_), and stops where a code or a weight is clipped. Multipliers, shifts and curves
     stay. So the integers themselves are learnt, and nothing is lost in the end. Those of the epoch
     with the least loss are returned, or the network as it was.
 
@@ -102,7 +103,8 @@ class _Student:
         self._start = network
         self._largest = 2 ** (network.bits - 1) - 1
         layers = network.layers
-        self._units = [*[float(CODE_LIMIT)] * (len(layers) - 1), 1 / network.logit_scale]
+        ranges = [CODE_LIMIT if a.curve is None else 2.0 * PLACE_LIMIT for a in layers[:-1]]
+        self._units = [*ranges, 1 / network.logit_scale]
         ratios = [layer.multipliers / 2.0**layer.shifts for layer in layers]
         self._ratios = [torch.tensor(ratio, dtype=torch.float32) for ratio in ratios]
         self.weights = [trained(layer.weights / self._largest) for layer in layers]
@@ -111,8 +113,8 @@ class _Student:
             trained(layer.biases * ratio / unit)
             for layer, ratio, unit in zip(layers, ratios, self._units, strict=True)
         ]
-        self._tables = [
-            None if layer.table is None else torch.tensor(layer.table, dtype=torch.float32)
+        self._curves = [
+            None if layer.curve is None else torch.tensor(layer.curve, dtype=torch.float32)
             for layer in layers
         ]
 
@@ -126,7 +128,7 @@ class _Student:
             sums = _windows(layer, x) @ _rounded(weight * self._largest)
             x = sums * self._ratios[i] + bias * self._units[i]
             if i < last:
-                x = _pooled(layer, _activated(x.clamp(0, CODE_LIMIT), self._tables[i]))
+                x = _pooled(layer, _activated(x, self._curves[i]))
         logits = x * self._start.logit_scale
         if self._start.output == "logistic":
             return binary_cross_entropy_with_logits(logits[:, 0], targets[:, 1])
@@ -182,10 +184,12 @@ def _rounded(values: Tensor) -> Tensor:
     return values + (values.round() - values).detach()
 
 
-def _activated(codes: Tensor, table: Tensor | None) -> Tensor:
-    """Round codes, or look them up in a table, whose slope the gradient takes."""
-    if table is None:
-        return _rounded(codes)
-    below = codes.detach().floor().clamp(max=CODE_LIMIT - 1).long()
-    between = table[below] + (table[below + 1] - table[below]) * (codes - below)
-    return between + (table[codes.detach().round().long()] - between).detach()
+def _activated(sums: Tensor, curve: Tensor | None) -> Tensor:
+    """Clip and round to codes, or do what `curve_codes` does, whose slope the gradient takes."""
+    if curve is None:
+        return _rounded(sums.clamp(0, CODE_LIMIT))
+    places = _rounded(sums.clamp(-PLACE_LIMIT, PLACE_LIMIT))
+    size = places.abs() / N_BETWEEN
+    below = size.detach().long().clamp(max=N_POINTS - 2)
+    height = curve[below] + (curve[below + 1] - curve[below]) * (size - below)
+    return CURVE_MIDDLE + places.detach().sign() * _rounded(height / 2)

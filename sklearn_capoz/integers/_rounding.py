@@ -6,12 +6,12 @@ import numpy as np
 
 from ._arithmetic import round_half_away
 
-__all__ = ["round_weights"]
+__all__ = ["DAMPING", "damped", "round_weights"]
 
 #: Steps to try, as parts of the one that spans a unit's largest weight.
 _RATIOS = {8: np.linspace(0.7, 1.0, 4), 4: np.linspace(0.4, 1.0, 13)}
 #: Share of the mean square of the inputs that is added to each: what is not in the samples counts.
-_DAMPING = 0.01
+DAMPING = 0.01
 #: Inputs whose errors go to all later ones together, as one product of matrices.
 _BLOCK = 32
 
@@ -55,16 +55,22 @@ def round_weights(
     order = np.argsort(-np.diag(moment), kind="stable")
     moment = moment[np.ix_(order, order)]
     target = np.tile(weights[order], len(_RATIOS[bits]))
-    mean_square = max(np.trace(moment) / n_in, np.finfo(float).tiny)
-    damped = moment / mean_square + _DAMPING * np.eye(n_in)
-    factor = np.linalg.cholesky(np.linalg.inv(damped)).T
+    moment = damped(moment, DAMPING)
+    moment /= max(np.trace(moment) / n_in, np.finfo(float).tiny)
+    factor = np.linalg.cholesky(np.linalg.inv(moment)).T
     rounded = _round_in_turn(target, factor, steps, largest)
     wrong = target - rounded * steps
-    loss = np.einsum("ij,ij->j", wrong, damped @ wrong).reshape(-1, n_out)
+    loss = np.einsum("ij,ij->j", wrong, moment @ wrong).reshape(-1, n_out)
     best = loss.argmin(axis=0) * n_out + np.arange(n_out)
     found = np.empty((n_in, n_out), dtype=np.int8)
     found[order] = rounded[:, best]
     return found, steps[best]
+
+
+def damped(moment: np.ndarray, share: float) -> np.ndarray:
+    """Add a share of the mean square to that of each input, so that there is an inverse."""
+    mean_square = np.trace(moment) / len(moment) or 1.0  # of inputs that never change
+    return moment + share * mean_square * np.eye(len(moment))
 
 
 def _round_in_turn(

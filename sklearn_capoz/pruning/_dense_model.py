@@ -166,8 +166,9 @@ class DenseModel:
         squares: list = [None] * n_layers
         gradients: list = [None] * n_layers
         if needs:
-            *hidden, logits = network.forward(samples.X)
-            inputs = [samples.X, *hidden]
+            X = self._taken(samples.X)
+            *hidden, logits = network.forward(X)
+            inputs = [X, *hidden]
             share = samples.weight / samples.weight.sum()
         if "inputs" in needs:
             squares = [

@@ -14,7 +14,7 @@ from sklearn_capoz import CAPoZPruner, PrunedMLPClassifier
 from sklearn_capoz.deploy import compress, load_model, save_model
 from sklearn_capoz.displays import TradeOffDisplay
 from sklearn_capoz.exceptions import PruningInterruptedWarning, UnsupportedNetworkError
-from sklearn_capoz.export import _compress
+from sklearn_capoz.export import _compress, _compress_moves
 from sklearn_capoz.schedules import Gradual
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -57,13 +57,51 @@ def test_an_input_that_never_changes_does_not_stand_in_the_way(scaled):
 def test_the_trace_tells_each_step():
     trace = compress(network(), X, Y, budget=1800).trace
     assert trace["move"].iloc[0] == "dense"
-    assert set(trace["move"].iloc[1:]) <= {"units", "inputs", "bits"}
+    assert set(trace["move"].iloc[1:]) <= {"units", "inputs", "connections", "bits"}
     assert (trace["n_bytes"].diff().iloc[1:] < 0).all()
     np.testing.assert_allclose(trace["error"], 1 - trace["accuracy"])
     assert (trace["n_units"].iloc[0], trace["n_inputs"].iloc[0]) == (16, 20)
     for move, column in (("units", "n_units"), ("inputs", "n_inputs"), ("bits", "bits")):
         changed = trace[column].diff().iloc[1:] != 0
         assert (changed == (trace["move"].iloc[1:] == move)).all()
+    sparser = trace["n_connections"].diff().iloc[1:] < 0
+    assert (sparser == (trace["move"].iloc[1:] != "bits")).all()
+
+
+def cut_only(monkeypatch, *turns):
+    """Let each step try the cuts of its turn, the last one for all that follow."""
+    cuts, left = _compress_moves._cuts, list(turns)
+
+    def cuts_of_turn(plan):
+        names = left.pop(0) if len(left) > 1 else left[0]
+        return [cut for cut in cuts(plan) if cut[0] in names]
+
+    monkeypatch.setattr(_compress_moves, "_cuts", cuts_of_turn)
+    monkeypatch.setattr(_compress_moves, "_BITS", (32,))
+
+
+def test_connections_go_and_stay_zero(monkeypatch):
+    cut_only(monkeypatch, ["connections"])
+    found = compress(network(), X.astype(np.float32), Y, budget=2000)
+    assert set(found.trace["move"].iloc[1:]) == {"connections"}
+    assert set(found.trace["n_inputs"]) == {20}
+    assert set(found.trace["n_units"]) == {16}
+    there = [np.count_nonzero(weight) for weight in found.estimator.network_.weights]
+    assert sum(there) == found.trace["n_connections"].iloc[-1] < 20 * 16 + 16 * 3
+    assert min(there) > 0
+    n_biases = 16 + 3
+    assert (found.trace["n_parameters"] == found.trace["n_connections"] + n_biases).all()
+
+
+def test_inputs_and_units_go_from_what_is_sparse(monkeypatch):
+    # Least squares would make up for a unit with weights that are gone.
+    sparse = network(compensation="least-squares", criterion="reconstruction")
+    cut_only(monkeypatch, ["connections"], ["units"], ["inputs"], ["connections"])
+    found = compress(sparse, X.astype(np.float32), Y, budget=1400)
+    trace = found.trace
+    assert trace["move"].iloc[1:5].tolist() == ["connections", "units", "inputs", "connections"]
+    assert (trace["n_connections"].diff().iloc[1:] < 0).all()
+    assert found.estimator.predict(X).shape == (400,)
 
 
 def test_a_schedule_that_would_cut_while_training_is_not_asked():
@@ -137,7 +175,9 @@ def test_no_sample_that_chooses_is_seen_by_the_steps(monkeypatch):
 
 def test_refusals_come_before_training():
     long = network(max_iter=10**7)
-    with pytest.raises(ValueError, match=r"500 bytes is below .* up to [\d,]+ bytes") as error:
+    with pytest.raises(
+        ValueError, match=r"500 bytes is below .*min_units=1 .* up to [\d,]+ bytes"
+    ) as error:
         compress(long, X, Y, budget=500)
     least = int(str(error.value).split("up to ")[1].split()[0].replace(",", ""))
     assert compress(network(), X, Y, budget=least).trace["n_bytes"].iloc[-1] <= least
@@ -150,6 +190,12 @@ def test_refusals_come_before_training():
         compress(long, X, Y, budget=2000, X_val=X)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         compress(long, X, Y[:-1], budget=2000)
+
+
+def test_a_feature_that_never_changes():
+    # As the hull quotient at the first band.
+    constant = np.c_[np.ones(len(X)), X]
+    assert compress(network(), constant, Y, budget=1700).trace["n_bytes"].iloc[-1] <= 1700
 
 
 def test_an_interrupt_keeps_what_there_is(monkeypatch):

@@ -312,8 +312,8 @@ def filled(index, value):
         ("logit_scale", 0.0, "logit_scale must be above 0"),
         ("logit_scale", float("nan"), "logit_scale must be a number"),
         ("activations", ["clip"], "4 widths need 2 activations"),
-        ("activations", ["relu", "clip"], r"activations\[0\] must be one of clip\|table"),
-        ("activations", ["table", "clip"], r"the array 'network\.0\.table' is missing"),
+        ("activations", ["relu", "clip"], r"activations\[0\] must be one of clip\|curve"),
+        ("activations", ["curve", "clip"], r"the array 'network\.0\.curve' is missing"),
         ("dtype", "int8", "dtype must be one of float32"),
         ("network.0.weight", filled(0, -128), "layer 0: weights must lie between -127 and 127"),
         ("network.0.bias", filled(0, 2**31 - 1), "Layer 0 could sum up to"),
@@ -352,14 +352,14 @@ def test_the_version_says_which_network_may_be_there(models, quantized, path, mo
             load_model(path)
 
 
-def test_a_table_more_or_less(models, path, model_file):
+def test_a_curve_more_or_less(models, path, model_file):
     model, X = models["numbers as classes"]
     save_model(quantize(model, X), path)
     file = model_file(path)
     description, tensors = file.read()
     description["network"]["activations"] = ["clip"]
     file.write(description, tensors)
-    with pytest.raises(DataFormatError, match=r"does not speak of the array 'network\.0\.table'"):
+    with pytest.raises(DataFormatError, match=r"does not speak of the array 'network\.0\.curve'"):
         load_model(path)
 
 

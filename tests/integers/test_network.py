@@ -72,8 +72,8 @@ def test_bytes_by_hand():
     assert network_of(*layers).n_bytes == 50 * 9 + 9 * 7 + 16 * 7 == 625
     halved = (replace(layer, weights=layer.weights // 19) for layer in layers)
     assert network_of(*halved, bits=4).n_bytes == 225 + 32 + 16 * 7
-    table = layer_of(50, 9, table=np.zeros(256, np.uint8))
-    assert network_of(table, layers[1]).n_bytes == 625 + 256
+    curve = layer_of(50, 9, curve=np.zeros(33, np.uint8))
+    assert network_of(curve, layers[1]).n_bytes == 625 + 33
 
 
 def test_a_pickle_holds_no_second_copy_of_the_weights():
@@ -121,7 +121,13 @@ def test_the_last_sum_that_fits_is_taken_and_the_next_refused():
         ({"shifts": np.zeros(2, np.uint8)}, "shifts must lie between 1 and 62"),
         ({"shifts": np.full(2, 63, np.uint8)}, "shifts must lie between 1 and 62"),
         ({"shifts": np.full(2, 1, np.uint8)}, "logits must be rescaled by at most 1"),
-        ({"table": np.zeros(256, np.uint8)}, "logits must be rescaled by at most 1, and by no"),
+        ({"curve": np.zeros(33, np.uint8)}, "logits must be rescaled by at most 1, and by no"),
+        (
+            {"curve": np.zeros(32, np.uint8)},
+            r"a curve must be 33 numbers of uint8, found .* \(32,\)",
+        ),
+        ({"curve": np.zeros(33)}, "a curve must be 33 numbers of uint8, found float64"),
+        ({"curve": np.full(33, 255, np.uint8)}, "a curve goes up to 254, found 255"),
     ],
 )
 def test_layers_that_are_none(changes, message):
