@@ -5,6 +5,7 @@ Dense ones, and those that convolve along the spectrum.
 `INPUT_LIMIT` is the largest integer input, 32767.
 """
 
+from ._idle import without_idle_units
 from ._layers import IntegerConvolution, IntegerLayer
 from ._network import INPUT_LIMIT, IntegerNetwork
 from ._quantizing import integer_network
@@ -17,4 +18,5 @@ __all__ = [
     "IntegerNetwork",
     "integer_network",
     "retrain",
+    "without_idle_units",
 ]

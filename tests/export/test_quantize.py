@@ -383,6 +383,8 @@ def test_zeros_stay_zero(bits, retrained):
     biases = [np.zeros(n, np.float32) for _, n in widths]
     model = CompiledClassifier(DenseNetwork(tuple(weights), tuple(biases), ("relu",)), range(3))
     found = quantize(model, X, y if retrained else None, bits=bits, epochs=2, random_state=0)
+    leads_on = weights[1].any(axis=1)
+    weights = [weights[0][:, leads_on], weights[1][leads_on]]
     for layer, weight in zip(found.network_.layers, weights, strict=True):
         assert not layer.weights[weight == 0].any()
         assert layer.weights.any()
