@@ -5,11 +5,11 @@ Dense ones, and those that convolve along the spectrum.
 `INPUT_LIMIT` is the largest integer input, 32767.
 """
 
-from ._idle import without_idle_units
 from ._layers import IntegerConvolution, IntegerLayer
 from ._network import INPUT_LIMIT, IntegerNetwork
 from ._quantizing import integer_network
 from ._retraining import retrain
+from ._tidying import tidy_units
 
 __all__ = [
     "INPUT_LIMIT",
@@ -18,5 +18,5 @@ __all__ = [
     "IntegerNetwork",
     "integer_network",
     "retrain",
-    "without_idle_units",
+    "tidy_units",
 ]

@@ -1,4 +1,4 @@
-"""Hidden units that no longer matter: what reaches them or leaves them has become zero."""
+"""Hidden units of a network in integers: those that matter, in the order that packs best."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import numpy as np
 from ._layers import IntegerConvolution, IntegerLayer
 from ._network import IntegerNetwork
 
-__all__ = ["without_idle_units"]
+__all__ = ["tidy_units"]
 
 
-def without_idle_units(network: IntegerNetwork) -> IntegerNetwork:
-    """Leave out hidden units of dense layers that nothing leaves, or that nothing enters.
+def tidy_units(network: IntegerNetwork) -> IntegerNetwork:
+    """Leave out hidden units of dense layers that nothing leaves or enters, and sort the others.
 
     What nothing enters hands on the same code for every sample, which goes into the biases behind
-    it. In integers both are exact: all logits stay as they are, and no sum can become larger.
+    it. The order of units is free, and biases that rise are packed into fewer bytes. In integers
+    all of this is exact: the logits stay as they are, and no sum can become larger.
 
     Parameters
     ----------
@@ -36,6 +37,9 @@ def without_idle_units(network: IntegerNetwork) -> IntegerNetwork:
         if moves.any():  # else one of the units stays, and what it hands on
             behind = replace(behind, biases=(behind.biases + constant).astype(np.int32))
             layers[i : i + 2] = _cut(front, behind, moves)
+    for i in places:
+        order = np.argsort(layers[i].biases, kind="stable")
+        layers[i : i + 2] = _taken(layers[i], layers[i + 1], order)
     return replace(network, layers=tuple(layers))
 
 
@@ -45,11 +49,18 @@ def _cut(
     """Keep some units of a layer, and what those behind it take from them."""
     if not keep.any():
         keep = np.arange(len(keep)) == 0
-    left = replace(
+    return _taken(front, behind, np.flatnonzero(keep))
+
+
+def _taken(
+    front: IntegerLayer, behind: IntegerLayer, units: np.ndarray
+) -> tuple[IntegerLayer, IntegerLayer]:
+    """Take units of a layer in this order, and what those behind it take from them."""
+    found = replace(
         front,
-        weights=np.ascontiguousarray(front.weights[:, keep]),
-        biases=front.biases[keep],
-        multipliers=front.multipliers[keep],
-        shifts=front.shifts[keep],
+        weights=np.ascontiguousarray(front.weights[:, units]),
+        biases=front.biases[units],
+        multipliers=front.multipliers[units],
+        shifts=front.shifts[units],
     )
-    return left, replace(behind, weights=np.ascontiguousarray(behind.weights[keep]))
+    return found, replace(behind, weights=np.ascontiguousarray(behind.weights[units]))

@@ -1,4 +1,4 @@
-"""Units that no longer matter go, and every logit stays."""
+"""Units that no longer matter go, the others are sorted, and every logit stays."""
 
 from itertools import pairwise
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sklearn_capoz.integers import without_idle_units
+from sklearn_capoz.integers import tidy_units
 from tests.integers.test_network import layer_of, network_of
 
 
@@ -22,12 +22,13 @@ def test_no_logit_changes(seed, share):
     widths = 6, 9, 8, 7, 3
     sizes = enumerate(pairwise(widths))
     network = network_of(*(sparse_layer(*n, seed + i, share) for i, n in sizes))
-    found = without_idle_units(network)
+    found = tidy_units(network)
     found.check()
     codes = np.random.RandomState(seed).randint(-300, 300, (20, 6)).astype(np.int16)
     np.testing.assert_array_equal(found.logits(codes), network.logits(codes))
     for front, behind in pairwise(found.layers):
         n_units = len(front.biases)
+        assert (np.diff(front.biases) >= 0).all()
         assert n_units == 1 or behind.weights.any(axis=1).all()
         assert n_units == 1 or front.weights.any(axis=0).all() or not front.weights.any()
     if share == 1:
@@ -45,7 +46,7 @@ def test_what_goes_and_what_it_leaves_behind():
         3, 2, weights=np.array([[0, 0], [7, -2], [3, 0]], np.int8),
         biases=np.array([1, 1], np.int32),
     )  # fmt: skip
-    found = without_idle_units(network_of(first, second))
+    found = tidy_units(network_of(first, second))
     assert found.widths == (1,)
     np.testing.assert_array_equal(found.layers[0].weights, [[1], [0]])
     np.testing.assert_array_equal(found.layers[1].weights, [[3, 0]])
@@ -58,7 +59,7 @@ def test_one_unit_stays(last):
     empty = layers[last].weights * np.int8(0)
     changed = [layer_of(4, 5), layer_of(5, 3)]
     changed[last] = layer_of(*empty.shape, weights=empty)
-    found = without_idle_units(network_of(*changed))
+    found = tidy_units(network_of(*changed))
     codes = np.arange(8, dtype=np.int16).reshape(2, 4)
     np.testing.assert_array_equal(found.logits(codes), network_of(*changed).logits(codes))
     assert found.widths[0] >= 1
