@@ -297,9 +297,9 @@ JOBS = {
         naming,
         'Made field spectra (shift "middle") of seven minerals in 50 bands, named by the 13 '
         "embedded records. The network has learnt from other spectra of the same simulation, which "
-        "favours it; seconds include its training. hylite has no matching that we found; hklearn, which stands "
-        "on it, regresses abundances on stacks of images; cramm's rules need spectra of the full "
-        "range, from 350 nm on, which this job has not; pysptools' SAM fails with numpy 1.24 and "
+        "favours it; seconds include its training. hylite has no matching that we found; hklearn, "
+        "which stands on it, regresses abundances on stacks of images; cramm's rules need spectra "
+        "of the full range, from 350 nm on; pysptools' SAM fails with numpy 1.24 and "
         "later (`np.float`). None of them is here.",
     ),
     HULLS: (hulls, "1,000 spectra of 224 bands. Apart: the largest difference from this package."),

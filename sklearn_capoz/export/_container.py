@@ -1,7 +1,7 @@
 """The bytes of a model file: safetensors with a JSON description and a checksum as metadata.
 
-The arrays stand in it by name; or, packed, they are a safetensors file within it. Format 1 is never
-packed, so that earlier versions of the package read it.
+The arrays stand in it by name; or they and the description are packed, as a safetensors file within
+another. Format 1 is never packed, so that earlier versions of the package read it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ __all__ = ["checksum", "pack", "read_whole_file", "unpack"]
 
 #: Key of the description in the safetensors metadata.
 _KEY = "sklearn_capoz"
+#: Key of the checksum.
+_DIGEST = "sha256"
 
 _INSTALL = "Model files need safetensors: pip install 'sklearn-capoz[export]'"
 
@@ -33,9 +35,14 @@ def pack(description: dict, tensors: dict[str, np.ndarray]) -> bytes:
     except ImportError as error:
         raise ImportError(_INSTALL) from error
     text = json.dumps(description, allow_nan=False)
-    metadata = {_KEY: text, "sha256": checksum(text, tensors)}
-    packed = pack_arrays(save(tensors)) if description["format_version"] > 1 else None
-    content = save(tensors if packed is None else {PACKED: packed}, metadata=metadata)
+    digest = {_DIGEST: checksum(text, tensors)}  # random digits, which nothing makes smaller
+    packed = None
+    if description["format_version"] > 1:
+        packed = pack_arrays(save(tensors, metadata={_KEY: text}))
+    if packed is None:
+        content = save(tensors, metadata={_KEY: text} | digest)
+    else:
+        content = save({PACKED: packed}, metadata=digest)
     if len(content) > MAX_FILE_BYTES:
         raise DataFormatError(
             f"the file would have {len(content):,} bytes, and holds up to {MAX_FILE_BYTES:,}."
@@ -46,18 +53,23 @@ def pack(description: dict, tensors: dict[str, np.ndarray]) -> bytes:
 def unpack(content: bytes) -> tuple[Any, dict[str, np.ndarray]]:
     """Return the description as it stands in the file, and all arrays."""
     header, tensors = _load(content)
+    metadata = _metadata(header)
     if set(tensors) == {PACKED}:
-        _, tensors = _load(unpack_arrays(tensors[PACKED]))
-    metadata = _parse(header, "header").get("__metadata__") or {}
+        header, tensors = _load(unpack_arrays(tensors[PACKED]))
+        metadata = _metadata(header) | metadata  # once the arrays alone were packed
     text = metadata.get(_KEY)
     if text is None:
         raise DataFormatError(
             "a safetensors file, but not one of save_model: its metadata has no "
             f"{_KEY!r}. Save the model again with sklearn_capoz.deploy.save_model."
         )
-    if metadata.get("sha256") != checksum(text, tensors):
+    if metadata.get(_DIGEST) != checksum(text, tensors):
         raise DataFormatError("damaged: its contents do not match their checksum. Copy it again.")
     return _parse(text, "description"), tensors
+
+
+def _metadata(header: str) -> dict[str, str]:
+    return _parse(header, "header").get("__metadata__") or {}
 
 
 def _load(content: bytes) -> tuple[str, dict[str, np.ndarray]]:

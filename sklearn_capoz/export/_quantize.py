@@ -11,7 +11,7 @@ from sklearn.utils import assert_all_finite, check_array, check_random_state, co
 
 from .._sklearn import Interval, InvalidParameterError, validate_parameter_constraints
 from ..exceptions import UnsupportedNetworkError
-from ..integers import IntegerNetwork, integer_network, retrain
+from ..integers import IntegerNetwork, integer_network, retrain, tidy_units
 from ..integers._quantizing import input_limit
 from ..networks import DenseNetwork
 from ..networks._spectral_network import SpectralNetwork
@@ -102,7 +102,9 @@ def quantize(
     What X holds is rounded to int16 and clipped to `network_.input_limit`, the largest number for
     which no accumulator can overflow. Weights are symmetric, with a step for each unit; the ranges
     of activations belong to units as well, but for tanh and the logistic function, whose units
-    share a curve of 33 points.
+    share a curve of 33 points. Hidden units of dense layers that no weight enters or leaves, as
+    pruned connections may leave them, are left out, and the others are sorted by their biases, so
+    that files pack better: no logit changes.
 
     A kernel has the same weights at all bands, which so have one scale in common: a scaler before
     it goes into the rounding of the inputs, unless there is an `input_scale`. Of more than 2,000
@@ -140,7 +142,7 @@ def quantize(
     if isinstance(network, SpectralNetwork) and input_scale is None:
         steps, quantized = fold_scalers(steps, quantized)
     classifier = QuantizedClassifier(
-        replace(quantized, dtype=parts.network.dtype),
+        replace(tidy_units(quantized), dtype=parts.network.dtype),
         parts.classes,
         feature_names=None if steps else parts.feature_names,
         wavelengths=None if steps else parts.wavelengths,

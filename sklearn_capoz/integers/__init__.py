@@ -9,6 +9,7 @@ from ._layers import IntegerConvolution, IntegerLayer
 from ._network import INPUT_LIMIT, IntegerNetwork
 from ._quantizing import integer_network
 from ._retraining import retrain
+from ._tidying import tidy_units
 
 __all__ = [
     "INPUT_LIMIT",
@@ -17,4 +18,5 @@ __all__ = [
     "IntegerNetwork",
     "integer_network",
     "retrain",
+    "tidy_units",
 ]

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["MAX_SHIFT", "as_multipliers", "requantize", "round_half_away"]
+__all__ = ["MAX_SHIFT", "as_multipliers", "requantize", "round_half_away", "short_ratios"]
 
 #: Largest shift: half of 2^62 and an accumulator times its multiplier stay below 2^63.
 MAX_SHIFT = 62
 #: Bits of a multiplier: an accumulator's rescaling is right to 2^-15 of itself.
 _MULTIPLIER_BITS = 15
+#: Those that differ, where the step behind a multiplier is free: files pack the others away.
+_SHORT_BITS = 5
 
 
 def round_half_away(values: np.ndarray) -> np.ndarray:
@@ -41,6 +43,12 @@ def as_multipliers(ratios: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     overflow = multipliers == 2**_MULTIPLIER_BITS  # rounded up to the next power of two
     multipliers[overflow] /= 2
     return multipliers.astype(np.int16), (shifts - overflow).astype(np.uint8)
+
+
+def short_ratios(ratios: np.ndarray) -> np.ndarray:
+    """Return the next smaller ratios whose multipliers begin with 5 bits and end in zeros."""
+    parts, exponents = np.frexp(ratios)
+    return np.ldexp(np.floor(np.ldexp(parts, _SHORT_BITS)), exponents - _SHORT_BITS)
 
 
 def requantize(sums: np.ndarray, multipliers: np.ndarray, shifts: np.ndarray) -> np.ndarray:

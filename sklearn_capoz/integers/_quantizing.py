@@ -9,7 +9,7 @@ import numpy as np
 
 from ..networks import ACTIVATIONS, DenseNetwork
 from ..networks._spectral_network import SpectralConvolution, SpectralNetwork
-from ._arithmetic import as_multipliers, round_half_away
+from ._arithmetic import as_multipliers, round_half_away, short_ratios
 from ._curve import curve_of, is_curve
 from ._layers import CODE_LIMIT, IntegerConvolution, IntegerLayer
 from ._network import INPUT_LIMIT, IntegerNetwork
@@ -194,6 +194,8 @@ def _quantize_layer(
     wanted = inputs.step[:, None] * weight.astype(np.float64)
     wanted += _making_up(centred, moment, target, wanted) * (wanted != 0)
     rounded, unit = round_weights(wanted, moment, bits, least / _BIAS_LIMIT)
+    if activation is not None and curve is None:  # a wider step clips nothing more
+        step = unit / short_ratios(unit / step)
     sums = centred @ (rounded * unit)
     bias = round_half_away((target.mean(axis=0) - low) / unit - mean @ rounded)
     if np.abs(bias).max() > 2 * _BIAS_LIMIT - 1:

@@ -208,8 +208,8 @@ def test_an_interrupt_keeps_what_there_is(monkeypatch):
         return moves_from(*args)
 
     monkeypatch.setattr(_compress, "moves_from", interrupted)
-    with pytest.warns(PruningInterruptedWarning, match="above the budget of 1,400"):
-        found = compress(network(), X, Y, budget=1400)
+    with pytest.warns(PruningInterruptedWarning, match="above the budget of 1,000"):
+        found = compress(network(), X, Y, budget=1000)
     assert len(found.trace) == 3
     assert found.estimator.predict(X).shape == (400,)
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.numpy import load_file
+from safetensors import safe_open
+from safetensors.numpy import load_file, save
 from sklearn.neural_network import MLPClassifier
 
 from sklearn_capoz.deploy import load_model, quantize, save_model
@@ -69,6 +70,17 @@ def test_a_network_in_integers_is_packed(quantized, path, model_file):
     model_file(path).write(*model_file(path).read())
     assert set(load_file(path)) > {"network.0.bias"}
     assert packed_size < path.stat().st_size
+    np.testing.assert_array_equal(load_model(path).decision_function(X), model.decision_function(X))
+
+
+def test_files_of_which_the_arrays_alone_are_packed_open(quantized, path, model_file):
+    """So wrote earlier versions."""
+    model, X = quantized
+    save_model(model, path)
+    model_file(path).write(*model_file(path).read())
+    with safe_open(path, "numpy") as file:
+        metadata = file.metadata()
+    path.write_bytes(save({"packed": pack_arrays(save(load_file(path)))}, metadata=metadata))
     np.testing.assert_array_equal(load_model(path).decision_function(X), model.decision_function(X))
 
 

@@ -17,10 +17,10 @@ X = RNG.randn(120, 24).astype(np.float32)
 Y = np.array(["alunite", "calcite", "kaolinite"])[X[:, :3].argmax(axis=1)]
 
 
-def fitted(sparsity=0.9, **given):
+def fitted(sparsity=0.9, n_units=20, **given):
     return PrunedMLPClassifier(
-        (20,), granularity="connection", criterion="l1", schedule=Gradual(sparsity), keep="last",
-        n_iterations=2, max_iter=20, retrain_max_iter=3, random_state=0, **given,
+        (n_units,), granularity="connection", criterion="l1", schedule=Gradual(sparsity),
+        keep="last", n_iterations=2, max_iter=20, retrain_max_iter=3, random_state=0, **given,
     ).fit(X, Y)  # fmt: skip
 
 
@@ -63,13 +63,13 @@ def test_dense_files_stay_as_they_were(path, model_file):
 
 
 @pytest.mark.parametrize("bits", [8, 4])
-def test_integers_are_stored_sparsely(model, path, model_file, bits):
-    quantized = quantize(model, X, bits=bits)
+def test_integers_are_stored_sparsely(path, model_file, bits):
+    quantized = quantize(fitted(n_units=40), X, bits=bits)
     save_model(quantized, path)
     description, tensors = model_file(path).read()
     assert description["format_version"] == 5
     assert "network.0.weight.values" in tensors
-    dense = quantize(fitted(0.0), X, bits=bits)
+    dense = quantize(fitted(0.0, n_units=40), X, bits=bits)
     small = network_bytes(path)
     save_model(dense, path)
     assert small < 0.75 * network_bytes(path)

@@ -12,6 +12,7 @@ from sklearn_capoz.integers._arithmetic import (
     as_multipliers,
     requantize,
     round_half_away,
+    short_ratios,
 )
 
 
@@ -67,3 +68,12 @@ def test_a_ratio_that_rounds_up_to_a_power_of_two():
     multipliers, shifts = as_multipliers(np.array([1 - 2.0**-20, 0.0, 2.0**-80]))
     np.testing.assert_array_equal(multipliers, [2**14, 0, 0])
     assert shifts[0] == 14
+
+
+@given(st.floats(2**-40, 2**12))
+def test_short_ratios_end_in_zeros_and_are_next_below(ratio):
+    short = short_ratios(np.array([ratio]))
+    assert ratio * (1 - 2**-4) < short[0] <= ratio
+    multipliers, shifts = as_multipliers(short)
+    assert multipliers[0] % 2**10 == 0
+    assert np.ldexp(float(multipliers[0]), -int(shifts[0])) == short[0]
