@@ -231,8 +231,8 @@ def run(options: Options, report: Report) -> None:
     report.text(
         f"With shifted images, each is there {COPIES} times, all but once shifted by up to "
         f"{REACH} pixel in each direction, for the teacher by up to {TEACHER_REACH}, and all "
-        "epochs are a fifth: as many steps. What the published networks were trained on is not "
-        "said to be shifted; beside them belong the rows without."
+        "epochs are a fifth: as many steps. RigL's own code trains on all 60,000 images as they "
+        "are, so that the rows without shifts belong beside it."
     )
     report.heading("Within a budget of bytes, the file that is best on validation images")
     rows = []
