@@ -23,6 +23,9 @@ _MANY_MULTIPLY_ADDS = 50_000_000
 _CHUNK_BYTES = 2_000_000
 #: Bytes of a block of rows with its hidden layers: it stays in the second-level cache.
 _BLOCK_BYTES = 250_000
+#: What a weight that is found among zeros costs, and an input that is laid beside others, in
+#: multiply-adds of whole layers; measured with AVX-512, in both precisions.
+_SPARSE_WEIGHT, _SPARSE_INPUT = 6, 60
 
 
 class Predictor:
@@ -53,7 +56,8 @@ class Predictor:
         if support is not None and not support.all():
             self._columns = np.flatnonzero(support)
         self.n_features = network.n_features if support is None else len(support)
-        self._packed: tuple[np.ndarray, np.ndarray, int] | None = None
+        self._skips_zeros = _pays_to_skip_zeros(network)
+        self._packed: tuple | None = None
 
     def labels(self, X: np.ndarray, classes: np.ndarray) -> np.ndarray:
         """Most likely one of the `classes` for each row of X; the first on ties."""
@@ -149,15 +153,25 @@ class Predictor:
         if self._packed is None:
             self._packed = self._pack()
         logits = logits_for(len(chunk), self.network.weights[-1].shape[1], chunk.dtype)
-        if not forward(chunk, *self._packed, logits):
+        if self._skips_zeros:
+            from ._sparse_kernels import sparse_forward
+
+            if not np.isfinite(chunk).all():
+                assert_all_finite(chunk, input_name="X")
+            sparse_forward(chunk, *self._packed, logits)
+        elif not forward(chunk, *self._packed, logits):
             assert_all_finite(chunk, input_name="X")
         return logits
 
-    def _pack(self) -> tuple[np.ndarray, np.ndarray, int]:
-        """Parameters, table of layers and rows of a block, as the kernel takes them."""
+    def _pack(self) -> tuple:
+        """Lay parameters and a table of layers out as the kernel takes them."""
         from ._predictor_kernels import ROWS, pack
 
         network = self.network
+        if self._skips_zeros:
+            from ._sparse_kernels import pack_sparse
+
+            return pack_sparse(network.weights, network.biases, network.activations)
         values_per_row = network.n_features + 2 * max(w.shape[1] for w in network.weights)
         n_tiles = _BLOCK_BYTES // (values_per_row * network.dtype.itemsize * ROWS)
         packed = pack(network.weights, network.biases, network.activations)
@@ -165,6 +179,15 @@ class Predictor:
 
     def __reduce__(self):
         return Predictor, (self.network, self.support)  # the packing is made for one machine
+
+
+def _pays_to_skip_zeros(network: DenseNetwork) -> bool:
+    """Whether so many weights are zero that it is faster to look for the others."""
+    if not {"relu", "identity"}.issuperset(network.activations):
+        return False  # exponentials cost more than what could be skipped
+    n_there = sum(int(np.count_nonzero(weight)) for weight in network.weights)
+    skipping = _SPARSE_WEIGHT * n_there + _SPARSE_INPUT * network.n_features
+    return skipping < network.n_multiply_adds
 
 
 def _n_threads() -> int:
