@@ -1,9 +1,9 @@
 """Run one benchmark: `python -m benchmarks NAME`, or list them all without a name.
 
 The experiments `paper`, `disjoint`, `mnist`, `lenet`, `siamese`, `sensitivity`, `peers`,
-`integers`, `inputs`, `connections`, `teachers` and `networks` take the options below and write
-their part of RESULTS.md. The other modules measure speed or one claim, print a table, and take
-options of their own: `python -m benchmarks NAME --help`.
+`integers`, `inputs`, `connections`, `teachers`, `networks` and `retraining` take the options below
+and write their part of RESULTS.md. The other modules measure speed or one claim, print a table, and
+take options of their own: `python -m benchmarks NAME --help`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from ._report import Report
 FOLDER = Path(__file__).parent
 #: In the order of RESULTS.md.
 EXPERIMENTS = (
-    *("paper", "sensitivity", "disjoint", "mnist", "siamese", "networks", "peers"),
-    *("integers", "inputs", "connections", "lenet", "teachers"),
+    *("paper", "sensitivity", "disjoint", "mnist", "siamese", "networks", "retraining"),
+    *("peers", "integers", "inputs", "connections", "lenet", "teachers"),
 )
 
 
