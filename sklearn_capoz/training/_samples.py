@@ -56,7 +56,7 @@ class PruningData:
     select: Samples
     class_weight: np.ndarray | None = None
 
-    def to_train_on(self) -> tuple[Samples, Samples, Samples]:
+    def to_train_on(self) -> tuple[Samples, ...]:
         """Return all three parts with the weights that they have in a loss."""
         if self.class_weight is None:
             return self.train, self.score, self.select
