@@ -21,7 +21,8 @@ FOLDER = Path(__file__).parent
 #: In the order of RESULTS.md.
 EXPERIMENTS = (
     *("field_map", "field_trust"),
-    *("paper", "sensitivity", "disjoint", "mnist", "siamese", "networks", "peers", "field_peers"),
+    *("paper", "sensitivity", "disjoint", "mnist", "siamese", "networks", "retraining"),
+    *("peers", "field_peers"),
     *("integers", "inputs", "connections", "compress", "lenet", "teachers", "growth"),
 )
 

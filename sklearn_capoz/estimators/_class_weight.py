@@ -17,6 +17,8 @@ __all__ = ["weigh_classes"]
 def weigh_classes(data: PruningData, classes: np.ndarray, class_weight) -> PruningData:
     """Fold weights of classes into those of the training samples, and only of those.
 
+    The others have them once they are trained on.
+
     Parameters
     ----------
     data : PruningData
@@ -41,7 +43,8 @@ def weigh_classes(data: PruningData, classes: np.ndarray, class_weight) -> Pruni
         weight = np.array([class_weight.get(label, 1.0) for label in classes.tolist()])
     else:
         weight[present] = compute_class_weight(class_weight, classes=present, y=samples.y)
-    return replace(data, train=replace(samples, weight=samples.weight * weight[samples.y]))
+    weighed = replace(samples, weight=samples.weight * weight[samples.y])
+    return replace(data, train=weighed, class_weight=weight)
 
 
 def _check(class_weight: Mapping, classes: np.ndarray) -> None:

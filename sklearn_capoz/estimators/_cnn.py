@@ -26,9 +26,8 @@ from ._cnn_inputs import (
     middle,
     usable,
 )
-from ._cnn_net import make_net, network_samples
+from ._cnn_net import WeighingPruner, make_net, network_samples
 from ._plan_checks import check_engine
-from ._pruner import CAPoZPruner
 
 __all__ = ["PrunedCNNClassifier"]
 
@@ -108,6 +107,9 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
     batch_size : int, default=64
     max_iter : int, default=30
         Epochs of the first training.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes in the loss, of the first training and of all retraining. "balanced"
+        gains average accuracy where classes are rare, and may cost overall accuracy.
     device : str, default="cpu"
         Where torch trains.
     verbose : bool or int, default=False
@@ -183,6 +185,7 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
         "device": [str],
     }
 
@@ -213,6 +216,7 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         learning_rate_init=0.001,
         batch_size=64,
         max_iter=30,
+        class_weight=None,
         device="cpu",
         verbose=False,
         random_state=None,
@@ -241,6 +245,7 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         self.learning_rate_init = learning_rate_init
         self.batch_size = batch_size
         self.max_iter = max_iter
+        self.class_weight = class_weight
         self.device = device
         self.verbose = verbose
         self.random_state = random_state
@@ -309,7 +314,7 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         bands = fitted_bands(self, middle(X), y, sample_weight)
         samples = network_samples(self, bands, X)
         net = make_net(self, bands, X, samples, len(np.unique(y)))
-        pruner = CAPoZPruner(net, **self._pruning_params())
+        pruner = WeighingPruner(net, **self._pruning_params()).weigh_by(self.class_weight)
         if isinstance(teacher, FittedTeacher):
             lessons = np.exp(teacher.look_at(X, np.unique(y)))
             pruner.set_params(teacher=OfTheseSamples(teacher.classifier, lessons))

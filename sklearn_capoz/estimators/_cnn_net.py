@@ -1,14 +1,36 @@
-"""The skorch net inside a PrunedCNNClassifier, and what it is trained on."""
+"""The skorch net inside a PrunedCNNClassifier, what it is trained on, and what prunes it."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
 from .._sklearn import InvalidParameterError
 from ..datasets import ScenePixels
+from ._class_weight import weigh_classes
 from ._cnn_inputs import channels, channels_of_scene
+from ._pruner import CAPoZPruner
+from ._split import Split
 
-__all__ = ["make_net", "network_samples"]
+__all__ = ["WeighingPruner", "make_net", "network_samples"]
+
+
+class WeighingPruner(CAPoZPruner):
+    """CAPoZPruner that weighs classes, as a skorch net by itself does not.
+
+    The weights are not the criterion's own, whose mean is none over a batch of weightless classes.
+    """
+
+    def weigh_by(self, class_weight) -> WeighingPruner:
+        """Set the weights of the classes in the loss."""
+        self._class_weight = class_weight
+        return self
+
+    def _split(self, *args, **kwargs) -> Split:
+        found = super()._split(*args, **kwargs)
+        return replace(found, data=weigh_classes(found.data, found.classes, self._class_weight))
+
 
 #: Parameters of a network that are no choice of the user's beside those of the estimator.
 OWN = {"n_bands", "n_classes", "patch_size", "network", "dtype", "image"}

@@ -199,7 +199,7 @@ def choose(
     leaves_all = estimator.keep == "last" or estimator.retrain_max_iter == 0
     if leaves_all or is_untouched or not split.sets_aside:
         return iteration, model
-    parts = (data.train, data.score, data.select)
+    parts = data.to_train_on()
     everything = Samples(
         *(joined([getattr(part, name) for part in parts]) for name in ("X", "y", "weight"))
     )

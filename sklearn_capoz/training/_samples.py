@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,11 +42,29 @@ class Samples:
 
 @dataclass(frozen=True, eq=False)
 class PruningData:
-    """Samples to train on, to score units on, and to choose the iteration on."""
+    """Samples to train on, to score units on, and to choose the iteration on.
+
+    Parameters
+    ----------
+    train, score, select : Samples
+    class_weight : ndarray of shape (n_classes,), optional
+        Weights of the classes in the loss, which those of `train` hold already.
+    """
 
     train: Samples
     score: Samples
     select: Samples
+    class_weight: np.ndarray | None = None
+
+    def to_train_on(self) -> tuple[Samples, ...]:
+        """Return all three parts with the weights that they have in a loss."""
+        if self.class_weight is None:
+            return self.train, self.score, self.select
+        aside = (
+            replace(part, weight=part.weight * self.class_weight[part.y])
+            for part in (self.score, self.select)
+        )
+        return self.train, *aside
 
 
 def make_samples(X: Any, y: np.ndarray, sample_weight=None) -> Samples:

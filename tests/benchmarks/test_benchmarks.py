@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from skorch import NeuralNetClassifier
 
 from benchmarks import _data, _paper_tables, paper
 from benchmarks import _protocol as protocol
@@ -181,6 +183,44 @@ def test_sensitivity(tmp_path):
 def test_disjoint(tmp_path, data_home):
     text = run_quick("disjoint", tmp_path, "--seeds", "1", "--data-home", str(data_home))
     assert "What the random split adds" in text
+
+
+def test_margins_after_each_epoch_of_retraining():
+    from benchmarks.retraining import margins
+
+    rows = pd.DataFrame(
+        [
+            ("reconstruction", "none", 0, 0.5, 0.6), ("L1", "none", 0, 0.1, 0.2),
+            ("reconstruction", "balanced", 1, 0.75, 0.75), ("L1", "balanced", 1, 0.6, 0.75),
+            ("dense", "none", 0, 0.9, 0.9),
+            ("from scratch", "none", 16, 0.7, 0.5), ("from scratch", "balanced", 16, 0.6, 0.6),
+        ],
+        columns=["method", "weights", "epochs", "overall", "average"],
+    ).assign(seed=0)  # fmt: skip
+    table = margins(rows)
+    assert table["average, less L1"].tolist() == [0.4, 0.0]
+    assert table["seeds above L1"].tolist() == ["1 of 1", "0 of 1"]
+    # The better of the small networks, whatever its weights.
+    assert table["overall, less from scratch"].tolist() == [-0.2, 0.05]
+
+
+def test_training_on_epoch_by_epoch_is_training_once():
+    from benchmarks._network_tasks import Task
+    from benchmarks.retraining import train_on
+
+    random = np.random.RandomState(0)
+    y = random.randint(0, 2, 40)
+    X = (random.standard_normal((40, 6)) + y[:, None]).astype(np.float32)
+    task = Task(X, y, X, y)
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Linear(6, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+    net = NeuralNetClassifier(
+        module, criterion=torch.nn.CrossEntropyLoss, optimizer=torch.optim.Adam, batch_size=-1,
+        train_split=None, verbose=0, lr=0.01,
+    ).initialize()  # fmt: skip
+    once = deepcopy(net).set_params(max_epochs=5).partial_fit(X, y)
+    *_, net = train_on(net, task, 5, "none", 0)
+    np.testing.assert_allclose(net.predict_proba(X), once.predict_proba(X), rtol=1e-5)
 
 
 def test_disjoint_needs_its_data(tmp_path):

@@ -145,3 +145,22 @@ def test_restarts_are_compared_on_the_scoring_samples_not_on_those_to_choose_on(
         np.testing.assert_array_equal(model.network_.weights[0], chosen.weights[0])
         choices.append((by_score, by_select))
     assert any(by_score != by_select for by_score, by_select in choices)  # or nothing is tested
+
+
+@pytest.mark.parametrize("keep", ["best", "smallest"])
+def test_what_was_set_aside_has_class_weights_once_it_is_trained_on(monkeypatch, classifier, keep):
+    train, trained_on = DenseModel.train_together.__func__, []
+
+    def spy(cls, models, data):
+        trained_on.append(data[0].train)
+        return train(cls, models, data)
+
+    monkeypatch.setattr(DenseModel, "train_together", classmethod(spy))
+    weights = np.array([3.0, 1.0, 0.0])
+    own = np.linspace(1, 2, len(Y))
+    classifier(class_weight=dict(enumerate(weights)), keep=keep, n_iterations=1).fit(
+        X, Y, sample_weight=own
+    )
+    last = trained_on[-1]
+    assert sorted(last.weight) == pytest.approx(sorted(own * weights[Y]))
+    assert len(trained_on[0].y) < len(last.y) == len(Y)

@@ -111,6 +111,57 @@ def test_zero_iterations_leave_the_network_dense(split):
     assert model.compression_rate_ == 1
 
 
+def parameters_of(model):
+    return [parameter.detach().numpy() for parameter in model.module_.parameters()]
+
+
+def test_class_weights_are_weights_of_the_samples_in_the_loss(split):
+    """They do not enter the scores, so that the dense networks alone are compared."""
+    X_train, _, y_train, _ = split
+    dense = {"bands": FunctionTransformer(), "n_iterations": 0, "max_iter": 3}
+    weights = {1: 3.0, 2: 0.25}
+    by_class = make("1d", class_weight=weights, **dense).fit(X_train, y_train)
+    by_sample = make("1d", **dense).fit(
+        X_train, y_train, sample_weight=[weights[label] for label in y_train]
+    )
+    for a, b in zip(parameters_of(by_class), parameters_of(by_sample), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_batch_of_classes_without_weight_is_no_division_by_zero(split):
+    X_train, _, y_train, _ = split
+    model = make("1d", class_weight={2: 0.0}, batch_size=1).fit(X_train, y_train)
+    assert all(np.isfinite(parameter).all() for parameter in parameters_of(model))
+
+
+def test_balanced_class_weights_count_in_retraining(split):
+    X_train, _, y_train, _ = split
+    rows = np.r_[np.flatnonzero(y_train == 1), np.flatnonzero(y_train == 2)[:8]]
+    X, y = X_train[rows], y_train[rows]
+    by_hand = {label: len(y) / 2 / np.sum(y == label) for label in (1, 2)}
+    balanced, same, plain = (
+        make("1d", class_weight=weight, keep="last", learning_rate_init=0.001).fit(X, y, X, y)
+        for weight in ("balanced", by_hand, None)
+    )
+    for a, b in zip(parameters_of(balanced), parameters_of(same), strict=True):
+        np.testing.assert_array_equal(a, b)
+    rare = X_train[y_train == 2]
+    shares = [model.predict_proba(rare)[:, 1].mean() for model in (balanced, plain)]
+    assert shares[0] > shares[1]
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "message"),
+    [("even", "'class_weight'"), ({"clay": 2.0}, "names 'clay'"), ({1: -1.0}, "at least 0")],
+)
+def test_class_weights_that_are_none_raise_before_any_training(split, class_weight, message):
+    X_train, _, y_train, _ = split
+    model = make("1d", class_weight=class_weight, max_iter=10**6)
+    with pytest.raises(ValueError, match=message):
+        model.fit(X_train, y_train)
+    assert not hasattr(model, "classes_")
+
+
 def test_a_search_over_pixels_of_a_scene(split):
     X_train, X_test, y_train, y_test = split
     grid = {"patch_size": [3, 5], "bands__pca__n_components": [2, 4]}
