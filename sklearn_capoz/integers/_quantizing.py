@@ -224,7 +224,7 @@ def _making_up(
     """
     missing = target - target.mean(axis=0) - centred @ weight
     # The fewer the samples, the less of what they say holds for others.
-    share = DAMPING + _CAUTION * len(moment) / len(centred)
+    share = max(DAMPING, _CAUTION * len(moment) / len(centred))
     return np.linalg.solve(damped(moment, share), centred.T @ missing / len(centred))
 
 
