@@ -136,6 +136,13 @@ class FusedClassifier(ClassifierMixin, Composition):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
+    #: What to do where one network is asked for.
+    _instead_of_dense = (
+        "is a vote of several networks, and files, graphs, C and integers hold one each. Write the "
+        "members of `estimators_` one by one and average their probabilities by `weights_`, store "
+        "it whole by joblib, or let one network learn from it: teacher=FrozenEstimator(fused)."
+    )
+
     @all_or_nothing
     def fit(self, X, y, X_val=None, y_val=None, sample_weight=None, groups=None):
         """Train the members, and choose their weights.

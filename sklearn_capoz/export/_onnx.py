@@ -44,9 +44,10 @@ def to_onnx(estimator, path, *, X_check=None, X_calibration=None) -> None:
         Samples to compare on; best are real ones. None takes those of the calibration, or made
         ones between 0 and 1.
     X_calibration : array-like of shape (n_samples, n_bands, p, p) or ScenePixels, default=None
-        Writes a network of patches with weights and activations of 8 bits, in a quarter of the
-        bytes; the ranges are those of these samples, such as the training set. Graphs of 8 bits
-        are near the network, and not equal to it as those of a quantized classifier are.
+        Writes a network of patches with weights and activations of 8 bits: weights take a quarter
+        of the bytes, and steps before the network stay in floats. Ranges are those of these
+        samples, such as the training set. Such a graph is near the network, not equal to it as
+        that of a quantized classifier is.
 
     Raises
     ------

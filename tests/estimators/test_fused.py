@@ -25,8 +25,10 @@ from small_estimators import NAMES, X, Y, make_mlp, make_own
 
 from sklearn_capoz import FusedClassifier
 from sklearn_capoz._sklearn import InvalidParameterError
+from sklearn_capoz.deploy import save_model, to_c
 from sklearn_capoz.estimators import _fused
 from sklearn_capoz.estimators._fusion import choose_weights
+from sklearn_capoz.exceptions import UnsupportedNetworkError
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 
@@ -172,6 +174,14 @@ def test_the_cost_is_that_of_all_members():
     unknown = fused().fit(X, NAMES).cost_
     assert unknown.loc["own"].notna().all()
     assert unknown.loc[["forest", "all"]].isna().all(axis=None)
+
+
+def test_a_file_holds_one_network_and_says_what_to_do(tmp_path):
+    fused = FusedClassifier([("a", make_mlp()), ("b", make_mlp())], weights=None).fit(X, Y)
+    for write in (save_model, to_c):
+        with pytest.raises(UnsupportedNetworkError, match=r"a vote of several networks.*joblib"):
+            write(fused, tmp_path / "m.capoz")
+    assert not list(tmp_path.iterdir())
 
 
 def test_it_is_an_estimator_like_others():
