@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -153,16 +154,20 @@ class Layer:
         shown = self.activations if self.activations is not None else self.gradients
         if shown is None or shown.shape[1] <= n_positions:
             return self
-        random = np.random.RandomState(seed)
-        picked = np.sort(random.choice(shown.shape[1], n_positions, replace=False))
+        picked = _picked(shown.shape[1], n_positions, seed)
         values: dict[str, Any] = {
             name: None if value is None else value[:, picked]
             for name, value in (("activations", self.activations), ("gradients", self.gradients))
         }
         return replace(self, **values)
 
-    def centred(self) -> np.ndarray:
+    def centred(self, mean: np.ndarray | None = None) -> np.ndarray:
         """Activations minus their mean, every row scaled by the root of its weight.
+
+        Parameters
+        ----------
+        mean : ndarray of shape (n_units,), optional
+            Theirs, where it is known.
 
         Returns
         -------
@@ -174,9 +179,16 @@ class Layer:
         n_samples, n_positions, n_units = self.activations.shape
         weight = (self.sample_weight / n_positions) ** 0.5
         rows = self.activations.reshape(n_samples * n_positions, n_units)
-        rows = rows - self.mean(self.activations)
+        rows = rows - (self.mean(self.activations) if mean is None else mean)
         rows *= np.repeat(weight, n_positions)[:, None].astype(rows.dtype)
         return rows
+
+
+@cache
+def _picked(n_all: int, n_positions: int, seed: int) -> np.ndarray:
+    """Draw positions; once, as a generator takes longer to make than some batches to score."""
+    random = np.random.RandomState(seed)
+    return read_only(np.sort(random.choice(n_all, n_positions, replace=False)))
 
 
 def read_only(array: np.ndarray) -> np.ndarray:
@@ -352,13 +364,17 @@ def score_batches(
         [layers] = batches
         return {name: unit_scores(criterion, layers[name]) for name in groups}
     summaries: dict[str, Any] = {}
+    shown: dict[str, Layer] = {}
     for layers in batches:
         for name in groups:
             new = streamed.summary(layers[name])
             summaries[name] = streamed.merge(summaries[name], new) if name in summaries else new
+        # The first stands for all, so that each of the others gives its memory to the next.
+        shown = shown or dict(layers)
+        del layers
     return {
         name: check_scores(
-            criterion, layers[name], streamed.score_summary(summaries[name], layers[name])
+            criterion, shown[name], streamed.score_summary(summaries[name], shown[name])
         )
         for name in groups
     }

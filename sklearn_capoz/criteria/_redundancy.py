@@ -33,13 +33,14 @@ class Correlation(StreamedCriterion):
     def summary(self, layer):
         """Sum up weight, mean, products of deviations from it, largest and smallest value."""
         layer = layer.at_positions(self._n_positions)
-        centred = layer.centred()
+        mean = layer.mean(layer.activations)
+        centred = layer.centred(mean)
         n_samples, n_positions, n_units = layer.activations.shape
         values = layer.activations.reshape(n_samples * n_positions, n_units)
         weight = layer.sample_weight.sum()
         return (
             weight,
-            layer.mean(layer.activations),
+            mean,
             centred.T @ centred,
             values.max(0),
             values.min(0),

@@ -65,16 +65,25 @@ class Site:
         -------
         values : Tensor of shape (n_samples, n_positions, n_units)
         """
-        entries = np.flatnonzero(self.group == group)
-        order = entries[np.argsort(self.unit[entries], kind="stable")]
-        n_units = int(self.unit[order[-1]]) + 1
         axis = self.axis
         value = value.reshape(n_samples, -1) if axis is None else value.movedim(axis, -1)
-        if len(order) < value.shape[-1] or (np.diff(order) != 1).any():
+        order, n_units = self._order(group)
+        if order is not None:
             value = value[..., torch.as_tensor(order, device=value.device)]
-        taps = len(order) // n_units
+        taps = value.shape[-1] // n_units
         value = value.reshape(n_samples, -1, n_units, taps)
         return value[..., 0] if taps == 1 else value.movedim(2, 3).flatten(1, 2)
+
+    def _order(self, group: int) -> tuple[np.ndarray | None, int]:
+        """Return a group's entries in the order of its units, None if all are; and its units."""
+        known = vars(self).setdefault("_orders", {})  # every batch asks
+        if group not in known:
+            entries = np.flatnonzero(self.group == group)
+            order = entries[np.argsort(self.unit[entries], kind="stable")]
+            n_units = int(self.unit[order[-1]]) + 1
+            is_all = np.array_equal(order, np.arange(len(self.group)))
+            known[group] = (None if is_all else order, n_units)
+        return known[group]
 
 
 def site_of(

@@ -69,7 +69,10 @@ def view_layers(
         wanted = _wanted_rows(module, trace, len(samples.y), random_state)
     weights = {name: _weights(module, places) for name, places in trace.places.items()}
     n_samples = len(samples.y)
-    for rows in batches_of(n_samples, trace.n_values) if needs else [slice(n_samples)]:
+    # Looked at as they are made, numbers stay in the cache, and their memory with the process. Rows
+    # of inputs are drawn batch by batch, and stay those of the larger ones.
+    n_values = trace.n_values if "inputs" in needs else 2 * trace.n_values
+    for rows in batches_of(n_samples, n_values) if needs else [slice(n_samples)]:
         batch = samples[rows]
         seen = _run(trace, run, wanted, batch, needs)
         layers = {

@@ -246,16 +246,19 @@ class SkorchModel:
     def _run(self, X: Any, recorder: Recorder | None = None) -> torch.Tensor:
         """Log-probabilities in evaluation mode; a recorder keeps what it was made for."""
         module, device = self.net.module_, self.net.device
+        some_train = any(part.training for part in module.modules())
         training = module.training
         inputs = map_inputs(
             lambda part: torch.as_tensor(part, device=device), for_module(X, module)
         )
-        module.eval()
+        if some_train:  # to set the mode of every layer takes a while beside a small batch
+            module.eval()
         try:
             with recorder or nullcontext():
                 output = run_module(module, inputs)
         finally:
-            module.train(training)
+            if some_train:
+                module.train(training)
         if self.trace.ending == "softmax":
             return output.clamp_min(torch.finfo(output.dtype).tiny).log()
         return output.log_softmax(dim=1)

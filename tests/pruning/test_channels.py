@@ -91,7 +91,7 @@ def test_batch_by_batch_is_the_same_as_at_once(name, network, monkeypatch):
     names = [group.name for group in model.groups]
     whole = score_units(model, CRITERIA[name](), samples, np.random.RandomState(0), names)
     layers = model.observe(samples, CRITERIA[name]().needs, np.random.RandomState(0))
-    monkeypatch.setattr(layers_file, "_BATCH_VALUES", 7 * model.trace.n_values)
+    monkeypatch.setattr(layers_file, "_BATCH_VALUES", 14 * model.trace.n_values)
     seen = list(model.stream(samples, frozenset({"activations"}), np.random.RandomState(0)))
     assert [len(next(iter(part.values())).y) for part in seen] == [7, 7, 7, 7, 7, 5]
     batches = score_units(model, CRITERIA[name](), samples, np.random.RandomState(0), names)
