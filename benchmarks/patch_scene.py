@@ -10,7 +10,7 @@ machine that others use too, set OMP_WAIT_POLICY=PASSIVE: threads that spin whil
 the time of those that work.
 
 With `--memory 1000 4000`, ENVI files of so many rows of 1000 pixels are mapped in processes of
-their own, and the most that they take is told.
+their own, and the most by which they grow is told (Linux only).
 """
 
 from __future__ import annotations
@@ -54,16 +54,14 @@ interleave = bip
 byte order = 0
 """
 MAP = """
-import resource, sys, joblib, numpy as np, torch
+import joblib, numpy as np, torch
+from benchmarks._memory import growth
 from sklearn_capoz.deploy import predict_scene
 torch.set_num_threads({threads})
 model = joblib.load("{model}")
 first = np.fromfile("{scene}", np.uint16, 16 * {columns} * {bands})
 predict_scene(model, first.reshape(16, {columns}, {bands}), scale=1)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-predict_scene(model, "{scene}.hdr", scale=1, output="{scene}.tif")
-after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(before / 1024, after / 1024)
+print(growth(lambda: predict_scene(model, "{scene}.hdr", scale=1, output="{scene}.tif")))
 """
 
 
@@ -201,13 +199,11 @@ def memory(kinds: list[str], sizes: list[int], n_threads: int) -> pd.DataFrame:
                     [sys.executable, "-W", "ignore", "-c", code],
                     check=True, capture_output=True, text=True,
                 ).stdout  # fmt: skip
-                before, after = map(float, told.split())
             rows.append(
                 {
                     "network": kind,
                     "scene": f"{n_rows} x {COLUMNS} x {BANDS}",
-                    "MB before": before,
-                    "MB more at most": after - before,
+                    "MB more at most": float(told),
                     "seconds": perf_counter() - start,
                 }
             )

@@ -364,13 +364,17 @@ def score_batches(
         [layers] = batches
         return {name: unit_scores(criterion, layers[name]) for name in groups}
     summaries: dict[str, Any] = {}
+    shown: dict[str, Layer] = {}
     for layers in batches:
         for name in groups:
             new = streamed.summary(layers[name])
             summaries[name] = streamed.merge(summaries[name], new) if name in summaries else new
+        # The first stands for all, so that each of the others gives its memory to the next.
+        shown = shown or dict(layers)
+        del layers
     return {
         name: check_scores(
-            criterion, layers[name], streamed.score_summary(summaries[name], layers[name])
+            criterion, shown[name], streamed.score_summary(summaries[name], shown[name])
         )
         for name in groups
     }
