@@ -196,14 +196,43 @@ def connections(of: Numbers) -> str:
     return f"95 % zeros, cut while training (at once): {'; '.join(parts)}"
 
 
+def retraining(of: Numbers) -> str:
+    parts = []
+    for network in ("1d", "2d"):
+        margins = []
+        for epochs in (1, 6):
+            at = {"network": network, "weights": "none", "epochs": epochs}
+            ours, norm = (
+                of.rows(method=method, **at)["average"].median()
+                for method in ("reconstruction", "L1")
+            )
+            margins.append(f"{100 * (ours - norm):+.1f}")
+        parts.append(f"CNN{network.upper()} {margins[0]} after one epoch, {margins[1]} after six")
+    return f"average accuracy above L1, 75 % of channels gone: {'; '.join(parts)}"
+
+
+def compress(of: Numbers) -> str:
+    parts = []
+    for task, budget in (("minerals", 1600), ("Indian Pines", 3000)):
+        walk, scratch = (
+            of.percent("accuracy", task=task, units=budget, method=method)
+            for method in ("compress", "from scratch, 4 bits")
+        )
+        parts.append(f"{task} in {budget:,} bytes {walk} (4 bits from scratch {scratch})")
+    return "; ".join(parts)
+
+
 def lenet(of: Numbers) -> str:
     parts = []
-    for budget in (27_000, 16_000, 8_000):
-        within = of.table[(of.table["bytes"] <= budget) & (of.table["method"] == "sparse")]
-        best = within.loc[within.groupby("seed")["validation"].idxmax()]
-        parts.append(
-            f"{100 - 100 * best['accuracy'].mean():.2f} in {best['bytes'].mean():,.0f} bytes"
-        )
+    for method in ("sparse", "sparse, shifted images"):
+        errors = []
+        for budget in (27_000, 16_000, 8_000):
+            within = of.rows(method=method)
+            within = within[within["bytes"] <= budget]
+            best = within.loc[within.groupby("seed")["validation"].idxmax()]
+            error = 100 - 100 * best["accuracy"].mean()
+            errors.append(f"{error:.2f} in {best['bytes'].mean():,.0f} bytes")
+        parts.append(f"{method} {', '.join(errors)}")
     return f"test errors of files chosen on validation images: {'; '.join(parts)}"
 
 
@@ -242,7 +271,7 @@ SENTENCES: dict[str, Callable[[Numbers], str]] = {
     for sentence in (
         *(field_map, field_trust, paper, sensitivity, disjoint, mnist, siamese, networks, peers),
         field_peers,
-        *(integers, inputs, connections, lenet, teachers, growth),
+        *(retraining, integers, inputs, connections, compress, lenet, teachers, growth),
     )
 }
 

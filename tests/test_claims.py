@@ -277,4 +277,6 @@ def test_every_part_has_its_sentence_at_the_head_of_the_results():
     parts = [name for name in EXPERIMENTS if (RESULTS / f"{name}.md").exists()]
     assert set(parts) <= set(SENTENCES)
     for name in parts:
-        assert f"| {in_short(RESULTS / f'{name}.csv')} |" in text
+        sentence = in_short(RESULTS / f"{name}.csv")
+        assert sentence, name
+        assert f"| {sentence} |" in text
