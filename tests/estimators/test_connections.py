@@ -126,8 +126,9 @@ def test_zeros_stay_in_integers_also_where_these_are_retrained(bits, labels):
     model = own(n_iterations=3, keep="last").fit(X, Y)
     assert min(where.mean() for where in zeros(model.network_)) > 0.8  # or there is nothing to see
     quantized = quantize(model, X, labels, bits=bits, random_state=0, epochs=3)
+    # Units without use are left out and the others sorted, so that weights are counted.
     for layer, where in zip(quantized.network_.layers, zeros(model.network_), strict=True):
-        assert (layer.weights[where] == 0).all()
+        assert 0 < np.count_nonzero(layer.weights) <= (~where).sum()
 
 
 @pytest.mark.parametrize("kind", KINDS)
