@@ -318,8 +318,9 @@ def main() -> None:
     model = fit_model()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for question in (speed, cluster, growth, memory, commands):
+        for question in (speed, cluster, growth, memory):
             question(folder, model)
+        commands(folder)
 
 
 if __name__ == "__main__":
