@@ -20,7 +20,6 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from skorch import NeuralNetClassifier
 from threadpoolctl import threadpool_limits
 from torch import nn
-from torch.nn.functional import cross_entropy
 from torch.nn.utils import prune
 
 from sklearn_capoz import CAPoZPruner, FieldTrainedClassifier, PrunedMLPClassifier
@@ -40,11 +39,12 @@ from ._lines import lines_of
 from ._protocol import Options
 from ._report import Report
 from ._statistics import mean_std
+from .peers import torch_loop
 
 TITLE = "Peers of the field: the same jobs by other libraries"
 
-#: Share of channels that goes, and epochs before and after.
-CUT, EPOCHS, MORE = 0.75, 30, 6
+#: Share of channels that goes, epochs before and after, and samples of a batch.
+CUT, EPOCHS, MORE, BATCH_SIZE = 0.75, 30, 6, 64
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def channels(X, y, seed, epochs, more):
     torch.manual_seed(seed)
     net = NeuralNetClassifier(
         SpectralCNN1D(X.shape[1], int(y.max()) + 1), criterion=nn.CrossEntropyLoss,
-        optimizer=torch.optim.Adam, lr=1e-3, batch_size=64, max_epochs=epochs, verbose=0,
+        optimizer=torch.optim.Adam, lr=1e-3, batch_size=BATCH_SIZE, max_epochs=epochs, verbose=0,
         iterator_train__shuffle=True,
     )  # fmt: skip
     model = CAPoZPruner(
@@ -128,16 +128,6 @@ def channels(X, y, seed, epochs, more):
     return model.fit(X, y)
 
 
-def torch_loop(model, X, y, epochs):
-    """Train; torch leaves the loop to its users."""
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    for _ in range(epochs):
-        for rows in torch.randperm(len(X)).split(64):
-            optimizer.zero_grad()
-            cross_entropy(model(X[rows]), y[rows]).backward()
-            optimizer.step()
-
-
 def torch_pruning(X, y, seed, epochs, more):
     """Prune the channels by torch-pruning, L1 norm of groups."""
     import torch_pruning as tp
@@ -145,14 +135,14 @@ def torch_pruning(X, y, seed, epochs, more):
     torch.manual_seed(seed)
     X, y = torch.from_numpy(X), torch.from_numpy(y)
     model = SpectralCNN1D(X.shape[1], int(y.max()) + 1)
-    torch_loop(model, X, y, epochs)
+    torch_loop(model, X, y, epochs, BATCH_SIZE)
     last = [layer for layer in model.modules() if isinstance(layer, nn.Linear)][-1]
     pruner = tp.pruner.MagnitudePruner(
         model, X[:2], tp.importance.MagnitudeImportance(p=1), pruning_ratio=CUT,
         ignored_layers=[last],
     )  # fmt: skip
     pruner.step()
-    torch_loop(model, X, y, more)
+    torch_loop(model, X, y, more, BATCH_SIZE)
     return model
 
 
@@ -161,11 +151,11 @@ def torch_masks(X, y, seed, epochs, more):
     torch.manual_seed(seed)
     X, y = torch.from_numpy(X), torch.from_numpy(y)
     model = SpectralCNN1D(X.shape[1], int(y.max()) + 1)
-    torch_loop(model, X, y, epochs)
+    torch_loop(model, X, y, epochs, BATCH_SIZE)
     layers = [layer for layer in model.modules() if isinstance(layer, nn.Conv1d | nn.Linear)]
     for layer in layers[:-1]:
         prune.ln_structured(layer, "weight", amount=CUT, n=1, dim=0)
-    torch_loop(model, X, y, more)
+    torch_loop(model, X, y, more, BATCH_SIZE)
     for layer in layers[:-1]:
         prune.remove(layer, "weight")
     return model
@@ -176,7 +166,7 @@ def from_scratch(X, y, seed, epochs, more):
     torch.manual_seed(seed)
     X, y = torch.from_numpy(X), torch.from_numpy(y)
     model = SpectralCNN1D(X.shape[1], int(y.max()) + 1, channels=5, hidden=25)
-    torch_loop(model, X, y, epochs + more)
+    torch_loop(model, X, y, epochs + more, BATCH_SIZE)
     return model
 
 

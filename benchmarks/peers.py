@@ -97,11 +97,11 @@ def grid_search(X, y, seed, epochs, more):
     return GridSearchCV(dense, grid, cv=5).fit(X, y)
 
 
-def torch_loop(model, X, y, epochs):
+def torch_loop(model, X, y, epochs, batch_size=200):
     """Train; torch leaves the loop to its users."""
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     for _ in range(epochs):
-        for rows in torch.randperm(len(X)).split(200):
+        for rows in torch.randperm(len(X)).split(batch_size):
             optimizer.zero_grad()
             cross_entropy(model(X[rows]), y[rows]).backward()
             optimizer.step()

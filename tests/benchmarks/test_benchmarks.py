@@ -267,6 +267,25 @@ def test_peers(tmp_path):
     assert "scikit-learn, GridSearchCV over widths" in text
 
 
+@pytest.mark.parametrize("job", ["hulls", "channels", "integers"])
+def test_peers_of_the_field_do_the_same_job(job):
+    from benchmarks import field_peers
+
+    table = field_peers.measure(job, protocol.Options(seeds=1, quick=True))
+    assert "this package" in set(table["method"])
+    assert len(table) > 1
+    if job == "hulls":
+        assert table["apart"].max() < 1e-6
+
+
+def test_lines_are_those_of_the_body():
+    from benchmarks._lines import lines_of
+    from benchmarks.field_peers import from_scratch, hull, torch_loop
+
+    assert lines_of(hull) == 1
+    assert lines_of(from_scratch, torch_loop) == lines_of(from_scratch) + lines_of(torch_loop)
+
+
 def test_integers(tmp_path, data_home):
     text = run_quick("integers", tmp_path, "--seeds", "1", "--data-home", str(data_home))
     assert "minerals, pruned to 9" in text
