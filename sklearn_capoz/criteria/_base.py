@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from .._sklearn import validate_parameter_constraints
+from ._read_only import read_only
 
 if TYPE_CHECKING:
     from ._connections import Connections
@@ -22,7 +23,6 @@ __all__ = [
     "Inputs",
     "Layer",
     "StreamedCriterion",
-    "read_only",
     "score_batches",
     "unit_scores",
 ]
@@ -189,13 +189,6 @@ def _picked(n_all: int, n_positions: int, seed: int) -> np.ndarray:
     """Draw positions; once, as a generator takes longer to make than some batches to score."""
     random = np.random.RandomState(seed)
     return read_only(np.sort(random.choice(n_all, n_positions, replace=False)))
-
-
-def read_only(array: np.ndarray) -> np.ndarray:
-    """View an array so that it cannot be written to."""
-    view = array.view()
-    view.setflags(write=False)
-    return view
 
 
 class Criterion(BaseEstimator, ABC):

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._base import Criterion, read_only
+from ._base import Criterion
+from ._read_only import read_only
 
 __all__ = ["CONNECTION_NEEDS", "Connections", "connection_scores"]
 

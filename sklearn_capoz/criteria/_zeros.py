@@ -12,7 +12,8 @@ from .._warn import warn
 from ..exceptions import NoCorrectSampleError, SmoothActivationWarning
 from ..networks._activations import has_exact_zeros
 from ..networks._groups import INPUTS
-from ._base import Criterion, Layer, StreamedCriterion, read_only
+from ._base import Criterion, Layer, StreamedCriterion
+from ._read_only import read_only
 
 #: Values of a sample up to which several are looked at together.
 _FEW = 128
