@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
@@ -150,7 +150,7 @@ class SkorchModel:
     def logits(self, X: Any) -> np.ndarray:
         """Logarithms of the probabilities, whatever the module's output is."""
         batches = batches_of(n_rows(X), self.trace.n_values)
-        with torch.no_grad():
+        with torch.no_grad(), _evaluating(self.net.module_):
             parts = [_array(self._run(take(X, rows))) for rows in batches]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
@@ -173,7 +173,9 @@ class SkorchModel:
         self, samples: Samples, needs: frozenset[str], random_state: np.random.RandomState
     ) -> Iterator[dict[str, Layer]]:
         """View every group batch by batch, after a forward pass each, and one back if asked for."""
-        return view_layers(self.net.module_, self.trace, self._run, samples, needs, random_state)
+        module = self.net.module_
+        with _evaluating(module):
+            yield from view_layers(module, self.trace, self._run, samples, needs, random_state)
 
     @property
     def connections(self) -> dict[str, LayerWeights]:
@@ -184,8 +186,9 @@ class SkorchModel:
         self, samples: Samples, needs: frozenset[str], random_state: np.random.RandomState
     ) -> dict[str, Connections]:
         """View the weights of every layer; samples are seen batch by batch."""
-        asked = samples, needs, random_state
-        return view_connections(self.net.module_, self.trace, self._run, *asked)
+        module, asked = self.net.module_, (samples, needs, random_state)
+        with _evaluating(module):
+            return view_connections(module, self.trace, self._run, *asked)
 
     def apply(self, change: Change, compensation: str | None, samples: Samples) -> SkorchModel:
         """Mask weights; or remove units of one group, and let their users make up for them."""
@@ -250,25 +253,34 @@ class SkorchModel:
     def _run(self, X: Any, recorder: Recorder | None = None) -> torch.Tensor:
         """Log-probabilities in evaluation mode; a recorder keeps what it was made for."""
         module, device = self.net.module_, self.net.device
-        some_train = any(part.training for part in module.modules())
-        training = module.training
         inputs = map_inputs(
             lambda part: torch.as_tensor(part, device=device), for_module(X, module)
         )
-        if some_train:  # to set the mode of every layer takes a while beside a small batch
-            module.eval()
-        try:
-            with recorder or nullcontext():
-                output = run_module(module, inputs)
-        finally:
-            if some_train:
-                module.train(training)
+        with _evaluating(module), recorder or nullcontext():
+            output = run_module(module, inputs)
         if recorder is not None and recorder.n_calls != self.trace.n_calls:
             name = type(module).__name__
             raise UnsupportedNetworkError(OTHER_CALLS.format(name=name, n_samples=n_rows(X)))
         if self.trace.ending == "softmax":
             return output.clamp_min(torch.finfo(output.dtype).tiny).log()
         return output.log_softmax(dim=1)
+
+
+@contextmanager
+def _evaluating(module: torch.nn.Module) -> Iterator[None]:
+    """Let a module predict, and bring it back to training if it was.
+
+    Around all batches: to set the mode of every layer takes a while beside a small one. What is in
+    evaluation already is left alone.
+    """
+    some_train, training = any(part.training for part in module.modules()), module.training
+    if some_train:
+        module.eval()
+    try:
+        yield
+    finally:
+        if some_train:
+            module.train(training)
 
 
 def trace_net(net: NeuralNetClassifier) -> Trace:
