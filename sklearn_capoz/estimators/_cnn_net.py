@@ -75,6 +75,8 @@ def make_net(estimator, bands, X, samples: np.ndarray, n_classes: int):
         **{f"module__{name}": value for name, value in sizes.items()},
         criterion=torch.nn.CrossEntropyLoss,
         optimizer=torch.optim.Adam,
+        # Parameter by parameter, a step of Adam takes a tenth of the time of a small network's.
+        optimizer__fused=str(estimator.device).startswith(("cpu", "cuda")),
         lr=estimator.learning_rate_init,
         batch_size=estimator.batch_size,
         max_epochs=estimator.max_iter,

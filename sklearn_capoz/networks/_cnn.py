@@ -12,6 +12,7 @@ from numbers import Integral
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from ..exceptions import UnsupportedNetworkError
@@ -63,7 +64,7 @@ class SpectralCNN1D(nn.Module):
         n_positions = n_bands - kernel_size + 1
         pool_size = min(pool_size, n_positions)
         self.features = nn.Sequential(
-            nn.Conv1d(1, channels, kernel_size), nn.ReLU(), nn.MaxPool1d(pool_size)
+            _SpectrumConvolution(1, channels, kernel_size), nn.ReLU(), _SpectrumPool(pool_size)
         )
         self.head = _head(channels * (n_positions // pool_size), hidden, n_classes)
 
@@ -200,6 +201,31 @@ class SpectralSpatialCNN3D(nn.Module):
     def forward(self, X: torch.Tensor) -> torch.Tensor:
         """Logits of patches, (n_samples, n_bands, rows, columns) -> (n_samples, n_classes)."""
         return self.head(self.features(X.unsqueeze(1)).flatten(1))
+
+
+class _SpectrumConvolution(nn.Conv1d):
+    """Convolution of spectra, which are images of a single row while the network is trained.
+
+    The result is the same but for rounding. When it needs derivatives, torch pools spectra channel
+    by channel, which takes as long as all else of a forward pass. Images it pools in vectors where
+    channels come last, as they do behind a convolution of such images; in single precision alone.
+    """
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        if not self.training or input.dtype != torch.float32:
+            return super().forward(input)
+        rows = input.unsqueeze(3).permute(0, 3, 1, 2)  # channels last, which the strides must say
+        return F.conv2d(rows, self.weight.unsqueeze(2), self.bias).squeeze(2)
+
+
+class _SpectrumPool(nn.MaxPool1d):
+    """Pooling behind such a convolution."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        if not self.training or input.dtype == torch.float64:
+            return super().forward(input)
+        size: Any = self.kernel_size  # a number: it is given one
+        return F.max_pool2d(input.unsqueeze(2), (1, size)).squeeze(2)
 
 
 def _check_sizes(**sizes: Any) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from sklearn_capoz.exceptions import UnsupportedNetworkError
 from sklearn_capoz.networks import SpatialCNN2D, SpectralCNN1D, SpectralSpatialCNN3D
@@ -51,6 +52,25 @@ def test_every_hidden_unit_and_channel_can_be_cut(kind):
         masked = mask_module(module, traced.places[group.name], keep)
         with torch.no_grad():
             torch.testing.assert_close(cut(samples), masked(samples))
+
+
+@pytest.mark.parametrize("n_bands", [1, 2, 7, 23, 24, 25, 60])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_in_training_spectra_are_convolved_and_pooled_to_the_same(n_bands, dtype):
+    """As plain layers do it, derivatives too; zeros of the ReLU are ties for the pooling."""
+    torch.manual_seed(0)
+    module = SpectralCNN1D(n_bands, 3, channels=4, hidden=5).to(dtype).train()
+    X = torch.randn(6, n_bands, dtype=dtype).requires_grad_()
+    convolution, _, pool = module.features
+    plain = torch.relu(F.conv1d(X.unsqueeze(1), convolution.weight, convolution.bias))
+    plain = module.head(F.max_pool1d(plain, pool.kernel_size).flatten(1))
+    tensors = (X, *module.parameters())
+    expected, found = (
+        torch.autograd.grad(out.square().sum(), tensors) for out in (plain, module(X))
+    )
+    torch.testing.assert_close(module(X), plain)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(module.eval()(X), plain)
 
 
 @pytest.mark.parametrize("n_bands", [1, 2, 7, 23, 24, 25])
