@@ -180,19 +180,21 @@ class GraphLayers:
 
     def add(self, layers, value: str) -> str:
         """Add layers one behind the other."""
+        from torch import nn
+
         for layer in layers:
-            name = type(layer).__name__
-            if name == "ReLU":
+            if isinstance(layer, nn.ReLU):
                 value = self.activated(self.graph.add("Relu", value))
-            elif name == "Linear":
-                arrays = layer.weight.detach().numpy().T, layer.bias.detach().numpy()
-                value = self.graph.add("Gemm", value, *self.parameters(*arrays, axis=1))
-            elif name.startswith("Conv"):
-                arrays = layer.weight.detach().numpy(), layer.bias.detach().numpy()
-                value = self.graph.add("Conv", value, *self.parameters(*arrays, axis=0))
+            elif isinstance(layer, nn.Linear):
+                weight, bias = (part.detach().numpy() for part in layer.parameters())
+                value = self.graph.add("Gemm", value, *self.parameters(weight.T, bias, axis=1))
+            elif isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Conv3d)):
+                weight, bias = (part.detach().numpy() for part in layer.parameters())
+                value = self.graph.add("Conv", value, *self.parameters(weight, bias, axis=0))
             else:  # a pooling
                 size = layer.kernel_size
-                size = list(size) if isinstance(size, tuple) else [size] * int(name[-2])
+                n_axes = 1 if isinstance(layer, nn.MaxPool1d) else 2
+                size = list(size) if isinstance(size, tuple) else [size] * n_axes
                 value = self.graph.add("MaxPool", value, kernel_shape=size, strides=size)
                 value = self.pooled(value)
         return value
