@@ -35,7 +35,7 @@ from sklearn_capoz.datasets import ScenePixels, fetch_indian_pines, sample_pixel
 from sklearn_capoz.deploy import predict_scene
 from sklearn_capoz.estimators._cnn_inputs import channels_of_scene
 from sklearn_capoz.networks._fully_convolutional import FullyConvolutional
-from sklearn_capoz.scenes._patches import TILE_PIXELS, run_over
+from sklearn_capoz.scenes._patches import run_over
 from sklearn_capoz.thresholds import Fraction
 
 PATCH_SIZE = 9
@@ -227,7 +227,7 @@ def main() -> None:
         print(memory(given.kinds, given.memory, given.threads).to_string(index=False))
         return
     scene = fetch_indian_pines(data_home=given.data_home)
-    print(f"{given.threads} threads, {scene.cube.shape}, tiles of {TILE_PIXELS} pixels")
+    print(f"{given.threads} threads, {scene.cube.shape}")
     for kind in given.kinds:
         for n_iterations, name in ((0, "dense"), (1, "cut by half")):
             model = train(kind, scene, n_iterations)

@@ -42,6 +42,11 @@ class FullyConvolutional(nn.Module):
     n_bands : int
     patch_size : int
 
+    Attributes
+    ----------
+    n_values : int
+        The most numbers that one pixel of the image is made into between two layers.
+
     Raises
     ------
     UnsupportedNetworkError
@@ -78,6 +83,7 @@ class FullyConvolutional(nn.Module):
         mode = _AllPatches(self.module, image, self.patch_size)
         with mode:
             output = self.module(image)
+        self.n_values = mode.n_values
         # A pooling may leave the last rows of a patch out, and there is room for more patches.
         return mode.finished(output)[..., :n_rows, :n_columns]
 
@@ -118,6 +124,9 @@ class PatchByPatch(nn.Module):
     patch_size : int
     """
 
+    #: A row of patches fits whatever it is made into.
+    n_values = math.inf
+
     def __init__(self, module: nn.Module, patch_size: int):
         super().__init__()
         self.module, self.patch_size = module, patch_size
@@ -148,7 +157,7 @@ class _AllPatches(TorchFunctionMode):
 
     def __init__(self, module: nn.Module, image: torch.Tensor, patch_size: int):
         super().__init__()
-        self.module = module
+        self.module, self.n_values = module, int(image.shape[1])
         # Weakly: what the module has let go of must not stay in memory.
         self._known = WeakTensorKeyDictionary({image: Patch((patch_size, patch_size))})
 
@@ -165,6 +174,7 @@ class _AllPatches(TorchFunctionMode):
         value, patch = RULES[name](self, func, *args, **kwargs)
         if isinstance(value, torch.Tensor):
             self._known[value] = patch
+            self.n_values = max(self.n_values, math.prod(value.shape[1:-2]))
         return value
 
     def patch(self, value: torch.Tensor) -> Patch | None:

@@ -20,9 +20,9 @@ from ._scratch import Scratch
 
 __all__ = ["PatchClassifier", "of_patches", "run_over"]
 
-#: Pixels of an image that the network runs over at once: what it holds meanwhile grows with them,
-#: and arrays above some 30 MB are slow, as their memory goes back to the system each time.
-TILE_PIXELS = 5_400
+#: Pixels of an image that a network runs over at once: so many that what its widest layer gives has
+#: about a million numbers, which stay in the cache, but not so few that neighbours are the most.
+TILE_VALUES, LEAST_PIXELS = 1_100_000, 5_400
 
 
 class Outputs(ClassifierMixin, BaseEstimator):
@@ -111,19 +111,22 @@ def run_over(network, image, halo: int) -> np.ndarray:
     halo : int
     """
     n_rows, n_columns = (size - 2 * halo for size in image.shape[2:])
+    n_pixels = int(max(LEAST_PIXELS, TILE_VALUES // network.n_values))
+    columns = _parts(n_columns, max(1, int(n_pixels**0.5)))
+    widest = max(part.stop - part.start for part in columns)
     strips = []
-    for rows in _parts(n_rows):
+    for rows in _parts(n_rows, max(1, n_pixels // widest)):
         tiles = [
-            network(image[:, :, rows, columns])[0].permute(1, 2, 0).numpy()
-            for rows, columns in ((_wider(rows, halo), _wider(c, halo)) for c in _parts(n_columns))
+            network(image[:, :, _wider(rows, halo), _wider(part, halo)])[0].permute(1, 2, 0).numpy()
+            for part in columns
         ]
         strips.append(np.concatenate(tiles, axis=1))
     return np.concatenate(strips)
 
 
-def _parts(size: int) -> list[slice]:
+def _parts(size: int, most: int) -> list[slice]:
     """Cut rows or columns into equal parts: a narrow one at the end would be halo above all."""
-    n_parts = -(-size // max(1, int(TILE_PIXELS**0.5)))
+    n_parts = -(-size // most)
     ends = [size * i // n_parts for i in range(n_parts + 1)]
     return [slice(*pair) for pair in pairwise(ends)]
 

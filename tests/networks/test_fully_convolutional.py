@@ -97,11 +97,12 @@ def eval_mode(make):
     return module.eval()
 
 
+@pytest.mark.parametrize("n_images", [1, 2])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_each_patch_gets_its_own_answer(name):
+def test_each_patch_gets_its_own_answer(name, n_images):
     make, size = NETWORKS[name]
     module = eval_mode(make).double()
-    image = torch.randn(2, 3, size + 5, size + 4, dtype=torch.float64)
+    image = torch.randn(n_images, 3, size + 5, size + 4, dtype=torch.float64)
     with torch.no_grad():
         found = FullyConvolutional(module, 3, size)(image)
         for row in range(6):
@@ -109,6 +110,15 @@ def test_each_patch_gets_its_own_answer(name):
                 patch = image[:, :, row : row + size, column : column + size]
                 torch.testing.assert_close(found[:, :, row, column], module(patch))
     assert found.shape[2:] == (6, 5)
+
+
+def test_the_widest_layer_is_known():
+    """By which tiles of a scene are measured: of 3 bands 2 are left to each of 4 channels."""
+    convolution = nn.Conv3d(1, 4, (2, 3, 3))
+    module = nn.Sequential(nn.Unflatten(1, (1, 3)), convolution, nn.Flatten(), nn.Linear(8, 3))
+    assert FullyConvolutional(module.eval(), 3, 3).n_values == 4 * 2
+    module = nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Linear(2, 2)).eval()
+    assert FullyConvolutional(module, 3, 3).n_values == 3  # what comes in
 
 
 def test_an_image_of_one_patch_has_one_answer():

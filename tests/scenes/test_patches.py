@@ -76,7 +76,8 @@ def test_the_map_is_what_the_estimator_says_of_each_patch(kind, scene, trained):
 @pytest.mark.parametrize("block_rows", [1, 2, 3, 7, 33])
 @pytest.mark.parametrize("tile", [1, 40, 20_000])
 def test_blocks_and_tiles_leave_no_seam(block_rows, tile, scene, trained, monkeypatch):
-    monkeypatch.setattr(_patches, "TILE_PIXELS", tile)
+    monkeypatch.setattr(_patches, "LEAST_PIXELS", tile)
+    monkeypatch.setattr(_patches, "TILE_VALUES", 0)
     model = trained("2d")
     scene_part = scene.cube[:11, :9] if tile == 1 else scene.cube  # single pixels take their time
     found = predict_scene(model, scene_part, block_rows=block_rows, n_jobs=2, proba=True)
