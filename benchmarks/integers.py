@@ -8,6 +8,8 @@ the network in floats for the same epochs on the same targets, and rounds it the
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
 import numpy as np
@@ -16,9 +18,14 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_capoz import PrunedMLPClassifier
-from sklearn_capoz.datasets import CUPRITE_WAVELENGTHS, make_mineral_spectra
-from sklearn_capoz.deploy import CompiledClassifier, device_report, quantize
+from sklearn_capoz import PrunedCNNClassifier, PrunedMLPClassifier
+from sklearn_capoz.datasets import (
+    CUPRITE_WAVELENGTHS,
+    ScenePixels,
+    fetch_indian_pines,
+    make_mineral_spectra,
+)
+from sklearn_capoz.deploy import CompiledClassifier, device_report, quantize, to_onnx
 from sklearn_capoz.networks import DenseNetwork
 from sklearn_capoz.schedules import Widths
 from sklearn_capoz.spectral import AbsorptionFeatures, ContinuumRemoval, SpectralAbsorptionIndex
@@ -40,6 +47,11 @@ EPOCHS = 30
 FLOAT, LONGER = "float", "float, trained further"
 PINES = (60, 30)
 SPECTRAL = "Indian Pines, disjoint fields, CNN1D"
+#: Networks of patches, which are integers in ONNX alone: the kind -> rows and columns of a patch,
+#: pixels to train with, epochs. That over spectrum and patch takes longest, and is small.
+GRAPHS = {"2d": (9, 2_500, 6), "3d": (7, 1_000, 4)}
+#: Pixels that a graph is tested on.
+N_TESTED = 2_000
 
 
 def networks(options: Options, seed: int):
@@ -124,7 +136,10 @@ def run_seed(options: Options, seed: int) -> list[dict]:
                     "agreement": (found == expected).mean(),
                 }
             )
-    return rows + ([] if options.data_home is None else spectral_rows(options, seed))
+    if options.data_home is None:
+        return rows
+    graphs = (graph_rows(options, seed, kind) for kind in GRAPHS)
+    return rows + spectral_rows(options, seed) + [row for found in graphs for row in found]
 
 
 def spectral_rows(options: Options, seed: int) -> list[dict]:
@@ -150,6 +165,51 @@ def spectral_rows(options: Options, seed: int) -> list[dict]:
                 "accuracy": accuracy_score(y_test, found),
                 "balanced_accuracy": balanced_accuracy_score(y_test, found),
                 "agreement": (found == expected).mean(),
+            }
+        )
+    return rows
+
+
+def graph_rows(options: Options, seed: int, kind: str) -> list[dict]:
+    """Train a network of patches on disjoint fields; compare its ONNX graphs, by their files."""
+    from onnxruntime import InferenceSession
+
+    patch_size, n_train, epochs = GRAPHS[kind]
+    scene = fetch_indian_pines(data_home=options.data_home, download_if_missing=False)
+    random = np.random.RandomState(seed)
+    train, test = (
+        random.permutation(np.flatnonzero(part))[: (200 if options.quick else n)]
+        for part, n in ((scene.disjoint_train, n_train), (scene.disjoint_test, N_TESTED))
+    )
+    pixels = ScenePixels(np.asarray(scene.cube, np.float32), scene.positions[train])
+    model = PrunedCNNClassifier(
+        kind, patch_size=patch_size, n_iterations=0, max_iter=1 if options.quick else epochs,
+        random_state=seed,
+    )  # fmt: skip
+    y = scene.target[train]
+    model.fit(pixels, y, X_val=pixels, y_val=y)  # nothing is chosen by them
+    X = ScenePixels(pixels.cube, scene.positions[test]).patches(patch_size)
+    rows, labels = [], {}
+    for method, given in ((FLOAT, {}), ("8 bits", {"X_calibration": pixels})):
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "network.onnx"
+            to_onnx(model, path, **given)
+            session, size = InferenceSession(path), path.stat().st_size
+        labels[method] = np.concatenate(
+            [
+                session.run(["label"], {"X": part})[0]
+                for part in np.split(X, range(250, len(X), 250))
+            ]
+        )
+        rows.append(
+            {
+                "task": f"Indian Pines, disjoint fields, CNN{kind.upper()}, file of ONNX",
+                "method": method,
+                "units": model.history_["n_units"].iloc[-1],
+                "bytes": size,
+                "accuracy": accuracy_score(scene.target[test], labels[method]),
+                "balanced_accuracy": balanced_accuracy_score(scene.target[test], labels[method]),
+                "agreement": (labels[method] == labels[FLOAT]).mean(),
             }
         )
     return rows
@@ -210,8 +270,12 @@ def run(options: Options, report: Report) -> None:
     table = over_seeds(partial(run_seed, options), options, "integers")
     report.text(
         "Networks are trained for 200 epochs (Indian Pines: pixels of a random split, 1024 to "
-        "train) and quantized by their training samples; the CNN1D for 10, on disjoint fields. "
-        "Bytes are those of the constants in C. "
+        "train) and quantized by their training samples; the CNN1D for 10, on disjoint fields, and "
+        + ", ".join(
+            f"the CNN{kind.upper()} for {epochs} on {n:,} patches of {size} x {size} pixels"
+            for kind, (size, n, epochs) in GRAPHS.items()
+        )
+        + ". Bytes are those of the constants in C, of networks of patches of the whole ONNX file. "
         f"Retraining takes {EPOCHS} epochs on labels and the network's own probabilities; "
         f'"{LONGER}" takes as many in floats. Agreement is with the labels of "{FLOAT}".'
     )
@@ -231,8 +295,8 @@ def run(options: Options, report: Report) -> None:
                 }
             )
         report.table(pd.DataFrame(cells))
-        pairs = [("8 bits", FLOAT), ("4 bits", FLOAT)]
-        dense = name != SPECTRAL  # which has no other ways to be rounded
+        pairs = [(bits, FLOAT) for bits in ("8 bits", "4 bits") if bits in set(found["method"])]
+        dense = "CNN" not in name  # of which there are no other ways to be rounded
         pairs += dense * [(f"{bits} bits", f"{bits} bits, each weight alone") for bits in (8, 4)]
         for bits in (8, 4) if dense else ():
             retrained = f"{bits} bits, retrained"
