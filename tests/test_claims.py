@@ -103,6 +103,59 @@ def map_with_trust():
     return [rows["megabytes"].max(), rows["n"].min() * 500, rows["n"].max() * 500, price(rows)]
 
 
+def in_bytes():
+    of, methods = stored("compress"), ("compress", "from scratch, 4 bits")
+    return list(
+        chain.from_iterable(
+            spread(of, task="Indian Pines", units=size, method=method)
+            for size in (3000, 6000)
+            for method in methods
+        )
+    )
+
+
+def after_retraining(method, units, setting="USGS mixtures"):
+    return 100 * stored("paper").mean(
+        "accuracy", setting=setting, units=units, method=method, part="matched"
+    )
+
+
+def above_random():
+    at = {"units": 9, "setting": "Indian Pines"}
+    l1, apoz, contrast, random = (
+        after_retraining(method, **at) for method in ("l1", "apoz", "contrast", "random")
+    )
+    return [l1 - random, random - apoz, random - contrast]
+
+
+def before_retraining():
+    at = {"setting": "USGS mixtures", "units": 5, "part": "matched"}
+    methods = ("c-apoz", "contrast", "reconstruction + least-squares")
+    return [100 * stored("paper").mean("select_before", method=m, **at) for m in methods]
+
+
+def with_a_teacher():
+    plain = "c-apoz"
+    taught, refitted = f"{plain} + distillation", f"{plain} + least-squares + distillation"
+    best = "reconstruction + least-squares + distillation"
+    return [
+        after_retraining(taught, 9) - after_retraining(plain, 9),
+        after_retraining(refitted, 5) - after_retraining(taught, 5),
+        *(after_retraining(best, units) - after_retraining(plain, units) for units in (9, 5)),
+    ]
+
+
+def random_and_disjoint():
+    rows = stored("networks").rows(network="2d", method="dense")
+    return [100 * rows.loc[rows["split"] == s, "overall"].median() for s in ("random", "disjoint")]
+
+
+def matching():
+    of = stored("field_map")
+    roads = ("matching, all bands", "matching, 2080 to 2420 nm")
+    return [100 * of.mean("overall", road=road) for road in roads]
+
+
 #: File, a sentence with a group for each figure, and where the figures come from.
 CLAIMS = [
     (
@@ -138,6 +191,40 @@ CLAIMS = [
         r"(\d+) MB beside Python for a scene of 200 bands with trust, whether it has ([\d,]+) "
         r"pixels or ([\d,]+).* price is all there is to know: ([\d.]+) microseconds",
         map_with_trust,
+    ),
+    (
+        "docs/guide/size.rst",
+        r"in 3,000 bytes, ([\d.]+ ± [\d.]+) % against ([\d.]+ ± [\d.]+) % .* in 6,000 bytes "
+        r"([\d.]+ ± [\d.]+) % against ([\d.]+ ± [\d.]+) %",
+        in_bytes,
+    ),
+    (
+        "docs/choosing_a_criterion.rst",
+        r"L1 does \(\+([\d.]+) points\), while APoZ \(-([\d.]+)\) and contrast \(-([\d.]+)\)",
+        above_random,
+    ),
+    (
+        "docs/choosing_a_criterion.rst",
+        r"C-APoZ alone keeps (\d+) % accuracy, contrast (\d+), reconstruction with "
+        r'`compensation="least-squares"` (\d+)',
+        before_retraining,
+    ),
+    (
+        "docs/choosing_a_criterion.rst",
+        r"is worth ([\d.]+) points to C-APoZ .* adds another ([\d.]+)\. .* is ([\d.]+) \(9 units\) "
+        r"and ([\d.]+) points \(5 units\) above",
+        with_a_teacher,
+    ),
+    (
+        "docs/guide/patches.rst",
+        r"is right on ([\d.]+) % of test pixels drawn at random, and on ([\d.]+) % of those in "
+        r"fields of their own",
+        random_and_disjoint,
+    ),
+    (
+        "docs/guide/field.rst",
+        r"labels ([\d.]+) % right with all 50 bands and ([\d.]+) % without their ends",
+        matching,
     ),
 ]
 
@@ -229,6 +316,11 @@ def of_road(road):
     return [[of.mean(name, road=road)] for name in ("overall", "balanced")]
 
 
+def rejected(*kinds):
+    table = stored("field_trust").table.set_index("figure").filter(like="seed").mean(axis=1)
+    return [[100 * sum(table[f"rejected {kind}"] for kind in kinds) / len(kinds)]]
+
+
 SCRATCH = "from scratch, total epochs"
 DEVICE, EXPECTATIONS = "docs/guide/device.rst", "docs/guide/expectations.rst"
 #: File, what a row of a table begins with, and what follows.
@@ -255,6 +347,15 @@ ROWS = [
     (EXPECTATIONS, "matching, all bands", lambda: of_road("matching, all bands")),
     (EXPECTATIONS, "`train`, then `map`", lambda: of_road("train")),
     (EXPECTATIONS, "`train --scene`, then `map`", lambda: of_road("train --scene")),
+    (EXPECTATIONS, "matching, 2080 to 2420 nm", lambda: of_road("matching, 2080 to 2420 nm")),
+    (EXPECTATIONS, "water, snow", lambda: rejected("water, snow")),
+    (EXPECTATIONS, "flat and sloped spectra", lambda: rejected("flat", "sloped")),
+    (EXPECTATIONS, "dark noise", lambda: rejected("dark noise")),
+    (EXPECTATIONS, "vegetation, bark, litter",
+     lambda: rejected("vegetation", "bark, litter")),
+    (EXPECTATIONS, "other minerals", lambda: rejected("other minerals")),
+    (EXPECTATIONS, "rocks", lambda: rejected("rock")),
+    (EXPECTATIONS, "soils", lambda: rejected("soil")),
 ]  # fmt: skip
 
 
