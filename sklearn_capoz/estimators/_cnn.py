@@ -26,8 +26,9 @@ from ._cnn_inputs import (
     middle,
     usable,
 )
-from ._cnn_net import WeighingPruner, make_net, network_samples
+from ._cnn_net import make_net, network_samples
 from ._plan_checks import check_engine
+from ._pruner import CAPoZPruner
 
 __all__ = ["PrunedCNNClassifier"]
 
@@ -314,7 +315,7 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         bands = fitted_bands(self, middle(X), y, sample_weight)
         samples = network_samples(self, bands, X)
         net = make_net(self, bands, X, samples, len(np.unique(y)))
-        pruner = WeighingPruner(net, **self._pruning_params()).weigh_by(self.class_weight)
+        pruner = CAPoZPruner(net, **self._pruning_params())
         if isinstance(teacher, FittedTeacher):
             lessons = np.exp(teacher.look_at(X, np.unique(y)))
             pruner.set_params(teacher=OfTheseSamples(teacher.classifier, lessons))

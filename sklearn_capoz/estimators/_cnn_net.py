@@ -1,35 +1,14 @@
-"""The skorch net inside a PrunedCNNClassifier, what it is trained on, and what prunes it."""
+"""The skorch net inside a PrunedCNNClassifier, and what it is trained on."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 
 from .._sklearn import InvalidParameterError
 from ..datasets import ScenePixels
-from ._class_weight import weigh_classes
 from ._cnn_inputs import channels, channels_of_scene
-from ._pruner import CAPoZPruner
-from ._split import Split
 
-__all__ = ["WeighingPruner", "make_net", "network_samples"]
-
-
-class WeighingPruner(CAPoZPruner):
-    """CAPoZPruner that weighs classes, as a skorch net by itself does not.
-
-    The weights are not the criterion's own, whose mean is none over a batch of weightless classes.
-    """
-
-    def weigh_by(self, class_weight) -> WeighingPruner:
-        """Set the weights of the classes in the loss."""
-        self._class_weight = class_weight
-        return self
-
-    def _split(self, *args, **kwargs) -> Split:
-        found = super()._split(*args, **kwargs)
-        return replace(found, data=weigh_classes(found.data, found.classes, self._class_weight))
+__all__ = ["make_net", "network_samples"]
 
 
 #: Parameters of a network that are no choice of the user's beside those of the estimator.
@@ -46,11 +25,10 @@ def network_samples(estimator, bands, X) -> np.ndarray:
 def make_net(estimator, bands, X, samples: np.ndarray, n_classes: int):
     """Make the net of a kind; of pixels of a scene it holds the scene's channels."""
     import torch
-    from skorch import NeuralNetClassifier
 
     from ..networks._cnn import KINDS
     from ..networks._patch_network import PaddedImage, build_network
-    from ..training._mixed_precision import MixedPrecisionNet
+    from ..training._mixed_precision import ConvolutionalNet
 
     given = estimator.network_params or {}
     if own := sorted(OWN & given.keys()):
@@ -66,9 +44,10 @@ def make_net(estimator, bands, X, samples: np.ndarray, n_classes: int):
     sizes = {"n_bands": n_bands, "n_classes": n_classes, **given}
     if size > 1:
         sizes["patch_size"] = size
-    kind = MixedPrecisionNet if estimator.mixed_precision else NeuralNetClassifier
-    return kind(
+    return ConvolutionalNet(
         build_network,
+        mixed_precision=estimator.mixed_precision,
+        class_weight=estimator.class_weight,
         module__network=KINDS.get(estimator.kind, estimator.kind),
         module__dtype=getattr(torch, estimator.dtype),
         module__image=image,

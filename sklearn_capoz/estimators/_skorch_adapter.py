@@ -25,6 +25,7 @@ from ..training._samples import PruningData
 from ..training._skorch_data import check_rows
 from ..training._skorch_net import check_device, copy_net
 from ._adapter import Adapter, Description, is_skorch_net
+from ._class_weight import weigh_classes
 from ._convert_net import check_output, network_of_net
 
 __all__ = ["SkorchAdapter"]
@@ -34,6 +35,10 @@ class SkorchAdapter(Adapter):
     """The net's own loop, optimizer and callbacks train and retrain it."""
 
     allow_nd = True
+
+    def weigh(self, estimator, data, classes):
+        """Fold class weights in of a net that has some; skorch's own has none."""
+        return weigh_classes(data, classes, getattr(estimator, "class_weight", None))
 
     def fit(self, estimator, data, classes, random_state):
         begun = self.begin(estimator, data, classes, random_state)

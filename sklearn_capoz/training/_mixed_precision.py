@@ -1,4 +1,4 @@
-"""Training steps in bfloat16, for networks that convolve."""
+"""The skorch net of networks that convolve: steps in bfloat16, and weights of classes."""
 
 from __future__ import annotations
 
@@ -9,19 +9,35 @@ from .._sklearn import InvalidParameterError
 from .._warn import warn
 from ._skorch_net import check_device
 
-__all__ = ["MixedPrecisionNet", "check_mixed_precision"]
+__all__ = ["ConvolutionalNet", "check_mixed_precision"]
 
 
-class MixedPrecisionNet(NeuralNetClassifier):
-    """skorch net whose training multiplies in bfloat16.
+class ConvolutionalNet(NeuralNetClassifier):
+    """skorch net that may multiply in bfloat16 while it trains.
 
     Weights, loss and the optimiser's moments stay as they are, in float32, and so does all that is
     no training: scores, refits, predictions.
+
+    Parameters
+    ----------
+    module : callable
+    mixed_precision : bool, default=False
+        Whether it multiplies in bfloat16 in training.
+    class_weight : dict, "balanced" or None, default=None
+        Who prunes the net folds them into the weights of the samples. They are not those of the
+        criterion, whose mean is none over a batch of weightless classes.
+    **kwargs
+        Of `skorch.NeuralNetClassifier`.
     """
 
+    def __init__(self, module, *, mixed_precision=False, class_weight=None, **kwargs):
+        super().__init__(module, **kwargs)
+        self.mixed_precision = mixed_precision
+        self.class_weight = class_weight
+
     def infer(self, x, **fit_params):
-        """Run the module; in training on what lies channels last, as is fastest."""
-        if not self.module_.training:
+        """Run the module; in bfloat16 on what lies channels last, as is fastest."""
+        if not (self.mixed_precision and self.module_.training):
             return super().infer(x, **fit_params)
         if torch.is_tensor(x) and x.dim() == 4:
             x = x.contiguous(memory_format=torch.channels_last)
