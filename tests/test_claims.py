@@ -114,6 +114,25 @@ def in_bytes():
     )
 
 
+def four_bits():
+    of, small, pines = stored("integers"), "minerals, pruned to 9", "Indian Pines, 60-30"
+    exact, rounded, alone = (
+        {task: 100 * of.mean("accuracy", task=task, method=method) for task in (small, pines)}
+        for method in ("float", "4 bits", "4 bits, each weight alone")
+    )
+    return [
+        exact[small] - rounded[small],
+        exact[pines] - rounded[pines],
+        rounded[pines] - alone[pines],
+    ]
+
+
+def graphs():
+    of = stored("integers")
+    tasks = [f"Indian Pines, disjoint fields, CNN{kind}, file of ONNX" for kind in ("2D", "3D")]
+    return [100 * of.mean("agreement", task=task, method="8 bits") for task in tasks]
+
+
 def after_retraining(method, units, setting="USGS mixtures"):
     return 100 * stored("paper").mean(
         "accuracy", setting=setting, units=units, method=method, part="matched"
@@ -198,6 +217,13 @@ CLAIMS = [
         r"([\d.]+ ± [\d.]+) % against ([\d.]+ ± [\d.]+) %",
         in_bytes,
     ),
+    (
+        "docs/guide/device.rst",
+        r"Four bits cost ([\d.]+) points of the network of 9 units and ([\d.]+) of that for Indian "
+        r"Pines\. .* is worth ([\d.]+) points there",
+        four_bits,
+    ),
+    ("docs/guide/device.rst", r"alike in ([\d.]+) % \(`\"2d\"`\) and ([\d.]+) %", graphs),
     (
         "docs/choosing_a_criterion.rst",
         r"L1 does \(\+([\d.]+) points\), while APoZ \(-([\d.]+)\) and contrast \(-([\d.]+)\)",
