@@ -160,8 +160,8 @@ def compare_pruning(
     Raises
     ------
     ValueError
-        If there is no method, a parameter of one is outside its range, `cv` has no split, or is None
-        and a class is too small to be split; before any training.
+        If there is no method, a parameter of one is outside its range, `cv` has no split, or is
+        None and a class is too small to be split; before any training.
 
     Examples
     --------

@@ -193,8 +193,8 @@ def _check_scores(table: pd.DataFrame) -> None:
     if len(odd):
         first = odd.iloc[0]
         raise ValueError(
-            f"{first['method']!r} has the score {first['score']} in repeat {first['repeat']}, which "
-            "cannot be compared; leave that repeat out for every method, or score otherwise."
+            f"{first['method']!r} has the score {first['score']} in repeat {first['repeat']}, "
+            "which cannot be compared; leave that repeat out for every method, or score otherwise."
         )
 
 

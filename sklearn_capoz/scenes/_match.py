@@ -32,8 +32,8 @@ def match_scene(scene: Source, model: SceneModel, max_gap: float, *, scale_told:
     look = take_first_look(scene, scale_told=scale_told)
     if (fill := look.fill()) is not None:
         warn(
-            f"some pixels of the scene hold {fill:.9g} in every band. If that means 'no data', give "
-            "it as nodata, or they are named like any other."
+            f"some pixels of the scene hold {fill:.9g} in every band. If that means 'no data', "
+            "give it as nodata, or they are named like any other."
         )
     dead = np.intersect1d(look.dead_bands(), match.bands)
     if not dead.size:
