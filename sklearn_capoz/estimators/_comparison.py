@@ -16,6 +16,7 @@ from sklearn.model_selection import StratifiedShuffleSplit, check_cv
 from sklearn.utils import _safe_indexing, check_random_state
 
 from .._sklearn import validate_parameter_constraints
+from .._validation import check_labels
 from ..exceptions import PruningStalledWarning
 from ..model_selection import paired_tests
 from ._path import as_pruner, pruning_path
@@ -183,6 +184,7 @@ def compare_pruning(
     constraints = {"methods": [Mapping], "scoring": [str, callable, None]}
     given = {"methods": methods, "scoring": scoring}
     validate_parameter_constraints(constraints, given, caller_name="compare_pruning")
+    check_labels(np.asarray(y))
     listed = _listed(methods)
     scorer = check_scoring(listed[0][1], scoring)
     random = check_random_state(random_state)

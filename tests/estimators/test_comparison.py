@@ -155,6 +155,8 @@ def test_nothing_to_compare():
         compare_pruning({}, X, y)
     with pytest.raises(ValueError, match="The 'methods' parameter"):
         compare_pruning([pruned()], X, y)
+    with pytest.raises(ValueError, match="y holds 1 missing labels"):
+        compare_pruning({"a": pruned()}, X, [*y[:-1].astype(str), None])
     found = compare_pruning({"a": pruned(criterion="l1")}, X, y, cv=2, random_state=0)
     with pytest.raises(ValueError, match="'a' is the only method"):
         found.test("a")
