@@ -22,6 +22,8 @@ _WAVELENGTH_NAMES = (
 )  # fmt: skip
 _BAND_NAMES = ("band", "bands", "spectral")
 _SPECTRAL_DIMENSIONS = (*_WAVELENGTH_NAMES, *_BAND_NAMES)
+_ROW_NAMES = ("y", "lat", "latitude", "northing", "row", "rows", "line", "lines")
+_COLUMN_NAMES = ("x", "lon", "longitude", "easting", "column", "columns", "sample", "samples")
 
 
 def is_data_array(array) -> bool:
@@ -31,6 +33,8 @@ def is_data_array(array) -> bool:
 
 def open_data_array(array, open_data: Callable[[Any], Source]) -> Source:
     """Wrap a DataArray of three dimensions, one of them spectral, in any order.
+
+    Of the other two the first are rows, unless their names say otherwise.
 
     What it holds, an array of numpy or dask, is opened as such; the rest is what the DataArray
     says about it.
@@ -43,6 +47,8 @@ def open_data_array(array, open_data: Callable[[Any], Source]) -> Source:
         )
     spectral = named[0]
     rows, columns = (d for d in array.dims if d != spectral)
+    if str(rows).lower() in _COLUMN_NAMES or str(columns).lower() in _ROW_NAMES:
+        rows, columns = columns, rows
     ordered = array.transpose(rows, columns, spectral)
     said = {**array.encoding, **array.attrs}
     nodata = next((said[k] for k in ("_FillValue", "missing_value", "nodata") if k in said), None)
