@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import from_dtype, njit, types
+from numba import config, from_dtype, njit, types
 from numba.core import cgutils
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.errors import TypingError
@@ -39,6 +39,11 @@ __all__ = [
     "restore_denormals",
     "slot",
 ]
+
+if config.DISABLE_JIT:
+    raise ImportError(
+        "sklearn_capoz runs code that numba compiles, and NUMBA_DISABLE_JIT forbids that: unset it."
+    )
 
 
 def kernel(function=None, *, fastmath=False, inline=False):

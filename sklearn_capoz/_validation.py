@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 
 import numpy as np
+import pandas as pd
 
 from ._sklearn import Interval, InvalidParameterError, StrOptions
 from .exceptions import UnsupportedNetworkError
@@ -14,6 +15,7 @@ __all__ = [
     "PRUNING_CONSTRAINTS",
     "both_or_none",
     "check_hidden_layers",
+    "check_labels",
     "check_part",
     "encode_labels",
     "is_as_validated",
@@ -81,8 +83,30 @@ def both_or_none(**arguments) -> bool:
     return bool(given)
 
 
+def check_labels(y: np.ndarray, name: str = "y") -> None:
+    """Raise where labels cannot be sorted, for which numpy has words that name no remedy.
+
+    What else may be wrong with them, `check_classification_targets` says.
+    """
+    if y.dtype != object:
+        return
+    if missing := int(pd.isna(y).sum()):
+        raise ValueError(
+            f"{name} holds {missing} missing labels (None or NaN): give these samples a class, or "
+            "leave them out."
+        )
+    strings = [isinstance(label, str) for label in y]
+    if any(strings) and not all(strings):
+        other = type(y[strings.index(False)]).__name__
+        raise ValueError(
+            f"{name} holds strings and labels of type {other}, which cannot be sorted: make all of "
+            "them strings."
+        )
+
+
 def encode_labels(y, classes: np.ndarray, name: str) -> np.ndarray:
     """Codes of labels among the known `classes`, which are sorted."""
+    check_labels(y, name)
     unknown = np.setdiff1d(y, classes)
     if unknown.size:
         raise ValueError(

@@ -2,6 +2,9 @@
 
 import gc
 import importlib.util
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numba
@@ -102,6 +105,15 @@ def test_without_a_folder_for_the_cache_kernels_still_compile(monkeypatch):
     assert double(3) == 6
     half = _compile.kernel(fastmath={"contract"})(lambda x: 0.5 * x)
     assert half(3) == pytest.approx(1.5)
+
+
+def test_where_numba_is_told_not_to_compile_an_import_says_so():
+    found = subprocess.run(
+        [sys.executable, "-c", "from sklearn_capoz import PrunedMLPClassifier"],
+        env=os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert found.stderr.endswith("and NUMBA_DISABLE_JIT forbids that: unset it.\n")
 
 
 def test_kernels_release_the_gil():

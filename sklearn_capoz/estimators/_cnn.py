@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 
 from .._fitting import all_or_nothing
 from .._sklearn import HasMethods, Interval, StrOptions, check_sample_weight
-from .._validation import PRUNING_CONSTRAINTS, both_or_none
+from .._validation import PRUNING_CONSTRAINTS, both_or_none, check_labels
 from ..datasets import ScenePixels
 from ..teachers import check_teacher, without_teacher
 from ..teachers._fitted import FittedTeacher, OfTheseSamples
@@ -300,6 +300,7 @@ class PrunedCNNClassifier(ClassifierMixin, BaseEstimator):
         y = column_or_1d(y, warn=True)
         assert_all_finite(y, input_name="y")
         check_consistent_length(X, y, groups)
+        check_labels(y)
         check_classification_targets(y)
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)

@@ -16,6 +16,7 @@ from sklearn.model_selection import StratifiedShuffleSplit, check_cv
 from sklearn.utils import _safe_indexing, check_random_state
 
 from .._sklearn import validate_parameter_constraints
+from .._validation import check_labels
 from ..exceptions import PruningStalledWarning
 from ..model_selection import paired_tests
 from ._path import as_pruner, pruning_path
@@ -51,9 +52,13 @@ class PruningComparison:
         Returns
         -------
         DataFrame
-            Indexed by method and size; columns `mean`, `std`, `n_repeats`.
+            Indexed by method and size; columns `mean`, `std`, `n_repeats`. Networks of one repeat
+            and size are averaged before.
         """
-        scores = self.runs.groupby(["method", size], sort=False)["score"]
+        if size not in self.runs:
+            raise ValueError(f"size must be a column of runs, {list(self.runs)}, got {size!r}.")
+        each = self.runs.groupby(["method", size, "repeat"], sort=False)["score"].mean()
+        scores = each.groupby(["method", size], sort=False)
         return pd.DataFrame(
             {"mean": scores.mean(), "std": scores.std(), "n_repeats": scores.size()}
         )
@@ -68,7 +73,8 @@ class PruningComparison:
         size : str, default="n_units"
             Column of `runs` that has to be equal on both sides.
         sizes : sequence, default=None
-            Sizes to test at; None is all that every method has.
+            Sizes to test at; None is all that every method has in every repeat, with a warning
+            that names the sizes that a path did not reach in one of them.
 
         Returns
         -------
@@ -94,8 +100,9 @@ class PruningComparison:
         -------
         str
         """
-        found = 100 * self.summary(size)[["mean", "std"]]
-        cells = found.apply(lambda row: f"{row['mean']:.1f} ± {row['std']:.1f}", axis=1)
+        found = self.summary(size)
+        means, stds = ((100 * found[column]).map("{:.1f}".format) for column in ("mean", "std"))
+        cells = means.where(found["n_repeats"] == 1, means + " ± " + stds)
         wide = cells.unstack(size).reindex(self.runs["method"].unique())
         return (
             wide[sorted(wide.columns, reverse=True)]
@@ -154,8 +161,8 @@ def compare_pruning(
     Raises
     ------
     ValueError
-        If there is no method, a parameter of one is outside its range, or `cv` is None and a class
-        is too small to be split; before any training.
+        If there is no method, a parameter of one is outside its range, `cv` has no split, or is
+        None and a class is too small to be split; before any training.
 
     Examples
     --------
@@ -177,12 +184,15 @@ def compare_pruning(
     constraints = {"methods": [Mapping], "scoring": [str, callable, None]}
     given = {"methods": methods, "scoring": scoring}
     validate_parameter_constraints(constraints, given, caller_name="compare_pruning")
+    check_labels(np.asarray(y))
     listed = _listed(methods)
     scorer = check_scoring(listed[0][1], scoring)
     random = check_random_state(random_state)
     if cv is None:
         cv = StratifiedShuffleSplit(10, test_size=0.3, random_state=random)
     splits = list(check_cv(cv, y, classifier=True).split(X, y, groups))
+    if not splits:
+        raise ValueError("cv has no split: give the number of repeats, or a splitter.")
     seeds = random.randint(np.iinfo(np.int32).max, size=len(splits))
     jobs = (
         delayed(_run)(listed, X, y, groups, scorer, repeat, seed, *split)

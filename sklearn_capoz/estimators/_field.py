@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 
 from .._fitting import all_or_nothing
 from .._sklearn import HasMethods, Interval, StrOptions
+from .._validation import check_labels
 from ..datasets import SHIFTS, FieldShift
 from ..datasets._field import check_noise
 from ..spectral import ContinuumRemoval, SpectralMatcher, SpectrumStandardizer
@@ -207,6 +208,7 @@ class FieldTrainedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator)
         """
         self._validate_params()
         reflectance, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
+        check_labels(y)
         if self.n_samples < np.unique(y).size:
             raise ValueError(
                 f"n_samples={self.n_samples} spectra leave none for some of the "

@@ -22,7 +22,7 @@ from sklearn.utils.validation import (
 
 from .._fitting import all_or_nothing
 from .._sklearn import Composition, Interval, StrOptions, check_sample_weight, safe_indexing
-from .._validation import both_or_none, encode_labels
+from .._validation import both_or_none, check_labels, encode_labels
 from ..datasets import ScenePixels
 from ..networks._inputs import leaves, map_inputs
 from ..training._samples import stratified
@@ -289,6 +289,7 @@ class FusedClassifier(ClassifierMixin, Composition):
         """Leave out samples without a weight, and classes that have none other."""
         X, y = self._checked_X(X, reset=True), column_or_1d(y, warn=True)
         assert_all_finite(y, input_name="y")
+        check_labels(y)
         check_classification_targets(y)
         n_samples = len(next(leaves(X)))
         check_consistent_length(np.empty(n_samples), y, groups)

@@ -23,6 +23,7 @@ from sklearn.utils.validation import (
 )
 
 from .._sklearn import Interval, InvalidParameterError, StrOptions, check_sample_weight
+from .._validation import check_labels
 from ..criteria import check_criterion
 from ..networks._inputs import leaves
 from ..pruning import prune_together
@@ -268,6 +269,7 @@ class CAPoZPrunerCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         else:  # the first step says what X may be
             X_checked, y = X, column_or_1d(y, warn=True)
             validate_data(shell, X, skip_check_array=True)
+        check_labels(y)
         check_classification_targets(y)
         arrays = leaves(X_checked) if has_several(X_checked) else (X_checked,)
         check_consistent_length(*arrays, y, groups)

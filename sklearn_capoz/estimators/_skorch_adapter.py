@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import torch
 from sklearn.base import clone
@@ -79,7 +81,7 @@ class SkorchAdapter(Adapter):
                 dtype = getattr(torch, next(leaves(X)).dtype.name)
                 net.module_.to(dtype)
                 net.criterion_.to(dtype)
-            _check_outputs(net, take(X, slice(2)), len(classes))
+            _check_criterion(net, _check_outputs(net, take(X, slice(2)), len(classes)))
         self.show_inputs(net, X)
         return self.model(net, random_state)  # raises for what cannot be pruned
 
@@ -144,7 +146,7 @@ def _checked(begun: SkorchModel, data: PruningData) -> SkorchModel:
     return begun
 
 
-def _check_outputs(net: NeuralNetClassifier, X, n_classes: int) -> None:
+def _check_outputs(net: NeuralNetClassifier, X, n_classes: int) -> torch.Tensor:
     """Raise unless a module gives a row of scores for each sample; lazy layers get their shape."""
     inputs = map_inputs(
         lambda part: torch.tensor(part, device=net.device), for_module(X, net.module_)
@@ -174,6 +176,28 @@ def _check_outputs(net: NeuralNetClassifier, X, n_classes: int) -> None:
             f"The module gives {output.shape[1]} outputs, y holds {n_classes} classes; give the "
             "module one output per class."
         )
+    return output
+
+
+def _check_criterion(net: NeuralNetClassifier, output: torch.Tensor) -> None:
+    """Raise unless the net's criterion takes a row of scores and one class for each sample."""
+    if type(net).get_loss is not NeuralNetClassifier.get_loss:
+        return  # which may give it anything
+    n_classes = output.shape[1]
+    # So many that what compares scores with classes one by one cannot pass for right.
+    scores = output[:1].repeat(n_classes + 1, 1)
+    codes = torch.zeros(len(scores), dtype=torch.int64, device=scores.device)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's own about the shapes, before it fails
+            net.get_loss(scores, codes, training=False)
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        raise ValueError(
+            f"{type(net.criterion_).__name__} fails on scores of shape (n_samples, {n_classes}) "
+            "and the numbers of the classes: give the net a criterion that takes them, "
+            "CrossEntropyLoss for example, or NLLLoss if the module ends in a softmax. "
+            f"It says: {error}"
+        ) from error
 
 
 def _fails_on(module: torch.nn.Module, X) -> str:

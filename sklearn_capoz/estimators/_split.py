@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d, validate_data
 
-from .._validation import both_or_none, encode_labels
+from .._validation import both_or_none, check_labels, encode_labels
 from .._warn import warn
 from ..exceptions import SmallDataWarning
 from ..networks._inputs import describe_shape, leaves, sample_shape
@@ -103,6 +103,7 @@ def split(
     )
     shell = shell_of(estimator)  # validate_data leaves its findings on what it is called with
     checked, y = check_X_y(shell, X, y, allow_nd, reset=True)
+    check_labels(y)
     check_classification_targets(y)
     samples = make_samples(checked, y, sample_weight)
     if classes is None:  # all labels are known then, and one sorting gives both

@@ -12,7 +12,15 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata, wilcoxon
 
+from .._warn import warn
+
 __all__ = ["holm", "paired_p", "paired_tests"]
+
+#: What helps where methods do not meet at a size.
+_REMEDY = (
+    "Prune all to the same sizes, by schedule=Widths(...) or a rule that counts, as "
+    "Fraction(0.25): others stop in some repeats before they are there."
+)
 
 
 def holm(p_values: Iterable[float]) -> np.ndarray:
@@ -30,6 +38,11 @@ def holm(p_values: Iterable[float]) -> np.ndarray:
     adjusted : ndarray
         In the order given, at most 1.
 
+    Raises
+    ------
+    ValueError
+        If one is not between 0 and 1, NaN for example.
+
     References
     ----------
     Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of
@@ -42,6 +55,8 @@ def holm(p_values: Iterable[float]) -> np.ndarray:
     [0.03, 0.06, 0.06]
     """
     p = np.asarray(list(p_values), dtype=float)
+    if p.ndim != 1 or not ((p >= 0) & (p <= 1)).all():
+        raise ValueError(f"p_values must be a list of numbers from 0 to 1, got {p.tolist()}.")
     order = np.argsort(p, kind="stable")
     adjusted = np.empty_like(p)
     adjusted[order] = np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1))
@@ -60,6 +75,11 @@ def paired_p(ours, others) -> float:
     -------
     p : float
         1 where nothing differs, or one pair is all there is.
+
+    Raises
+    ------
+    ValueError
+        If the two are not of one length, or a score is NaN or infinite.
 
     Examples
     --------
@@ -97,7 +117,8 @@ def paired_tests(
     size : str or None, default="n_units"
         Column that has to be equal on both sides. None compares the only network of each.
     sizes : sequence, default=None
-        Sizes to compare at. None takes those that every method of `pairs` has.
+        Sizes to compare at. None takes those that every method of `pairs` has in every repeat, and
+        warns of sizes that one of them has in some repeats only, as where its pruning stalled.
 
     Returns
     -------
@@ -108,7 +129,8 @@ def paired_tests(
     Raises
     ------
     ValueError
-        If a method or size is not in the table, or the two were not run on the same repeats.
+        If a method or size is not in the table, a score is NaN or infinite, or the two were not run
+        on the same repeats.
 
     Notes
     -----
@@ -137,33 +159,63 @@ def paired_tests(
     missing = [name for name in ("repeat", "score", *by) if name not in table]
     if missing:
         raise ValueError(f"table lacks the columns {missing}; it has {list(table)}.")
-    scores = table.groupby([*by, "repeat"], sort=False)["score"].mean()
-    named = dict.fromkeys(name for pair in pairs for name in pair)
+    if not pairs or any(isinstance(pair, str) or len(pair) != 2 for pair in pairs):
+        raise ValueError(f'pairs must be such as [("l1", "random")], got {pairs!r}.')
+    named = list(dict.fromkeys(name for pair in pairs for name in pair))
     unknown = [name for name in named if name not in set(table["method"])]
     if unknown:
         raise ValueError(f"table has no method {unknown[0]!r}; it has {_listed(table['method'])}.")
+    table = table[table["method"].isin(named)]
+    _check_scores(table)
+    scores = table.groupby([*by, "repeat"], sort=False, observed=True)["score"].mean()
     if size is not None and sizes is None:
-        shared = set.intersection(*(set(scores[name].index.unique(0)) for name in named))
-        sizes = sorted(shared, reverse=True)
-        if not sizes:
-            raise ValueError(
-                f"No {size} is common to {', '.join(named)}: prune them to the same sizes, by "
-                "schedules.Widths for example, or give size=None."
-            )
+        sizes = _common_sizes(scores, named, size)
     rows = []
     for at in [None] if sizes is None else sizes:
         for method, against in pairs:
             a, b = (_scores_of(scores, name, size, at) for name in (method, against))
             if set(a.index) != set(b.index):
+                lacks = method if set(b.index) - set(a.index) else against
                 raise ValueError(
                     f"{method!r} and {against!r} were run on other repeats"
-                    f"{'' if size is None else f' at {size}={at}'}, and are not to be paired; "
-                    "give `sizes` that both have in every repeat."
+                    f"{'' if size is None else f' at {size}={at}'}, and are not to be paired: "
+                    f"{lacks!r} lacks {_listed(sorted(set(a.index) ^ set(b.index)))}. Give `sizes` "
+                    f"that both have in every repeat. {_REMEDY}"
                 )
             rows.append(([] if size is None else [at]) + [method, against, *_test(a, b[a.index])])
     columns = ["method", "against", "n_repeats", "difference", "std", "effect", "p"]
     found = pd.DataFrame(rows, columns=columns if size is None else [size, *columns])
     return found.assign(p_holm=holm(found["p"]))
+
+
+def _check_scores(table: pd.DataFrame) -> None:
+    odd = table[~np.isfinite(table["score"].to_numpy(dtype=float))]
+    if len(odd):
+        first = odd.iloc[0]
+        raise ValueError(
+            f"{first['method']!r} has the score {first['score']} in repeat {first['repeat']}, "
+            "which cannot be compared; leave that repeat out for every method, or score otherwise."
+        )
+
+
+def _common_sizes(scores: pd.Series, named: list[str], size: str) -> list:
+    """Return the sizes that every method has in every repeat, and warn of what is left out."""
+    there = scores.unstack("repeat").notna()  # a row per method and size
+    shared = set.intersection(*(set(there.loc[name].index) for name in named))
+    lacking = {
+        at: [name for name in named if not there.loc[(name, at)].all()]
+        for at in sorted(shared, reverse=True)
+    }
+    sizes = [at for at, names in lacking.items() if not names]
+    missed = "; ".join(f"{at} (not of {_listed(names)})" for at, names in lacking.items() if names)
+    if not sizes:
+        raise ValueError(
+            f"No {size} is common to {', '.join(map(str, named))} in every repeat"
+            f"{missed and f': {missed}'}. {_REMEDY} size=None compares the only network of each."
+        )
+    if missed:
+        warn(f"These {size} are left out, not being in every repeat: {missed}. {_REMEDY}")
+    return sizes
 
 
 def _scores_of(scores: pd.Series, method: str, size: str | None, at) -> pd.Series:
@@ -188,9 +240,19 @@ def _test(a: pd.Series, b: pd.Series) -> tuple:
 
 
 def _differences(ours, others) -> np.ndarray:
+    ours, others = np.asarray(ours, dtype=float), np.asarray(others, dtype=float)
+    if ours.ndim != 1 or ours.shape != others.shape:
+        raise ValueError(
+            "ours and others must be the scores of two methods on the same repeats, got arrays of "
+            f"shape {ours.shape} and {others.shape}."
+        )
+    if not (np.isfinite(ours).all() and np.isfinite(others).all()):
+        raise ValueError(
+            "Scores that are NaN or infinite cannot be compared; leave such pairs out."
+        )
     # Rounded, so that equal counts of right samples tie although their shares differ in the 17th
     # digit.
-    return np.round(np.asarray(ours, dtype=float) - np.asarray(others, dtype=float), 12)
+    return np.round(ours - others, 12)
 
 
 def _listed(values) -> str:

@@ -18,8 +18,8 @@ __all__ = ["Predictor"]
 _FEW_ROWS = 128
 #: Multiply-adds from which a second thread pays: about a millisecond of work.
 _MANY_MULTIPLY_ADDS = 50_000_000
-#: Bytes of input that a thread takes at a time: it bounds every copy, and outlasts by far the
-#: moment in which a thread waits for the interpreter lock.
+#: Bytes of input, or of logits where these are more, that a thread takes at a time: it bounds every
+#: copy, and outlasts by far the moment in which a thread waits for the interpreter lock.
 _CHUNK_BYTES = 2_000_000
 #: Bytes of a block of rows with its hidden layers: it stays in the second-level cache.
 _BLOCK_BYTES = 250_000
@@ -94,7 +94,8 @@ class Predictor:
 
     def _for_each_chunk(self, X: np.ndarray, write: Callable, output: np.ndarray) -> None:
         """Call write(rows of X, rows of output) until all rows are done."""
-        step = max(1, _CHUNK_BYTES // (X.shape[1] * self.network.dtype.itemsize))
+        per_row = max(X.shape[1], self.network.weights[-1].shape[1])
+        step = max(1, _CHUNK_BYTES // (per_row * self.network.dtype.itemsize))
         starts = range(0, len(X), step)
 
         def run(part: range) -> None:

@@ -29,7 +29,13 @@ def scene_wavelengths(values, n_bands: int, unit: str | None = None) -> np.ndarr
     ValueError
         If the unit is neither nm nor um, or the values do not tell it, or their number is wrong.
     """
-    given = np.asarray(values, dtype=np.float64)
+    try:
+        given = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"wavelengths must be one number for each of the {n_bands} bands, in nm or um, got "
+            f"{values!r:.80}."
+        ) from error
     missing = ~(np.isfinite(given) & (given > 0)) if given.shape == (n_bands,) else None
     return wavelengths_nm(None, n_bands, given, unit_named(unit), missing)
 
@@ -189,6 +195,8 @@ def match_bands(
         If either knows no wavelengths and the counts differ, or a model band has no good
         band of the scene within `max_gap`.
     """
+    if not good.any():
+        raise ValueError("the scene has no good band: bad_bands names them all.")
     if wavelengths is None or wanted is None:
         return _match_by_count(good, n_model_bands, wavelengths is None)
     usable = np.flatnonzero(good)
@@ -201,8 +209,6 @@ def match_bands(
         )
     usable = usable[np.argsort(wavelengths[usable], kind="stable")]
     centres = wavelengths[usable]
-    if not centres.size:
-        raise ValueError("the scene has no good band: bad_bands names them all.")
     _check_gaps(centres, wanted, max_gap)
     right = np.searchsorted(centres, wanted).clip(0, len(centres) - 1)
     left = np.maximum(right - 1, 0)

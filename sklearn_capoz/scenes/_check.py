@@ -24,6 +24,9 @@ N_NUMBERS = 20_000
 #: Pixels from which on a band that always holds the same number is taken to hold nothing.
 N_PIXELS = 30
 
+#: Bands from which on a pixel that holds one number in all of them is fill, and not chance.
+N_BANDS = 10
+
 #: Reflectance is 0 to 1; a scene whose median lies outside this range is something else.
 PLAUSIBLE = (1e-5, 5.0)
 
@@ -57,6 +60,22 @@ class FirstLook:
             return self.bands[:0]
         has_signal = np.fmax.reduce(seen, axis=0) > np.fmin.reduce(seen, axis=0)
         return self.bands[~has_signal] if has_signal.any() else self.bands[:0]
+
+    def fill(self) -> float | None:
+        """Return the number that most likely stands for no data although nothing says so.
+
+        It fills whole pixels, where others hold spectra. 0 always means no data.
+        """
+        pixels = self.pairs.reshape(-1, len(self.bands))
+        if len(self.bands) < N_BANDS:
+            return None
+        first = pixels[:, 0]
+        flat = (pixels == first[:, None]).all(axis=1)
+        numbers, counts = np.unique(first[flat & (first != 0)], return_counts=True)
+        is_known = ~np.isnan(pixels).any(axis=1)
+        return (
+            float(numbers[counts.argmax()]) if numbers.size and (is_known & ~flat).any() else None
+        )
 
 
 def take_first_look(source: Source, *, scale_told: bool) -> FirstLook:

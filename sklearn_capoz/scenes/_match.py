@@ -29,7 +29,13 @@ def match_scene(scene: Source, model: SceneModel, max_gap: float, *, scale_told:
             f"model: the {'model' if model.wavelengths is None else 'scene'} does not say its "
             "wavelengths. See that they are the same bands in the same order."
         )
-    dead = np.intersect1d(take_first_look(scene, scale_told=scale_told).dead_bands(), match.bands)
+    look = take_first_look(scene, scale_told=scale_told)
+    if (fill := look.fill()) is not None:
+        warn(
+            f"some pixels of the scene hold {fill:.9g} in every band. If that means 'no data', "
+            "give it as nodata, or they are named like any other."
+        )
+    dead = np.intersect1d(look.dead_bands(), match.bands)
     if not dead.size:
         return match
     if by_position:

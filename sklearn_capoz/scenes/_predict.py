@@ -230,7 +230,7 @@ def predict_scene(
     >>> found.codes.shape, int(found.counts.sum())
     ((12, 10), 120)
     """
-    _check_settings(reject, reject_below, max_band_gap)
+    _check_settings(reject, reject_below, max_band_gap, n_jobs)
     rejects_unlike = reject is not None and getattr(estimator, "trust_", None) is not None
     model = SceneModel.of(
         estimator,
@@ -270,13 +270,17 @@ def predict_scene(
     return SceneMap(legend.names, legend.colors, **found, crs=where.crs, transform=where.transform)
 
 
-def _check_settings(reject, reject_below: float | None, max_band_gap: float) -> None:
+def _check_settings(
+    reject, reject_below: float | None, max_band_gap: float, n_jobs: int | None
+) -> None:
     if reject not in ("default", None):
         raise ValueError(f"reject must be 'default' or None, got {reject!r}.")
     if reject_below is not None:
         check_scalar(reject_below, "reject_below", Real)
         if not 0 < reject_below <= 1:
             raise ValueError(f"reject_below must be above 0 and at most 1, got {reject_below}.")
+    if n_jobs is not None:
+        check_scalar(n_jobs, "n_jobs", Integral)
     check_scalar(max_band_gap, "max_band_gap", Real)
     if not max_band_gap >= 0:
         raise ValueError(f"max_band_gap must be at least 0 nm, got {max_band_gap}.")

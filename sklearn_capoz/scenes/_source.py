@@ -11,10 +11,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
+from numbers import Real
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+from sklearn.utils import check_scalar
 
 from sklearn_capoz.exceptions import DataFormatError
 from sklearn_capoz.spectral._wavelengths import bad_band_mask
@@ -149,8 +151,10 @@ class Source:
         if bad_bands is not None:
             said["good"] = ~bad_band_mask(bad_bands, n_bands)
         if nodata is not None:
+            check_scalar(nodata, "nodata", Real)
             said |= {"nodata": float(nodata), "band_nodata": None}
         if scale is not None:
+            check_scalar(scale, "scale", Real)
             said |= {"scale": float(scale), "gain": None, "offset": None}
             if not (np.isfinite(said["scale"]) and said["scale"] > 0):
                 raise ValueError(f"scale must be a number above 0, got {said['scale']!r}.")

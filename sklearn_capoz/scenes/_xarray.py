@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_capoz._warn import warn
 from sklearn_capoz.exceptions import DataFormatError
 
 from ._band_text import good_bands, listed, wavelengths_in_names
@@ -22,6 +23,8 @@ _WAVELENGTH_NAMES = (
 )  # fmt: skip
 _BAND_NAMES = ("band", "bands", "spectral")
 _SPECTRAL_DIMENSIONS = (*_WAVELENGTH_NAMES, *_BAND_NAMES)
+_ROW_NAMES = ("y", "lat", "latitude", "northing", "row", "rows", "line", "lines")
+_COLUMN_NAMES = ("x", "lon", "longitude", "easting", "column", "columns", "sample", "samples")
 
 
 def is_data_array(array) -> bool:
@@ -31,6 +34,8 @@ def is_data_array(array) -> bool:
 
 def open_data_array(array, open_data: Callable[[Any], Source]) -> Source:
     """Wrap a DataArray of three dimensions, one of them spectral, in any order.
+
+    Of the other two the first are rows, unless their names say otherwise.
 
     What it holds, an array of numpy or dask, is opened as such; the rest is what the DataArray
     says about it.
@@ -43,6 +48,8 @@ def open_data_array(array, open_data: Callable[[Any], Source]) -> Source:
         )
     spectral = named[0]
     rows, columns = (d for d in array.dims if d != spectral)
+    if str(rows).lower() in _COLUMN_NAMES or str(columns).lower() in _ROW_NAMES:
+        rows, columns = columns, rows
     ordered = array.transpose(rows, columns, spectral)
     said = {**array.encoding, **array.attrs}
     nodata = next((said[k] for k in ("_FillValue", "missing_value", "nodata") if k in said), None)
@@ -115,15 +122,41 @@ def _radiometry(attributes) -> dict[str, Any]:
 
 
 def _georeference(array, rows, columns) -> Georeference:
-    """CF grid mapping, as rioxarray writes it; else the spacing of the coordinates."""
+    """CF grid mapping, as rioxarray writes it, unless the coordinates say otherwise.
+
+    A part of an array keeps the mapping of the whole; its coordinates are its own.
+    """
     mapping = array.coords.get(array.attrs.get("grid_mapping", "spatial_ref"))
     attributes = {} if mapping is None else mapping.attrs
-    crs = attributes.get("crs_wkt", attributes.get("spatial_ref"))
+    crs, told = attributes.get("crs_wkt", attributes.get("spatial_ref")), None
     if "GeoTransform" in attributes:
         left, dx, rx, top, ry, dy = map(float, str(attributes["GeoTransform"]).split())
-        return Georeference(crs, (dx, rx, left, ry, dy, top))
-    if rows not in array.coords or columns not in array.coords or min(array.shape[:2]) < 2:
-        return Georeference(crs)
+        told = (dx, rx, left, ry, dy, top)
+        if rx or ry:  # the coordinates of a turned grid are those of no map
+            return Georeference(crs, told)
+    if rows not in array.coords or columns not in array.coords:
+        return Georeference(crs, told)
     x, y = (np.asarray(array.coords[d].values, dtype=np.float64) for d in (columns, rows))
-    dx, dy = (x[-1] - x[0]) / (len(x) - 1), (y[-1] - y[0]) / (len(y) - 1)
+    if told and _is_grid(x, left + dx / 2, dx) and _is_grid(y, top + dy / 2, dy):
+        return Georeference(crs, told)
+    dx, dy = _spacing(x, told and told[0]), _spacing(y, told and told[4])
+    if dx is None or dy is None:
+        return Georeference(crs)
+    if not (_is_grid(x, x[0], dx) and _is_grid(y, y[0], dy)):
+        warn(
+            f"the coordinates {columns} and {rows} of the DataArray are not evenly spaced, so that "
+            "no grid fits them: the map has no coordinates."
+        )
+        return Georeference(crs)
     return Georeference(crs, (dx, 0.0, x[0] - dx / 2, 0.0, dy, y[0] - dy / 2))
+
+
+def _spacing(centres: np.ndarray, told: float | None) -> float | None:
+    """Return the mean distance of neighbours; a single one has that which the array tells."""
+    return (centres[-1] - centres[0]) / (len(centres) - 1) if len(centres) > 1 else told
+
+
+def _is_grid(centres: np.ndarray, first: float, step: float) -> bool:
+    """Whether each pixel's centre is less than half a pixel from where a grid has it."""
+    off = np.abs(centres - (first + step * np.arange(len(centres))))
+    return bool((off < abs(step) / 2).all())

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._fitting import all_or_nothing
 from .._sklearn import Interval, StrOptions
+from .._validation import check_labels
 from ._base import SpectralTransformer, _working_dtype, fill_masked, shared_doc
 from ._library import Library, whole_records
 from ._shapes import Shapes, best_class, best_of_class
@@ -181,6 +182,7 @@ class SpectralMatcher(ClassifierMixin, BaseEstimator):
         checked, y = validate_data(
             self, fill_masked(X), y, dtype="numeric", ensure_all_finite=False
         )
+        check_labels(y)
         if y.dtype.kind == "f":  # of others it warns where every class has one record
             check_classification_targets(y)
         shapes = self._shapes().fit(X)

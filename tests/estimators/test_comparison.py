@@ -1,5 +1,7 @@
 """A comparison is what a careful person would do by hand, and no more."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -104,12 +106,40 @@ def test_latex_and_curves():
     assert set(display.summary["n_repeats"]) == {2}
 
 
+def test_a_path_that_ends_early_in_one_repeat():
+    found = compare_pruning(methods(), X, y, cv=3, random_state=0)
+    runs = found.runs
+    stalled = (runs["repeat"] == 1) & (runs["method"] == "c-apoz") & (runs["n_units"] == 3)
+    found = replace(found, runs=runs[~stalled])
+    with pytest.warns(UserWarning, match=r"n_units are left out.*: 3 \(not of 'c-apoz'\)"):
+        tests = found.test("random")
+    assert tests["n_units"].unique().tolist() == [10, 6]
+    assert found.summary()["n_repeats"][("c-apoz", 3)] == 2
+
+
+def test_a_single_repeat_has_no_spread():
+    found = compare_pruning(methods(), X, y, cv=2, random_state=0)
+    one = replace(found, runs=found.runs[found.runs["repeat"] == 0])
+    assert "nan" not in one.to_latex()
+    assert "±" not in one.to_latex()
+    assert (one.test("random")["p"] == 1).all()
+
+
+def test_networks_of_one_size_and_repeat_count_once():
+    found = compare_pruning({"a": [pruned(n_iterations=0)] * 2}, X, y, cv=2, random_state=0)
+    assert found.summary()["n_repeats"].tolist() == [2]
+    for ask in (found.summary, found.to_latex):
+        with pytest.raises(ValueError, match="size must be a column of runs"):
+            ask("width")
+
+
 @pytest.mark.parametrize(
     ("others", "parameters", "message"),
     [
         ({"b": pruned(threshold="most")}, {}, "threshold='most' is not known"),
         ({"b": pruned(schedule=Widths([(6, 6)]))}, {}, "Widths names 2"),
         ({"b": []}, {}, "'b' is an empty list"),
+        ({}, {"cv": []}, "cv has no split"),
         ({}, {"scoring": "best"}, "scoring"),
         ({}, {"scoring": ["accuracy"]}, "The 'scoring' parameter of compare_pruning"),
     ],
@@ -125,6 +155,8 @@ def test_nothing_to_compare():
         compare_pruning({}, X, y)
     with pytest.raises(ValueError, match="The 'methods' parameter"):
         compare_pruning([pruned()], X, y)
+    with pytest.raises(ValueError, match="y holds 1 missing labels"):
+        compare_pruning({"a": pruned()}, X, [*y[:-1].astype(str), None])
     found = compare_pruning({"a": pruned(criterion="l1")}, X, y, cv=2, random_state=0)
     with pytest.raises(ValueError, match="'a' is the only method"):
         found.test("a")

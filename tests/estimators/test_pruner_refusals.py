@@ -78,6 +78,14 @@ def no_training(monkeypatch):
             ValueError,
             "The module gives 4 outputs, y holds 3 classes; give the module one output per class",
         ),
+        *(
+            (
+                make_net(nn.Linear(8, 5), nn.ReLU(), nn.Linear(5, 3), criterion=criterion),
+                ValueError,
+                rf"{criterion.__name__} fails on scores of shape \(n_samples, 3\).*give the net a",
+            )
+            for criterion in (nn.MSELoss, nn.BCEWithLogitsLoss, nn.CTCLoss)
+        ),
         (
             make_net(nn.Linear(8, 5), nn.ReLU(), nn.Linear(5, 3), criterion=nn.NLLLoss),
             UnsupportedNetworkError,

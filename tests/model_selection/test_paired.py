@@ -100,5 +100,38 @@ def test_what_cannot_be_paired_is_refused():
         paired_tests(table, [("a", "c")])
     with pytest.raises(ValueError, match=r"lacks the columns \['score'\]"):
         paired_tests(table.drop(columns="score"), [("a", "b")])
-    with pytest.raises(ValueError, match=r"were run on other repeats at n_units=9.*give `sizes`"):
+    with pytest.raises(ValueError, match=r"other repeats at n_units=9.*'b' lacks 1\. Give `sizes`"):
+        paired_tests(table.iloc[:-1], [("a", "b")], sizes=[9])
+    with pytest.raises(ValueError, match=r"common to a, b in every repeat: 9 \(not of 'b'\)"):
         paired_tests(table.iloc[:-1], [("a", "b")])
+    for pairs in ([], ("a", "b"), [("a",)]):
+        with pytest.raises(ValueError, match="pairs must be such as"):
+            paired_tests(table, pairs)
+
+
+def test_sizes_that_one_repeat_lacks_are_left_out_with_a_warning():
+    table = pd.concat([table_of(9, a=[0.6, 0.7], b=[0.5, 0.6]), table_of(5, a=[0.5, 0.6], b=[0.4])])
+    with pytest.warns(
+        UserWarning, match=r"n_units are left out.*: 5 \(not of 'b'\)\. Prune all to"
+    ):
+        found = paired_tests(table, [("a", "b")])
+    assert found["n_units"].tolist() == [9]
+
+
+def test_repeats_of_other_methods_do_not_matter():
+    table = pd.concat([table_of(a=[0.6, 0.7], b=[0.5, 0.6]), table_of(other=[0.1, np.nan, 0.1])])
+    assert paired_tests(table, [("a", "b")])["n_repeats"].item() == 2
+
+
+def test_scores_that_are_no_numbers_are_refused():
+    table = table_of(a=[0.6, 0.7], b=[0.5, np.nan])
+    with pytest.raises(ValueError, match="'b' has the score nan in repeat 1"):
+        paired_tests(table, [("a", "b")])
+    for odd in (np.nan, np.inf):
+        with pytest.raises(ValueError, match="NaN or infinite cannot be compared"):
+            paired_p([0.5, odd], [0.4, odd])
+    with pytest.raises(ValueError, match=r"arrays of shape \(3,\) and \(1,\)"):
+        paired_p([0.1, 0.2, 0.3], [0.1])
+    for odd in (np.nan, -0.1, 1.1):
+        with pytest.raises(ValueError, match="p_values must be a list of numbers from 0 to 1"):
+            holm([0.5, odd])

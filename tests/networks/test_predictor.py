@@ -177,6 +177,18 @@ def test_memory_is_the_output_and_a_little(monkeypatch):
         tracemalloc.stop()
 
 
+def test_memory_does_not_grow_with_the_classes():
+    predictor = Predictor(make_network((1, 4, 300)))
+    X = samples(100_000, 1)
+    codes_of(predictor, X[:1000])  # compile
+    tracemalloc.start()
+    try:
+        labels = codes_of(predictor, X)
+        assert tracemalloc.get_traced_memory()[1] < labels.nbytes + 4_000_000
+    finally:
+        tracemalloc.stop()
+
+
 def test_a_pickle_holds_the_network_and_not_this_machines_packing():
     predictor, X = Predictor(make_network((11, 9, 4))), samples(300, 11)
     expected = codes_of(predictor, X)

@@ -95,6 +95,8 @@ def test_one_band_is_enough_for_one_band():
 def test_no_good_band_is_an_error():
     with pytest.raises(ValueError, match="no good band"):
         matched([0.1] * 4, CENTRES, [2000.0], good=~ALL_GOOD)
+    with pytest.raises(ValueError, match="no good band"):
+        match_bands(None, ~ALL_GOOD, 4, None, 20.0)
 
 
 def test_without_wavelengths_the_count_must_fit():

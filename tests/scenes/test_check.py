@@ -60,6 +60,20 @@ def test_dead_bands_are_told_from_fill_and_from_few_pixels():
     assert not FirstLook(flat, bands).dead_bands().size
 
 
+def test_fill_that_nobody_declared():
+    random = np.random.RandomState(0)
+    pairs, bands = random.uniform(0.1, 0.5, (2, 2, 20, 12)), np.arange(12)
+    assert FirstLook(pairs, bands).fill() is None
+    pairs[:, :, 3:5] = np.nan
+    pairs[:, :, 5:8] = 0.0  # which means no data, declared or not
+    assert FirstLook(pairs, bands).fill() is None
+    pairs[:, :, 0], pairs[0, 0, 1] = -9999.0, 7.0
+    assert FirstLook(pairs, bands).fill() == -9999.0
+    few = slice(9)  # grey pixels of a photograph
+    assert FirstLook(pairs[..., few], bands[few]).fill() is None
+    assert FirstLook(np.full_like(pairs, 0.5), bands).fill() is None  # nothing to tell it from
+
+
 def test_the_rows_that_are_looked_at():
     cube = np.random.RandomState(0).rand(34, 3, 4)
     bands = np.array([0, 2])

@@ -87,6 +87,20 @@ def test_arrays_of_every_kind(tmp_path, scene, scene_model, expected):
         np.testing.assert_array_equal(found.codes, expected, err_msg=name)
 
 
+@pytest.mark.parametrize("dims", [("x", "y", "wavelength"), ("longitude", "wavelength", "lat")])
+def test_an_array_with_x_before_y_is_not_mapped_on_its_side(scene, scene_model, expected, dims):
+    x, y = (name for name in dims if name != "wavelength")
+    place = {
+        x: 500_000 + 3.0 * np.arange(26),
+        y: 4_000_000 - 3.0 * np.arange(34),
+        "wavelength": scene.wavelengths,
+    }
+    upright = xr.DataArray(scene.cube, dims=(y, x, "wavelength"), coords=place)
+    found = predict_scene(scene_model, upright.transpose(*dims))
+    np.testing.assert_array_equal(found.codes, expected)
+    assert found.transform == (3.0, 0.0, 499_998.5, 0.0, -3.0, 4_000_001.5)
+
+
 def test_names_colours_counts_and_probabilities(scene, scene_model):
     found = predict_scene(scene_model, scene.cube, proba=True, reject_below=0.9)
     n_classes = len(scene_model.classes_)

@@ -12,6 +12,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn_capoz.deploy import predict_scene
 from sklearn_capoz.formats._envi_header import read_header
 from sklearn_capoz.scenes import _writers as formats
+from sklearn_capoz.scenes._open import open_source
 
 envi = pytest.importorskip("spectral.io.envi")
 rasterio = pytest.importorskip("rasterio")
@@ -167,6 +168,39 @@ def test_coordinates_are_kept(tmp_path, run, scene, write_envi, source, suffix):
             assert dataset.transform.almost_equals(UTM_TRANSFORM)
             assert dataset.crs.to_epsg() == epsg or "UTM" in dataset.crs.to_wkt()
             assert dataset.crs.linear_units == "metre"
+
+
+def placed(scene, transform="500000.0 20.0 0.0 4160000.0 0.0 -20.0"):
+    """Return an array that knows its place twice, as rioxarray makes it."""
+    place = {
+        "x": 500_010 + 20.0 * np.arange(26),
+        "y": 4_159_990 - 20.0 * np.arange(34),
+        "spatial_ref": ((), 0, {"GeoTransform": transform}),
+    }
+    return xr.DataArray(scene.cube, dims=("y", "x", "band"), coords=place)
+
+
+@pytest.mark.parametrize(
+    ("part", "transform"),
+    [
+        ({}, (20.0, 0.0, 500_000.0, 0.0, -20.0, 4_160_000.0)),
+        ({"y": slice(5, 9), "x": slice(3, 9)}, (20.0, 0.0, 500_060.0, 0.0, -20.0, 4_159_900.0)),
+        ({"y": slice(1, None, 2)}, (20.0, 0.0, 500_000.0, 0.0, -40.0, 4_159_990.0)),
+        ({"y": [4]}, (20.0, 0.0, 500_000.0, 0.0, -20.0, 4_159_920.0)),
+    ],
+)
+def test_a_part_of_an_array_lies_where_its_coordinates_say(scene, part, transform):
+    assert open_source(placed(scene).isel(part)).georeference.transform == transform
+
+
+def test_coordinates_that_no_grid_fits(scene):
+    gap = placed(scene).isel(x=[0, 1, 2, 9])
+    with pytest.warns(UserWarning, match="x and y of the DataArray are not evenly spaced"):
+        assert open_source(gap).georeference.transform is None
+    turned = placed(scene, "500000.0 14.0 14.0 4160000.0 14.0 -14.0")
+    assert open_source(turned).georeference.transform[1] == 14.0
+    lone = placed(scene).isel(x=[4]).drop_vars("spatial_ref")
+    assert open_source(lone).georeference.transform is None
 
 
 @pytest.mark.parametrize("epsg", [2056, 3035, 3857])
