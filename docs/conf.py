@@ -72,6 +72,7 @@ html_theme_options = {
 }
 html_title = project
 html_sidebars = {"index": [], "contributing": []}
+html_context = {"default_mode": "auto"}  # or the theme complains in the browser's console
 html_static_path = ["_static"]
 html_css_files = ["pages.css"]
 html_show_sourcelink = False
