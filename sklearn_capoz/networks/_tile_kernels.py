@@ -29,6 +29,10 @@ ROWS = 12
 #: registers for the sums.
 ROWS_OF_TWO = ROWS if _FEATURES.get("avx512f") or MACHINE in ARM else ROWS // 2
 
+#: How many tiles ahead rows are asked for: the processor by itself begins too late, as a tile takes
+#: a microsecond. Into the second-level cache, since wide rows would drive weights out of the first.
+_AHEAD = 2
+
 _INDEX = ir.IntType(64)
 
 
@@ -68,6 +72,12 @@ def _tile(n_rows, n_vectors):
                 # of all copies first, and has no registers left for the sums.
                 nothing = builder.asm(ir.FunctionType(ir.VoidType(), []), "", "", [], True)
                 nothing.attributes.add("convergent")
+                # Rows lie behind each other: a tile's inputs, so many at a time, are all of the
+                # one ahead. Of a hidden layer they are there already, and beyond the end of an
+                # array it is no access.
+                ahead = builder.add(builder.mul(n_in, _INDEX(_AHEAD)), loop.index)
+                place = builder.add(first, builder.mul(ahead, _INDEX(n_rows)))
+                vectors.prefetch(builder.gep(x, [place]))
                 column = builder.mul(loop.index, lanes)
                 weights = [vectors.load(builder.gep(panel, [column])) for panel in panels]
                 for row, totals in zip(rows, sums, strict=True):
@@ -135,6 +145,14 @@ class _Vectors:
         name = f"llvm.fmuladd.v{self.lanes}f{number.bitwidth}"
         function = ir.FunctionType(self.kind, [self.kind] * 3)
         self._multiply_add = cgutils.get_or_insert_function(builder.module, function, name)
+
+    def prefetch(self, place):
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        function = self.builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+        reading, second_level, data = (number(value) for value in (0, 2, 1))
+        place = self.builder.bitcast(place, byte)
+        self.builder.call(function, [place, reading, second_level, data])
 
     def load(self, place):
         return self.builder.load(self._at(place), align=self.align)
