@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from .._warn import warn
 from ._fitted import check_choice, check_pruned
 from ._path import SIZE_LABELS
 from ._style import add_legend, axes_or_new, series_style
@@ -166,6 +167,8 @@ class TradeOffDisplay:
         self
         """
         ax = axes_or_new(ax, figsize=(8, 4.5))
+        if self.metric == "error":
+            _warn_of_no_error(self.summary)
         self.lines_ = {}
         for i, (name, rows) in enumerate(self.summary.groupby("criterion", sort=False)):
             style = series_style(i) | (_CONTROL if name in self.controls else {})
@@ -190,6 +193,15 @@ class TradeOffDisplay:
         add_legend(ax, [self.lines_[name] for name in self.lines_])
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+
+def _warn_of_no_error(summary: pd.DataFrame) -> None:
+    names = summary.loc[summary["mean"] >= 1, "criterion"].unique()
+    if len(names):
+        warn(
+            f"Points without any error, of {', '.join(map(str, names))}, have no place on a "
+            "logarithmic axis and are left out; metric='accuracy' draws them."
+        )
 
 
 def _number_log_axis(ax, which="x"):

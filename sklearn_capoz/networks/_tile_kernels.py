@@ -7,19 +7,22 @@ argmax, which are plain, lose half a nanosecond per row of thirty by it.
 
 from __future__ import annotations
 
-import llvmlite.binding as llvm
 from llvmlite import ir
-from numba import types
+from numba import config, types
 from numba.core import cgutils
+from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
 
 from .._compile import ARM, MACHINE
 
 __all__ = ["ROWS", "ROWS_OF_TWO", "VECTOR_BYTES", "one_vector", "turn", "two_vectors"]
 
-#: Bytes of a register. Numba compiles for the machine it runs on, and so does this.
-_FEATURES = llvm.get_host_cpu_features()
-VECTOR_BYTES = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx") else 16
+# What numba compiles for: the machine it runs on, or what NUMBA_CPU_NAME and NUMBA_CPU_FEATURES
+# say, by which machines that are not alike share one cache.
+_FEATURES = config.CPU_FEATURES if config.CPU_FEATURES is not None else get_host_cpu_features()
+
+#: Bytes of a register.
+VECTOR_BYTES = 64 if "+avx512f" in _FEATURES else 32 if "+avx" in _FEATURES else 16
 
 #: Rows of a tile of one vector of units: twelve sums in flight hide the latency of the
 #: multiply-add, and fill the 16 registers of AVX2 with a vector of weights and an input.
@@ -27,7 +30,7 @@ ROWS = 12
 
 #: Rows of a tile of two vectors, which loads each input once for both: AVX-512 and ARM have 32
 #: registers for the sums.
-ROWS_OF_TWO = ROWS if _FEATURES.get("avx512f") or MACHINE in ARM else ROWS // 2
+ROWS_OF_TWO = ROWS if VECTOR_BYTES == 64 or MACHINE in ARM else ROWS // 2
 
 #: How many tiles ahead rows are asked for: the processor by itself begins too late, as a tile takes
 #: a microsecond. Into the second-level cache, since wide rows would drive weights out of the first.

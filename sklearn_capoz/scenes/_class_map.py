@@ -90,16 +90,19 @@ class ClassMap:
 
     @property
     def areas(self) -> dict[str, int]:
-        """Pixels of each class that occurs, by name; "rejected" among them, not "no data"."""
+        """Pixels of each class that occurs, by name; "rejected" among them, not "no data".
+
+        Codes of one name count together.
+        """
         counts = np.zeros(len(self.named()), dtype=np.int64)
         step = max(1, BLOCK_PIXELS // self.shape[1])
         for start in range(0, self.shape[0], step):  # numpy counts in numbers of 8 bytes
             counts += np.bincount(self.codes[start : start + step].ravel(), minlength=len(counts))
-        return {
-            name: n
-            for code, (name, n) in enumerate(zip(self.named(), counts.tolist(), strict=True))
-            if n and code != NO_DATA
-        }
+        areas: dict[str, int] = {}
+        for code, (name, n) in enumerate(zip(self.named(), counts.tolist(), strict=True)):
+            if n and code != NO_DATA:
+                areas[name] = areas.get(name, 0) + n
+        return areas
 
     def named(self) -> tuple[str, ...]:
         """Name of every code.

@@ -139,16 +139,16 @@ def _georeference(array, rows, columns) -> Georeference:
     x, y = (np.asarray(array.coords[d].values, dtype=np.float64) for d in (columns, rows))
     if told and _is_grid(x, left + dx / 2, dx) and _is_grid(y, top + dy / 2, dy):
         return Georeference(crs, told)
-    dx, dy = _spacing(x, told and told[0]), _spacing(y, told and told[4])
-    if dx is None or dy is None:
+    right, down = _spacing(x, told and told[0]), _spacing(y, told and told[4])
+    if right is None or down is None:
         return Georeference(crs)
-    if not (_is_grid(x, x[0], dx) and _is_grid(y, y[0], dy)):
+    if not (_is_grid(x, x[0], right) and _is_grid(y, y[0], down)):
         warn(
             f"the coordinates {columns} and {rows} of the DataArray are not evenly spaced, so that "
             "no grid fits them: the map has no coordinates."
         )
         return Georeference(crs)
-    return Georeference(crs, (dx, 0.0, x[0] - dx / 2, 0.0, dy, y[0] - dy / 2))
+    return Georeference(crs, (right, 0.0, x[0] - right / 2, 0.0, down, y[0] - down / 2))
 
 
 def _spacing(centres: np.ndarray, told: float | None) -> float | None:

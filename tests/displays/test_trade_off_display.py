@@ -95,3 +95,9 @@ def test_errors(table):
     for nothing in ({}, {"C-APoZ": []}):
         with pytest.raises(ValueError, match="estimators holds no fitted pruner; give a dict"):
             TradeOffDisplay.from_estimators(nothing)
+
+
+def test_points_without_any_error_are_not_left_out_in_silence(table):
+    perfect = table.assign(accuracy=1.0)
+    with pytest.warns(UserWarning, match="of x, have no place .*metric='accuracy' draws"):
+        TradeOffDisplay(pd.concat([table, perfect.assign(criterion="x")]), metric="error").plot()

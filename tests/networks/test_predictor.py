@@ -1,18 +1,20 @@
 """The compiled form computes what the plain arrays compute, whatever the shape of the input."""
 
+import importlib.util
 import pickle
 import threading
 import tracemalloc
 from functools import partial
 from itertools import pairwise
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import config_context
 
-from sklearn_capoz.networks import ACTIVATIONS, DenseNetwork, _predictor
+from sklearn_capoz.networks import ACTIVATIONS, DenseNetwork, _predictor, _tile_kernels
 from sklearn_capoz.networks._predictor import Predictor
 
 
@@ -175,6 +177,19 @@ def test_memory_is_the_output_and_a_little(monkeypatch):
         assert peak < X[:100_000].nbytes + labels.nbytes + probabilities.nbytes + 8_000_000
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("features", "n_bytes"),
+    [("", 16), ("+avx,+avx2", 32), ("+avx,+avx512f", 64), ("+avx,-avx512f", 32)],
+)
+def test_vectors_are_those_that_numba_compiles_for(monkeypatch, features, n_bytes):
+    """Machines that share a cache through NUMBA_CPU_NAME=generic lay weights out alike."""
+    monkeypatch.setattr(numba.config, "CPU_FEATURES", features)
+    spec = _tile_kernels.__spec__
+    again = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(again)
+    assert n_bytes == again.VECTOR_BYTES
 
 
 def test_memory_does_not_grow_with_the_classes():

@@ -134,3 +134,9 @@ def test_other_objects_are_refused():
     with pytest.raises(TypeError, match=r"path, a SceneMap or a ClassMap, got builtins\.list"):
         read_class_map([[1]])
     assert ClassMap(CODES).shape == (2, 3)
+
+
+def test_codes_of_one_name_count_together():
+    codes = np.array([[1, 2, 2], [3, 0, 3]], dtype=np.uint8)
+    found = ClassMap(codes, ("no data", "masked", "masked", "calcite"))
+    assert found.areas == {"masked": 3, "calcite": 2}
