@@ -21,6 +21,8 @@ _MANY_MULTIPLY_ADDS = 50_000_000
 #: Bytes of input, or of logits where these are more, that a thread takes at a time: it bounds every
 #: copy, and outlasts by far the moment in which a thread waits for the interpreter lock.
 _CHUNK_BYTES = 2_000_000
+#: Rows that a thread takes at least: whole tiles and blocks, of which each kernel does all rows.
+_LEAST_ROWS = 192
 #: Bytes of a block of rows with its hidden layers: it stays in the second-level cache.
 _BLOCK_BYTES = 250_000
 #: What a weight that is found among zeros costs, and an input that is laid beside others, in
@@ -32,10 +34,10 @@ class Predictor:
     """A dense network compiled for prediction.
 
     Labels and probabilities of any number of rows, computed in the network's own dtype, with
-    the output and about 3 MB per thread as memory. The rows are split over Python threads, one
-    per core that scikit-learn would use (`OMP_NUM_THREADS` counts), but stay in one where the
-    caller is itself not the main thread: whoever made that thread already works side by side.
-    BLAS has no part in it, and no global setting is touched.
+    the output and about 3 MB per thread as memory, or 192 rows where these take more. The rows are
+    split over Python threads, one per core that scikit-learn would use (`OMP_NUM_THREADS` counts),
+    but stay in one where the caller is itself not the main thread: whoever made that thread already
+    works side by side. BLAS has no part in it, and no global setting is touched.
 
     X is any array (n_samples, n_features) of real numbers; another shape is a ValueError, since
     compiled code would read beyond it. It need not have been searched for NaN and infinity, which
@@ -95,7 +97,7 @@ class Predictor:
     def _for_each_chunk(self, X: np.ndarray, write: Callable, output: np.ndarray) -> None:
         """Call write(rows of X, rows of output) until all rows are done."""
         per_row = max(X.shape[1], self.network.weights[-1].shape[1])
-        step = max(1, _CHUNK_BYTES // (per_row * self.network.dtype.itemsize))
+        step = max(_LEAST_ROWS, _CHUNK_BYTES // (per_row * self.network.dtype.itemsize))
         starts = range(0, len(X), step)
 
         def run(part: range) -> None:

@@ -192,6 +192,18 @@ def test_vectors_are_those_that_numba_compiles_for(monkeypatch, features, n_byte
     assert n_bytes == again.VECTOR_BYTES
 
 
+@pytest.mark.parametrize("widths", [(20_000, 2, 3), (2, 2, 20_000)])
+def test_wide_rows_come_in_whole_tiles(monkeypatch, widths):
+    """Of chunks of one or two rows each tile would be filled up with rows of nothing."""
+    predictor, sizes = Predictor(make_network(widths)), []
+    logits = predictor._logits
+    monkeypatch.setattr(predictor, "_logits", lambda X: sizes.append(len(X)) or logits(X))
+    X = samples(200, widths[0])
+    codes = codes_of(predictor, X)
+    assert sizes == [192, 8]
+    np.testing.assert_array_equal(codes[150:], codes_of(predictor, X[150:]))
+
+
 def test_memory_does_not_grow_with_the_classes():
     predictor = Predictor(make_network((1, 4, 300)))
     X = samples(100_000, 1)
