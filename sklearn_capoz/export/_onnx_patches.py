@@ -136,5 +136,7 @@ class EightBitLayers(GraphLayers):
         )
 
     def _restored(self, codes: np.ndarray, scale: np.ndarray, axis: int) -> str:
-        units = map(self.graph.constant, (codes, scale))
-        return self.graph.add("DequantizeLinear", *units, axis=axis)
+        arrays = [codes, scale]
+        if codes.dtype == np.int8:  # earlier versions of onnxruntime do not take them for granted
+            arrays.append(np.zeros(scale.shape, np.int8))
+        return self.graph.add("DequantizeLinear", *map(self.graph.constant, arrays), axis=axis)

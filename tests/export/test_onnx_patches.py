@@ -48,7 +48,9 @@ def test_near_the_floats_in_a_quarter_of_the_bytes(model, tmp_path):
     labels, probabilities = session.run(["label", "probabilities"], {"X": X})
     assert np.mean(labels == model.predict(X)) >= 0.99
     np.testing.assert_allclose(probabilities, model.predict_proba(X), atol=0.1)
-    weights = [each for each in constants_of(integers) if each.dtype == np.int8]
+    constants = [each for each in constants_of(integers) if each.dtype == np.int8]
+    weights = [each for each in constants if each.ndim > 1]
+    assert not any(each.any() for each in constants if each.ndim == 1)  # zeros of the units
     assert sum(each.size for each in weights) == sum(
         each.numel() for name, each in model.module_.named_parameters() if each.dim() > 1
     )
@@ -124,9 +126,10 @@ def test_weights_by_hand():
     layers.begin("X")
     weight = np.array([[1.0, 0.0, 0.5], [-2.0, 0.0, 0.0]], np.float32)
     layers.parameters(weight, np.array([1.0, 0.0, 3.0], np.float32), axis=1)
-    scale, zero, codes, scales, biases, units = graph.constants
+    scale, zero, codes, scales, zeros, biases, units = graph.constants
     assert (scale, zero) == (0.5, 3)
     np.testing.assert_array_equal(codes, [[32, 0, 64], [-64, 0, 0]])
     np.testing.assert_allclose(scales, [2 / 64, 1, 0.5 / 64])
+    np.testing.assert_array_equal(zeros, np.zeros(3, np.int8))
     np.testing.assert_allclose(units, scales / 2)
     np.testing.assert_array_equal(biases, [64, 0, 768])
