@@ -1,4 +1,4 @@
-"""Command line: `python -m sklearn_capoz demo`, `train`, `map` and `assess`."""
+"""Command line: `python -m sklearn_capoz demo`, `train`, `map`, `assess` and `report`."""
 
 from __future__ import annotations
 

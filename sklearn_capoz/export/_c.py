@@ -44,7 +44,7 @@ def to_c(estimator, path, *, dtype=None) -> None:
     Parameters
     ----------
     estimator : fitted classifier or Pipeline
-        Any that `save_model` takes.
+        Any that `save_model` takes; a PrunedCNNClassifier only as `quantize` makes it.
     path : str or path-like
         By custom it ends in ``.h``.
     dtype : {"float32", "float64", "int8", "int4"} or None, default=None
