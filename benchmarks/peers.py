@@ -55,8 +55,8 @@ def reconstruction(X, y, seed, epochs, more):
     """Prune with what goes beyond C-APoZ."""
     model = PrunedMLPClassifier(
         (30,), schedule=Widths((UNITS,)), max_iter=epochs, retrain_max_iter=more,
-        criterion="reconstruction", compensation="least-squares",
-        distillation=0.7, retrain_learning_rate="cosine", random_state=seed, **FULL,
+        criterion="reconstruction", compensation="least-squares", distillation=0.7,
+        retrain_learning_rate="cosine", keep="last", random_state=seed, **FULL,
     )  # fmt: skip
     return model.fit(X, y)
 
