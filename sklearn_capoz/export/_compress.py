@@ -24,6 +24,7 @@ from ..estimators._split import split
 from ..exceptions import PruningInterruptedWarning, UnsupportedNetworkError
 from ..training._samples import make_samples, split_samples
 from ._compress_moves import Candidate, Packing, least_bytes, moves_from
+from ._quantize import LEAST_SAMPLES
 
 __all__ = ["Compression", "compress"]
 
@@ -168,6 +169,11 @@ def _prepare(steps, pruner, plan, X, y, X_val, y_val, sample_weight, groups):
     check_consistent_length(X, y)
     others = (X, y) if y_val is None else (X_val, column_or_1d(y_val, warn=True))
     train, score, select = _rows(pruner, y, y_val, sample_weight, groups)
+    if len(train) < LEAST_SAMPLES:
+        raise ValueError(
+            f"X leaves {len(train)} samples to train on, and compress needs {LEAST_SAMPLES} to "
+            "know the ranges of activations in integers; give more."
+        )
     X_train, X_select = safe_indexing(X, train), safe_indexing(others[0], select)
     transformed, transform = X_train, np.asarray
     if steps is not None:

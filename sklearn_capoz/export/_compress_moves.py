@@ -34,8 +34,8 @@ _BITS = (32, 8, 4)
 _SHARES = (0.2, 0.4, 0.6, 0.8, 1.0)
 #: Parts of a move to try where all of it is more than the budget asks for.
 _PARTS = np.arange(1, 8) / 8
-#: Digits by which descriptions of networks of one size differ.
-_DIGITS = 24
+#: By how many bytes files of networks of one size differ: digits, and how well weights pack.
+_SPREAD = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,7 +244,7 @@ def least_bytes(packing: Packing, min_units: int, n_layers: int, X: np.ndarray) 
         tuple(np.zeros(n, dtype=np.float32) for n in (*sizes, len(packing.classes))),
         ("relu",) * n_layers,
     )
-    return _DIGITS + min(len(file_content(packing.pack(network, inputs, bits))) for bits in _BITS)
+    return _SPREAD + min(len(file_content(packing.pack(network, inputs, bits))) for bits in _BITS)
 
 
 def _as_float32(network: DenseNetwork) -> DenseNetwork:

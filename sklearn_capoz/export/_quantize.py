@@ -21,10 +21,12 @@ from ._pipeline import fold_linear_steps, joined
 from ._quantized import QuantizedClassifier
 from ._spectral_parts import convolves, fold_scalers, spectral_parts
 
-__all__ = ["check_spread", "quantize"]
+__all__ = ["LEAST_SAMPLES", "check_spread", "quantize"]
 
 #: Fewer samples say nothing of the range of an activation.
-_LEAST_SAMPLES = 20
+LEAST_SAMPLES = 20
+#: Features that differ by less or more have a scale beyond single precision.
+_LEAST_SPREAD, _MOST_SPREAD = 1e-30, 1e30
 
 _CONSTRAINTS = {
     "input_scale": [Interval(Real, 0, None, closed="neither"), None],
@@ -196,9 +198,9 @@ def _calibration_features(
 
 def check_spread(features: np.ndarray, input_scale: float | None) -> None:
     """Refuse samples that say nothing of how large activations become."""
-    if len(features) < _LEAST_SAMPLES:
+    if len(features) < LEAST_SAMPLES:
         raise ValueError(
-            f"X_calibration has {len(features)} samples; at least {_LEAST_SAMPLES} are needed to "
+            f"X_calibration has {len(features)} samples; at least {LEAST_SAMPLES} are needed to "
             "know the ranges of activations, and some hundreds are better."
         )
     if (features == features[0]).all():
@@ -206,7 +208,14 @@ def check_spread(features: np.ndarray, input_scale: float | None) -> None:
             "All samples of X_calibration are the same: the ranges of activations are not known. "
             "Pass samples of all classes, such as the training set."
         )
-    if input_scale is not None and np.ptp(features, axis=0).max() * input_scale < 1:
+    spread = np.ptp(features / 2, axis=0).max() * 2  # no difference of finite numbers overflows
+    if spread < _LEAST_SPREAD or spread > _MOST_SPREAD:
+        raise ValueError(
+            f"Features of X_calibration differ by up to {spread:.3g}, and integers need scales in "
+            f"single precision, for {_LEAST_SPREAD:g} to {_MOST_SPREAD:g}; give X in other units "
+            "to the classifier, reflectance for example."
+        )
+    if input_scale is not None and spread * input_scale < 1:
         raise ValueError(
             f"input_scale={input_scale:g} rounds all samples to the same integers; pass the number "
             "that stands for an input of 1, such as 10000 for reflectance."

@@ -43,7 +43,7 @@ def selected_first(
     classifier : fitted classifier
         Of what is left: the same, where it takes all its columns.
     """
-    support = vars(classifier).get("input_support_")
+    support = getattr(classifier, "__dict__", {}).get("input_support_")
     if not isinstance(classifier, KeptNetworkMixin) or support is None or support.all():
         return steps, classifier
     left = CompiledClassifier(
@@ -86,6 +86,8 @@ def select_before(
         behind.insert(0, (name, narrowed))
         names = getattr(step, "feature_names_in_", None)
         before.pop()
+    if before and (fewer := _giving(before[-1][1], support)) is not None:
+        return [*before[:-1], (before[-1][0], fewer), *behind]
     if before and type(before[-1][1]) is BandSelector:  # two choices in a row are one
         name, step = before.pop()
         kept = np.zeros(step.n_features_in_, dtype=bool)
@@ -96,6 +98,11 @@ def select_before(
     knows = not before and wavelengths is not None and len(wavelengths) == len(support)
     selector = _selector(support, wavelengths if knows else None, names)
     return [*before, (_NAME, selector), *behind]
+
+
+def _giving(step, support: np.ndarray) -> Any | None:
+    kind = kind_of(step)
+    return None if kind is None else kind.giving(step, support)
 
 
 def needed_columns(steps, n_columns: int, wanted: np.ndarray | None = None) -> np.ndarray:

@@ -85,6 +85,10 @@ class StepKind:
         """
         return None
 
+    def giving(self, step, kept: np.ndarray) -> Any | None:
+        """Return the step that takes the same columns and gives only some; None where none does."""
+        return None
+
     def needs(self, step, wanted: np.ndarray | None) -> np.ndarray | None:
         """Say which columns of X decide on the `wanted` ones of the output; None is all."""
         return None

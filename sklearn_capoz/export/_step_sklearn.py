@@ -101,7 +101,9 @@ class MinMaxScalerKind(ScalerKind):
         if not step.clip:
             return body
         low, high = (f"(REAL){float(limit)!r}" for limit in step.feature_range)
-        clip = f"\n        y[j] = y[j] < {low} ? {low} : y[j] > {high} ? {high} : y[j];\n    }}"
+        clip = f"\n        y[j] = y[j] < {low} ? {low} : y[j] > {high} ? {high} : y[j];"
+        # An infinity would be hidden by the limits, where Python refuses it.
+        clip += "\n        y[j] += x[j] - x[j];\n    }"
         return body._replace(body=body.body.replace("j++)", "j++) {") + clip)
 
 
@@ -120,6 +122,13 @@ class PCAKind(LearntKind):
 
     def n_outputs(self, step):
         return len(step.components_)
+
+    def giving(self, step, kept):
+        fewer = copy(step)
+        fewer.components_ = step.components_[kept]
+        fewer.explained_variance_ = step.explained_variance_[kept]
+        fewer.n_components = fewer.n_components_ = len(fewer.components_)
+        return fewer
 
     def affine(self, step):
         spread = np.sqrt(np.maximum(step.explained_variance_, np.finfo(float).tiny))

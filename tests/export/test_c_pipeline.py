@@ -173,3 +173,22 @@ def test_a_float32_header_of_a_float64_model(compiler, tmp_path):
     to_c(model, tmp_path / "mineral.h", dtype="float32")
     found = labels_in_c(compiler, tmp_path, X.astype(np.float32))
     assert (model.classes_[found] == model.predict(X)).mean() > 0.99
+
+
+@pytest.mark.parametrize("is_integer", [False, True])
+def test_limits_hide_no_infinity(compiler, tmp_path, is_integer):
+    X, y = make_mineral_spectra(350, random_state=0)
+    X = X.astype(np.float32)
+    model = make_pipeline(MinMaxScaler(clip=True), network()).fit(X, y)
+    model = quantize(model, X) if is_integer else model
+    to_c(model, tmp_path / "mineral.h")
+    beyond = np.vstack([X[:20] * 4, -X[:20], np.full_like(X[:1], 1e38)])
+    expected = np.searchsorted(model.classes_, model.predict(beyond))
+    odd = X[:4].copy()
+    odd[[0, 1, 2], [0, 20, 49]] = np.inf, -np.inf, np.nan
+    with pytest.raises(ValueError, match="infinity"):
+        model.predict(odd[:1])
+    found = labels_in_c(compiler, tmp_path, np.vstack([beyond, odd]), SANITIZED)
+    np.testing.assert_array_equal(found[:-4], expected)
+    assert found[-4:-1].tolist() == [-1, -1, -1]
+    assert found[-1] >= 0

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import make_classification
+from sklearn.decomposition import PCA
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -13,7 +14,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_capoz import CAPoZPruner, PrunedMLPClassifier
 from sklearn_capoz.deploy import compress, load_model, save_model
 from sklearn_capoz.displays import TradeOffDisplay
-from sklearn_capoz.exceptions import PruningInterruptedWarning, UnsupportedNetworkError
+from sklearn_capoz.exceptions import (
+    PruningInterruptedWarning,
+    SmallDataWarning,
+    UnsupportedNetworkError,
+)
 from sklearn_capoz.export import _compress, _compress_moves
 from sklearn_capoz.schedules import Gradual
 
@@ -52,6 +57,18 @@ def test_an_input_that_never_changes_does_not_stand_in_the_way(scaled):
     assert found.trace["n_bytes"].iloc[-1] <= 1800
     with pytest.raises(ValueError, match="budget"):
         compress(estimator, ends, Y, budget=100)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_said_to_be_enough_is_so(seed):
+    """With a PCA as well, which goes into the network although components go."""
+    of = network(criterion="l1", random_state=seed)
+    for estimator in (of, make_pipeline(StandardScaler(), PCA(6, whiten=True), of)):
+        with pytest.raises(ValueError, match="is below") as error:
+            compress(estimator, X, Y, budget=1)
+        least = int(str(error.value).split("up to ")[1].split()[0].replace(",", ""))
+        assert least < 1200
+        assert compress(estimator, X, Y, budget=least).trace["n_bytes"].iloc[-1] <= least
 
 
 def test_the_trace_tells_each_step():
@@ -181,6 +198,11 @@ def test_refusals_come_before_training():
         compress(long, X, Y, budget=500)
     least = int(str(error.value).split("up to ")[1].split()[0].replace(",", ""))
     assert compress(network(), X, Y, budget=least).trace["n_bytes"].iloc[-1] <= least
+    with (
+        pytest.warns(SmallDataWarning),
+        pytest.raises(ValueError, match="leaves 10 samples to train on, and compress needs 20"),
+    ):
+        compress(long, X[::40], Y[::40], budget=5000)
     for budget in (0, 1.5, "2 kB"):
         with pytest.raises(ValueError, match="budget"):
             compress(long, X, Y, budget=budget)

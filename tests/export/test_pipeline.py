@@ -93,6 +93,12 @@ def test_every_kind_of_linear_step(scaler):
     )
 
 
+@pytest.mark.parametrize("thing", [None, "model.capoz", MLPClassifier])
+def test_what_is_no_estimator_is_named(thing):
+    with pytest.raises(UnsupportedNetworkError, match=f"{type(thing).__name__} holds no network"):
+        compile_pipeline(thing)
+
+
 def test_what_is_not_linear_or_a_subclass_stays():
     class Stranger(StandardScaler):
         pass

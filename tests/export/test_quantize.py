@@ -212,6 +212,11 @@ def test_calibration_samples_that_say_nothing(models):
     gap[7, 7] = np.nan
     with pytest.raises(ValueError, match="Input X_calibration contains NaN"):
         quantize(model, gap)
+    for size in (1e-300, 1e300):
+        with pytest.raises(
+            ValueError, match=r"differ by up to .*e[+-]\d+, and integers need scales"
+        ):
+            quantize(model, X.astype(np.float64) * size)
     with pytest.raises(ValueError, match=r"input_scale=0\.1 rounds all samples to the same"):
         quantize(model, X, input_scale=0.1)
     with pytest.raises(ValueError, match="input_scale"):

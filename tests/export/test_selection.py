@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
@@ -115,6 +116,25 @@ def test_integers_and_c(model):
     for estimator in (fitted, quantized):
         report = device_report(estimator, X)
         assert report.agreement in (None, 1.0)
+
+
+@pytest.mark.parametrize("whiten", [False, True])
+def test_components_that_nobody_takes_are_not_computed(tmp_path, whiten):
+    X, y = samples()
+    X = X.astype(np.float64)
+    steps = [PCA(10, whiten=whiten, random_state=0), StandardScaler()]
+    fitted = make_pipeline(*steps, network()).fit(X, y)
+    taken, _, classifier = take_apart(fitted)
+    assert [type(step).__name__ for _, step in taken] == ["PCA", "StandardScaler"]
+    assert taken[0][1].n_components_ == classifier.n_features_in_ == 7
+    assert fitted[0].n_components_ == 10
+    compiled = compile_pipeline(fitted)  # into the first layer, as without a choice
+    assert compiled.network.n_features == X.shape[1]
+    assert_allclose(compiled.predict_proba(X), fitted.predict_proba(X), atol=1e-9)
+    save_model(fitted, tmp_path / "m.capoz")
+    assert_allclose(
+        load_model(tmp_path / "m.capoz").predict_proba(X), fitted.predict_proba(X), atol=1e-9
+    )
 
 
 def test_a_table_keeps_its_names(tmp_path):
