@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -137,6 +139,11 @@ class TradeOffDisplay:
         -------
         TradeOffDisplay
         """
+        if not isinstance(compressions, Mapping):
+            raise TypeError(
+                "compressions must be a dict of each curve's name to what compress returned, or to "
+                f"a list of that; got a {type(compressions).__name__}."
+            )
         tables = [
             one.trace[["n_bytes", "accuracy"]].assign(criterion=name)
             for name, found in compressions.items()

@@ -47,6 +47,10 @@ def as_dense_network(estimator) -> DenseNetwork:
         instead = getattr(estimator, "_instead_of_dense", None)
         if instead is not None:
             raise UnsupportedNetworkError(f"{type(estimator).__name__} {instead}") from None
+        if hasattr(estimator, "best_estimator_"):
+            raise UnsupportedNetworkError(
+                f"{type(estimator).__name__} is a search; give its best_estimator_ in its place."
+            ) from None
         raise UnsupportedNetworkError(
             f"{type(estimator).__name__} holds no network that is known here; give a fitted "
             "PrunedMLPClassifier, CAPoZPruner, MLPClassifier or NeuralNetClassifier, or register "

@@ -34,7 +34,8 @@ def to_c(estimator, path, *, dtype=None) -> None:
 
     The index is -1, and every score NaN, where the network meets NaN or infinity: the package
     refuses such samples, and a scene has no data there. Steps that leave NaN out, such as
-    AbsorptionFeatures, do so here as well. Compiled with ``-ffast-math`` none of this holds.
+    AbsorptionFeatures, do so here as well. It is -1, too, where a number is so large that a sum is
+    infinite, for which Python has some label. Compiled with ``-ffast-math`` none of this holds.
 
     A quantized classifier becomes integer-only C99: x is ``const int16_t``, the features times
     `input_scale`, and the scores are int32_t. Where `quantize` was given no `input_scale`,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -165,7 +166,7 @@ def _compare(value: Any, schema: Any, where: str) -> None:
         if schema is int:
             fits = fits and value > 0
         if schema is float:
-            fits = fits and math.isfinite(value)
+            fits = fits and abs(value) <= sys.float_info.max  # false of NaN, too
         names = {int: "a number above 0", float: "a number", str: "text", dict: "a table"}
         _expect(fits, where, names.get(schema, "a list"), value)
 
@@ -218,6 +219,7 @@ def build_labels(found: dict) -> np.ndarray:
     values = found["values"]
     expected = {"str": str, "object": str, "bool": bool}.get(found["type"], (int, float))
     where = "description.classes.values"
+    _expect(values, where, "one label or more", values)
     _expect(all(isinstance(value, expected) for value in values), where, found["type"], values)
     try:
         classes = np.array(values, dtype=found["type"])

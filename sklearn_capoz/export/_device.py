@@ -170,7 +170,8 @@ def _compiled(text: str, kind: str, estimator, parts: ModelParts, X) -> dict:
             _run(["gcc", "-std=c99", "-O2", "main.c", "-o", "main", "-lm"], folder)
             data, expected = _samples(estimator, parts, X, kind)
             given = _run([str(folder / "main")], folder, data).split()
-            found["agreement"] = float((np.array(given, dtype=int) == expected).mean())
+            if len(expected):
+                found["agreement"] = float((np.array(given, dtype=int) == expected).mean())
     return found
 
 
@@ -185,16 +186,19 @@ def _run(command: list[str], folder: Path, data: bytes | None = None) -> bytes:
 def _samples(estimator, parts: ModelParts, X, kind: str) -> tuple[bytes, np.ndarray]:
     """Return samples as the program reads them, and Python's labels; -1 where it gives none."""
     values = np.asarray(X)
-    if values.ndim != 2 or values.shape[1] != parts.n_features:
+    if values.ndim != 2 or values.shape[1] != parts.n_features or len(values) == 0:
         raise ValueError(
-            f"X must have the shape (n_samples, {parts.n_features}), got {values.shape}."
+            f"X must have the shape (n_samples, {parts.n_features}) and a sample or more, got "
+            f"{values.shape}."
         )
     number = {"float": np.float32, "double": np.float64, "int16_t": np.float64}[kind]
     values = np.ascontiguousarray(values, dtype=number)
     known = _are_known(parts, values, X)
     codes = np.full(len(values), -1)
     if known.any():
-        labels = estimator.predict(_like(X, values[known]))
+        # Infinities that are left are of bands that are not needed; a scaler takes NaN there.
+        finite = np.where(np.isinf(values[known]), np.nan, values[known])
+        labels = estimator.predict(_like(X, finite))
         codes[known] = np.searchsorted(parts.classes, labels)
     network = parts.network
     if kind == "int16_t" and isinstance(network, IntegerNetwork):

@@ -141,7 +141,7 @@ def _build_integers(found: dict, tensors: dict[str, np.ndarray]) -> IntegerNetwo
         input_scale=take(tensors, "network.scale", dtype="float32"),
         input_offset=take(tensors, "network.offset", dtype="float32"),
         input_limit=found["input_limit"],
-        logit_scale=found["logit_scale"],
+        logit_scale=float(found["logit_scale"]),  # JSON has whole numbers of any size
         dtype=np.dtype(found["dtype"]),
     )
     try:

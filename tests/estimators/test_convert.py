@@ -8,6 +8,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier
 from skorch import NeuralNetClassifier
 from torch import nn
@@ -190,6 +191,9 @@ def test_other_estimators_and_unfitted_ones_are_named():
         as_dense_network(LogisticRegression())
     with pytest.raises(NotFittedError, match="MLPClassifier"):
         as_dense_network(MLPClassifier())
+    search = GridSearchCV(MLPClassifier((2,), max_iter=500, tol=1), {"alpha": [0.1]}, cv=2)
+    with pytest.raises(UnsupportedNetworkError, match="is a search; give its best_estimator_"):
+        as_dense_network(search.fit(X, Y))
 
 
 def test_folding_a_norm_by_hand():

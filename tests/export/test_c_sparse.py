@@ -1,14 +1,24 @@
 """Layers in C without their zeros: the same scores, fewer bytes."""
 
+import shutil
 import subprocess
 
 import numpy as np
 import pytest
 from c_programs import SANITIZERS, STRICT
 
-from sklearn_capoz.deploy import CompiledClassifier, device_report, quantize, to_c
+from sklearn_capoz import PrunedMLPClassifier
+from sklearn_capoz.deploy import (
+    CompiledClassifier,
+    device_report,
+    load_model,
+    quantize,
+    save_model,
+    to_c,
+)
 from sklearn_capoz.export._c_sparse import sparse_rows
 from sklearn_capoz.networks import DenseNetwork
+from sklearn_capoz.schedules import Gradual, Surgery
 
 FLAGS = [*STRICT, "-O2", *SANITIZERS]
 
@@ -106,3 +116,24 @@ def test_the_report_counts_fewer_bytes(bits):
 def test_a_dense_network_is_written_as_it_was(tmp_path):
     to_c(sparse_model(share=0.0), tmp_path / "model.h")
     assert "gaps_1" not in (tmp_path / "model.h").read_text()
+
+
+@pytest.mark.parametrize("bits", [None, 8, 4])
+def test_what_surgery_leaves_goes_everywhere(tmp_path, bits):
+    rows = X[:, :40].astype(np.float32)
+    y = np.where(rows[:, 0] > 0, "alunite", "calcite")
+    healed = PrunedMLPClassifier(
+        (20,), granularity="connection", criterion="l1", n_iterations=1, keep="last",
+        schedule=Surgery(Gradual(0.9), epochs=3), max_iter=5, random_state=0,
+    ).fit(rows, y)  # fmt: skip
+    model, n_left = healed, sum(np.count_nonzero(weight) for weight in healed.network_.weights)
+    assert n_left == healed.history_["n_connections"].iloc[-1]
+    if bits is not None:
+        model = quantize(healed, rows, y, bits=bits, epochs=2, random_state=0)
+        found = sum(np.count_nonzero(layer.weights) for layer in model.network_.layers)
+        assert 0 < found <= n_left
+    save_model(model, tmp_path / "model.capoz")
+    loaded = load_model(tmp_path / "model.capoz")
+    np.testing.assert_array_equal(loaded.predict_proba(rows), model.predict_proba(rows))
+    if shutil.which("gcc") is not None:
+        assert device_report(loaded, rows).agreement == 1

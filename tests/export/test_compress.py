@@ -250,5 +250,7 @@ def test_drawn():
     np.testing.assert_allclose(line.get_ydata(), 100 * found.trace["error"].to_numpy()[order])
     with pytest.raises(ValueError, match="holds none"):
         TradeOffDisplay.from_compressions({})
+    with pytest.raises(TypeError, match=r"must be a dict .* got a Compression"):
+        TradeOffDisplay.from_compressions(found)
     with pytest.raises(ValueError, match="metric"):
         TradeOffDisplay(display.table, size="n_bytes", metric="loss")

@@ -133,6 +133,9 @@ def test_missing_steps_and_arrays_that_nobody_asked_for_are_refused(trained, tmp
     without = {name: value for name, value in tensors.items() if "steps" not in name}
     with pytest.raises(DataFormatError, match="steps is empty"):
         build_model(description | {"steps": []}, without)
+    nobody = {"classes": description["classes"] | {"values": []}}
+    with pytest.raises(DataFormatError, match="one label or more"):
+        build_model(description | nobody, tensors)
     broken = dict(tensors)
     broken.pop("network.head.2.bias")
     with pytest.raises(DataFormatError, match=r"'network\.head\.2\.bias' is missing"):

@@ -105,6 +105,7 @@ def put(description, where, value):
         (["network", "output"], "logistic", r"a logistic output is one unit, found 3"),
         (["network", "dtype"], "float64", r"'network\.0\.weight' must be float64, found float32"),
         (["network", "dtype"], "object", r"dtype must be one of float32\|float64"),
+        (["classes", "values"], [], r"0 labels, the network tells 3 apart"),
         (["classes", "values"], ["a", "b"], r"2 labels, the network tells 3 apart"),
         (["classes", "values"], ["c", "b", "a"], r"classes\.values must be ascending"),
         (["classes", "values"], ["a", "a", "b"], r"classes\.values must be ascending"),

@@ -16,6 +16,7 @@ from sklearn_capoz.datasets import make_mineral_spectra
 from sklearn_capoz.deploy import CompiledClassifier, device_report, quantize
 from sklearn_capoz.export._c import program_of
 from sklearn_capoz.networks import DenseNetwork
+from sklearn_capoz.schedules import Widths
 from sklearn_capoz.spectral import BandSelector, ContinuumRemoval
 
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
@@ -144,5 +145,22 @@ def test_without_gcc_the_bytes_are_known(pipeline, monkeypatch):
 
 @needs_gcc
 def test_samples_of_another_shape(pipeline):
-    with pytest.raises(ValueError, match=r"shape \(n_samples, 50\), got \(3, 49\)"):
+    with pytest.raises(ValueError, match=r"shape \(n_samples, 50\) .* got \(3, 49\)"):
         device_report(pipeline, np.ones((3, 49)))
+    with pytest.raises(ValueError, match=r"a sample or more, got \(0, 50\)"):
+        device_report(pipeline, np.ones((0, 50)))
+
+
+@needs_gcc
+def test_bands_that_are_not_needed_may_hold_anything():
+    X, y = make_mineral_spectra(350, random_state=0)
+    network = PrunedMLPClassifier(
+        (9,), prune_inputs=True, criterion="taylor", schedule=Widths([(20, 6)]), keep="last",
+        max_iter=10, random_state=0,
+    )  # fmt: skip
+    model = make_pipeline(StandardScaler(), network).fit(X, y)
+    X[:, ~model[-1].get_support()] = np.inf
+    assert device_report(model, X).agreement == 1
+    small = quantize(model, np.nan_to_num(X, posinf=0), input_scale=10000)
+    assert device_report(small, X).agreement == 1
+    assert device_report(small, np.full_like(X, np.nan)).agreement is None

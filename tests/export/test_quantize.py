@@ -316,6 +316,8 @@ def filled(index, value):
         ("input_limit", 0, r"input_limit must be a number above 0"),
         ("logit_scale", 0.0, "logit_scale must be above 0"),
         ("logit_scale", float("nan"), "logit_scale must be a number"),
+        ("logit_scale", 10**400, "logit_scale must be a number"),
+        ("logit_scale", 10**300, "logit_scale must be finite numbers"),
         ("activations", ["clip"], "4 widths need 2 activations"),
         ("activations", ["relu", "clip"], r"activations\[0\] must be one of clip\|curve"),
         ("activations", ["curve", "clip"], r"the array 'network\.0\.curve' is missing"),
