@@ -99,6 +99,8 @@ def session(module: nn.Module, example: torch.Tensor, n_threads: int, any_batch:
         )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = n_threads
+    # Else its threads go on spinning when it is done, and take a core from whose turn is next.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(
         content.getvalue(), options, providers=["CPUExecutionProvider"]
     )
