@@ -56,12 +56,13 @@ def quiet():
 
 
 #: From Python 3.14 on it locks the list of filters by functions in Python. What is raised between
-#: taking and releasing would leave the lock of this process closed to all other threads.
-WITH_A_LOCK = ("warnings", "_py_warnings")
+#: taking and releasing would leave the lock of this process closed to all other threads. And numba
+#: catches a ValueError while it looks at types, and goes on with a type that it cannot compile.
+ELSEWHERE = ("warnings", "_py_warnings", "numba")
 
 
 class Interrupter:
-    """Raises at the k-th call of a Python or C function, or at the next where that has a lock."""
+    """Raises at the k-th call of a Python or C function, or at the next that is not `ELSEWHERE`."""
 
     def __init__(self, moment=None, error=KeyboardInterrupt):
         self.moment, self.error, self.calls, self.raised = moment, error, 0, None
@@ -70,7 +71,8 @@ class Interrupter:
         if event in ("call", "c_call"):
             self.calls += 1
             due = self.moment is not None and self.calls >= self.moment and self.raised is None
-            if due and frame.f_globals.get("__name__") not in WITH_A_LOCK:
+            package = (frame.f_globals.get("__name__") or "").partition(".")[0]
+            if due and package not in ELSEWHERE:
                 self.raised = self.error("at a random moment")
                 raise self.raised
 
